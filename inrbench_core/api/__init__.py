@@ -1,0 +1,1 @@
+"""What a plugin implements. Modules without torch: entries, spec, hookspecs, executor, errors."""

@@ -1,0 +1,127 @@
+"""KAN bases: the univariate functions on the edges of a layer, and the layer made of them."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from inrbench_core.api.components import Position
+from inrbench_core.api.spec import ComponentSpec, ExpansionSpec
+
+QUADRATURE_POINTS = 64
+
+
+class Basis(nn.Module):
+    """Makes one KAN layer. A field makes one instance for each layer and calls `layer` once."""
+
+    def __init__(self, spec: ComponentSpec) -> None:
+        super().__init__()
+
+    @abstractmethod
+    def layer(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
+        """A module mapping (N, in_features) to (N, out_features)."""
+
+
+class ExpansionBasis(Basis):
+    """A basis that is linear in its coefficients: y_o = sum over i, k of C[o, i, k] phi_k(x_i).
+
+    Subclasses set `size` (the number K of functions) and give `expand`; they may override `setup`
+    to create trainable parameters, `published_coefficients`, and `domain`.
+    """
+
+    size: int
+
+    def __init__(self, spec: ExpansionSpec) -> None:
+        super().__init__(spec)
+        self.options = spec
+
+    @abstractmethod
+    def expand(self, x: Tensor) -> Tensor:
+        """All functions at x: (N, in_features) -> (N, in_features, K).
+
+        Collect the K terms and return `torch.stack(terms, dim=1).transpose(1, 2)`: the layer then
+        needs no copy before its matmul.
+        """
+
+    def setup(self, in_features: int, position: Position) -> None:
+        """Create what depends on the layer, such as trainable knots. Called once, before use."""
+
+    def domain(self, x: Tensor, position: Position) -> Tensor:
+        """Map a layer's input to where the functions live, following `spec.domain`."""
+        if self.options.domain == "tanh" or (self.options.domain == "auto" and position != "first"):
+            return torch.tanh(x)
+        return x
+
+    def published_coefficients(self, coefficients: Tensor) -> None:
+        """Fill coefficients, (out, in, K), as the published code does; default N(0, 1/(in K))."""
+        _, in_features, size = coefficients.shape
+        nn.init.normal_(coefficients, 0.0, 1.0 / (in_features * size))
+
+    def layer(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
+        self.setup(in_features, position)
+        return ExpansionLayer(self, in_features, out_features, position)
+
+
+def mean_square(expand: Callable[[Tensor], Tensor], in_features: int) -> Tensor:
+    """E[phi_k(x)^2] for x uniform on [-1, 1], by Gauss-Legendre quadrature in float64.
+
+    Returns:
+        shape (in_features, K), float64.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(QUADRATURE_POINTS)
+    x = torch.from_numpy(nodes).unsqueeze(1).expand(-1, in_features)
+    with torch.no_grad():
+        phi = expand(x).double()
+    return torch.einsum("n,nik->ik", torch.from_numpy(weights) / 2.0, phi.square())
+
+
+class ExpansionLayer(nn.Module):
+    """The KAN layer of an `ExpansionBasis`: one matmul over all functions of all inputs.
+
+    Args:
+        basis: a fresh basis, which becomes a part of this layer.
+        in_features: I.
+        out_features: O.
+        position: where the layer stands; decides the domain map.
+    """
+
+    inverse_rms: Tensor | None
+
+    def __init__(self, basis: ExpansionBasis, in_features: int, out_features: int, position: Position) -> None:
+        super().__init__()
+        self.basis = basis
+        self.position = position
+        options = basis.options
+        squares = mean_square(basis.expand, in_features)
+        inverse_rms = None
+        if options.normalize == "rms":
+            inverse_rms = squares.clamp_min(torch.finfo(torch.float64).tiny).rsqrt()
+            squares = squares * inverse_rms.square()
+        self.register_buffer("inverse_rms", None if inverse_rms is None else inverse_rms.float())
+        self.coefficients = nn.Parameter(torch.empty(out_features, in_features, basis.size))
+        with torch.no_grad():
+            if options.scale == "published":
+                basis.published_coefficients(self.coefficients)
+            else:
+                nn.init.normal_(self.coefficients, 0.0, 1.0 / math.sqrt(float(squares.sum())))
+        self.bias = nn.Parameter(torch.zeros(out_features)) if options.bias else None
+        self.base = nn.Linear(in_features, out_features, bias=False) if options.base else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x, (N, I), to (N, O)."""
+        phi = self.basis.expand(self.basis.domain(x, self.position))
+        if self.inverse_rms is not None:
+            phi = phi * self.inverse_rms
+        out_features, in_features, size = self.coefficients.shape
+        terms = phi.transpose(1, 2).reshape(x.shape[0], size * in_features)
+        weight = self.coefficients.transpose(1, 2).reshape(out_features, size * in_features)
+        y = functional.linear(terms, weight, self.bias)
+        if self.base is not None:
+            y = y + self.base(functional.silu(x))
+        return y

@@ -1,0 +1,71 @@
+"""What encodings, activations and fields implement. All tensors are float32 unless said."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+
+from inrbench_core.api.spec import ComponentSpec
+
+Position = Literal["first", "hidden", "last"]
+
+
+@dataclass(frozen=True)
+class FieldShape:
+    """What a problem needs of a field.
+
+    Args:
+        in_features: coordinate dimensions.
+        out_features: values per coordinate.
+        resolution: samples along each axis of the signal, or None where it has no grid.
+    """
+
+    in_features: int
+    out_features: int
+    resolution: tuple[int, ...] | None = None
+
+
+class Encoding(nn.Module):
+    """A map of coordinates to the features an MLP sees; may hold trainable parameters.
+
+    Subclasses set `out_features`. Fixed random draws belong into buffers, so that they are saved.
+
+    Args:
+        spec: the entry's spec.
+        in_features: coordinate dimensions D.
+        resolution: samples along each axis of the signal, or None where it has no grid.
+    """
+
+    out_features: int
+
+    def __init__(self, spec: ComponentSpec, in_features: int, resolution: tuple[int, ...] | None = None) -> None:
+        super().__init__()
+        self.in_features = in_features
+
+    @abstractmethod
+    def forward(self, coords: Tensor) -> Tensor:
+        """Encode coords, (N, D) in [-1, 1], as (N, out_features)."""
+
+
+class Activation(nn.Module):
+    """An elementwise non-linearity and the initialisation that belongs to it.
+
+    A field makes one instance for each layer, so trainable scalars are never shared by layers.
+    """
+
+    def __init__(self, spec: ComponentSpec) -> None:
+        super().__init__()
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply elementwise; any shape, same shape out."""
+
+    def linear(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
+        """The layer that feeds this activation (first, hidden) or that ends its field (last).
+
+        It maps (N, in_features) to (N, out_features). Default: torch's own initialisation.
+        """
+        return nn.Linear(in_features, out_features)

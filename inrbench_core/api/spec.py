@@ -1,0 +1,180 @@
+"""Specs: frozen pydantic models that say how a component is built. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import PydanticCustomError, core_schema
+
+if TYPE_CHECKING:
+    from inrbench_core.api.entries import Entry
+
+
+class ComponentSpec(BaseModel):
+    """Base of every spec class: unknown keys are errors, instances are frozen and hashable.
+
+    The first line of a subclass's docstring is the summary that `inrbench list` shows. The keys
+    `name`, `label` and `training` are taken by inrbench and cannot be fields of a spec.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False, arbitrary_types_allowed=True
+    )
+
+    def derivatives(self) -> int | None:
+        """How many times the output can usefully be differentiated by the input; None: any number.
+
+        1 for piecewise linear functions (ReLU, a hash grid): their second derivative is zero
+        wherever it exists, so a loss on a Laplacian cannot train them.
+        """
+        return None
+
+    def components(self) -> Iterator[Component]:
+        """The components this spec is made of, in the order of its fields."""
+        for field_name in type(self).model_fields:
+            value = getattr(self, field_name)
+            if isinstance(value, Component):
+                yield value
+
+
+class TaskSpec(ComponentSpec):
+    """Base of a task's spec."""
+
+    def required_derivatives(self) -> int:
+        """How many derivatives of the field by its coordinates the loss takes."""
+        return 0
+
+    def accepts(self, field: Component) -> str | None:
+        """None if `field` can be trained on this task, else the reason why not."""
+        needed, offered = self.required_derivatives(), field.derivatives()
+        if offered is not None and offered < needed:
+            return f"the loss takes {needed} derivatives of the field, and {field.describe()} has only {offered}"
+        return None
+
+
+@dataclass(frozen=True)
+class Component:
+    """A component picked by name and configured: what a spec holds where a component goes."""
+
+    entry: Entry
+    spec: ComponentSpec
+    distribution: str
+    version: str
+
+    @property
+    def kind(self) -> str:
+        return self.entry.kind
+
+    @property
+    def name(self) -> str:
+        return self.entry.name
+
+    def build(self, *args: Any, **kwargs: Any) -> Any:
+        """Import the entry's target and call it with this component's spec first."""
+        return self.entry.load()(self.spec, *args, **kwargs)
+
+    def with_spec(self, **changes: Any) -> Component:
+        """The same component with some fields of its spec replaced."""
+        return Component(self.entry, self.spec.model_copy(update=changes), self.distribution, self.version)
+
+    def derivatives(self) -> int | None:
+        """The fewest useful derivatives among this component and those inside it; None: any number."""
+        counts = [self.spec.derivatives(), *(inner.derivatives() for inner in self.spec.components())]
+        known = [count for count in counts if count is not None]
+        return min(known) if known else None
+
+    def describe(self) -> str:
+        """The names of the components inside, joined with '+'; the own name where there are none."""
+        inner = [part.describe() for part in self.spec.components()]
+        return "+".join(inner) if inner else self.name
+
+    def walk(self) -> Iterator[Component]:
+        """This component and all inside it, outermost first."""
+        yield self
+        for part in self.spec.components():
+            yield from part.walk()
+
+    def to_data(self) -> dict[str, Any]:
+        """The mapping that stands for this component in YAML and JSON, every default written out."""
+        return {"name": self.name, **self.spec.model_dump(mode="json")}
+
+
+class ComponentLookup(Protocol):
+    """What validation needs of the catalog; passed as `context={"catalog": ...}`."""
+
+    def resolve(self, kind: str, value: Any, context: dict[str, Any]) -> Component: ...
+
+
+class ComponentOf:
+    """Marks a spec field as a place where a component of one kind goes.
+
+    In YAML such a field takes a name, or a mapping with `name:`, and in an experiment also a list
+    of these, which multiplies out.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.with_info_plain_validator_function(
+            self._validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda component: component.to_data() if isinstance(component, Component) else component
+            ),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"$ref": f"#/$defs/{self.kind}"}
+
+    def _validate(self, value: Any, info: core_schema.ValidationInfo) -> Component:
+        if isinstance(value, Component):
+            if value.kind != self.kind:
+                raise PydanticCustomError(
+                    "component_kind", "expected {kind}, got {got}", {"kind": self.kind, "got": value.kind}
+                )
+            return value
+        context = info.context or {}
+        if "catalog" not in context:
+            raise PydanticCustomError("no_catalog", "a component's name can only be looked up with a catalog")
+        lookup: ComponentLookup = context["catalog"]
+        return lookup.resolve(self.kind, value, context)
+
+
+EncodingRef = Annotated[Component, ComponentOf("encoding")]
+ActivationRef = Annotated[Component, ComponentOf("activation")]
+BasisRef = Annotated[Component, ComponentOf("basis")]
+
+
+class ParameterBudget(BaseModel):
+    """A width to be solved for: the one whose field comes nearest to this many parameters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    parameters: int = Field(gt=0, description="trainable parameters of the whole model; a complex one counts as two")
+
+
+Width = Annotated[
+    Annotated[int, Field(gt=0)] | ParameterBudget,
+    Field(description="hidden features, or {parameters: N} to solve the width for a parameter count"),
+]
+
+
+class ExpansionSpec(ComponentSpec):
+    """Options shared by the bases that are linear in their coefficients (see ExpansionBasis)."""
+
+    domain: Literal["auto", "identity", "tanh"] = Field(
+        "auto",
+        description="map of a layer's input: identity, tanh, or auto (identity on coordinates, tanh in later layers)",
+    )
+    scale: Literal["unit", "published"] = Field(
+        "unit",
+        description="coefficients at the start: unit output variance, or as in the published code",
+    )
+    normalize: Literal["none", "rms"] = Field("none", description="rms divides each function by its RMS over U(-1, 1)")
+    base: bool = Field(False, description="add a silu branch, W silu(x)")
+    bias: bool = Field(True, description="add a bias to each output")

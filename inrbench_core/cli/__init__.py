@@ -1,0 +1,1 @@
+"""See DESIGN in CONTRIBUTING.md for what belongs into this room."""

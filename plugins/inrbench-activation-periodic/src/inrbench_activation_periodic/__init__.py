@@ -1,0 +1,1 @@
+"""Periodic activations: SIREN's sine and its descendants."""
