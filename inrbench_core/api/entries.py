@@ -132,13 +132,13 @@ class RecipeEntry:
     Args:
         name: what a spec calls it, where a field goes.
         summary: one line.
-        field: the mapping it stands for, as it would be written in YAML, with `name:`.
+        stands_for: the field it stands for, as it would be written in YAML, with `name:`.
         training: training defaults that go with it.
     """
 
     name: str
     summary: str
-    field: Mapping[str, Any] = field(hash=False)
+    stands_for: Mapping[str, Any] = field(hash=False)
     training: Mapping[str, Any] = field(default_factory=dict, hash=False)
     reference: str = ""
     aliases: tuple[str, ...] = ()

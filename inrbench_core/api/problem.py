@@ -125,7 +125,7 @@ def predict(model: nn.Module, coords: Tensor, *, chunk: int = 65_536) -> Tensor:
         shape (N, C), on the device of coords.
     """
     with torch.no_grad():
-        return torch.cat([model(part) for part in coords.split(chunk)] or [model(coords)])
+        return torch.cat([model(part) for part in torch.split(coords, chunk)] or [model(coords)])
 
 
 def grid_coords(sizes: tuple[int, ...], device: torch.device | None = None) -> Tensor:

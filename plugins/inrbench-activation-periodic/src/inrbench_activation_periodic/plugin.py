@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from inrbench_core import ActivationEntry, ComponentSpec, hookimpl
 from pydantic import Field
+
+from inrbench_core import ActivationEntry, ComponentSpec, hookimpl
 
 SIREN_TRAINING = {"lr": 1e-4}
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
-from inrbench_core import Activation, Position
-from inrbench_core.api.initialisation import siren_linear
 from torch import Tensor, nn
 
 from inrbench_activation_periodic.plugin import SineSpec
+from inrbench_core import Activation, Position
+from inrbench_core.api.initialisation import siren_linear
 
 
 class Sine(Activation):
