@@ -1,0 +1,33 @@
+"""How a field is trained: the budget that all fields of an experiment share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _switch(value: Any) -> Any:
+    """YAML reads a bare on and off as booleans."""
+    return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+
+
+class TrainingSpec(BaseModel):
+    """Training options; every field of one experiment gets the same unless it overrides them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    steps: int = Field(1000, ge=0, description="optimiser steps")
+    batch: Literal["full"] | Annotated[int, Field(gt=0)] = Field(
+        "full", description="elements a step: full, or a count drawn without replacement within each pass"
+    )
+    optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="adam, adamw or sgd (momentum 0.9)")
+    lr: float = Field(1e-3, gt=0, description="learning rate of the first step")
+    schedule: Literal["constant", "cosine", "exponential"] = Field(
+        "cosine", description="how the learning rate goes from lr to lr * final_lr"
+    )
+    final_lr: float = Field(0.01, gt=0, le=1, description="learning rate of the last step, as a share of lr")
+    evaluate_every: int = Field(100, ge=0, description="steps between evaluations on the curve; 0: only at the end")
+    compile: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = Field(
+        "auto", description="torch.compile: on, off, or auto (where the planned work repays it)"
+    )
