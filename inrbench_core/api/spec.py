@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -57,12 +57,20 @@ class TaskSpec(ComponentSpec):
 
 @dataclass(frozen=True)
 class Component:
-    """A component picked by name and configured: what a spec holds where a component goes."""
+    """A component picked by name and configured: what a spec holds where a component goes.
+
+    Args:
+        entry: its entry.
+        spec: its options.
+        distribution: the distribution it comes from, and `version` that one's version.
+        picked_as: `distribution:name` where the bare name is ambiguous, else "".
+    """
 
     entry: Entry
     spec: ComponentSpec
     distribution: str
     version: str
+    picked_as: str = ""
 
     @property
     def kind(self) -> str:
@@ -78,7 +86,7 @@ class Component:
 
     def with_spec(self, **changes: Any) -> Component:
         """The same component with some fields of its spec replaced."""
-        return Component(self.entry, self.spec.model_copy(update=changes), self.distribution, self.version)
+        return replace(self, spec=self.spec.model_copy(update=changes))
 
     def derivatives(self) -> int | None:
         """The fewest useful derivatives among this component and those inside it; None: any number."""
@@ -87,9 +95,18 @@ class Component:
         return min(known) if known else None
 
     def describe(self) -> str:
-        """The names of the components inside, joined with '+'; the own name where there are none."""
-        inner = [part.describe() for part in self.spec.components()]
-        return "+".join(inner) if inner else self.name
+        """A short name, such as neff+relu: the components inside, less leading ones left at their default.
+
+        Where there is one place for a component only, the own name goes before it: kan chebyshev.
+        """
+        inner = list(self.spec.components())
+        if not inner:
+            return self.name
+        if len(inner) == 1:
+            return f"{self.name} {inner[0].describe()}"
+        defaults = [field.default for field in type(self.spec).model_fields.values()]
+        shown = [part for part in inner[:-1] if part.name not in defaults or part.spec != type(part.spec)()]
+        return "+".join(part.describe() for part in [*shown, inner[-1]])
 
     def walk(self) -> Iterator[Component]:
         """This component and all inside it, outermost first."""
@@ -99,7 +116,7 @@ class Component:
 
     def to_data(self) -> dict[str, Any]:
         """The mapping that stands for this component in YAML and JSON, every default written out."""
-        return {"name": self.name, **self.spec.model_dump(mode="json")}
+        return {"name": self.picked_as or self.name, **self.spec.model_dump(mode="json")}
 
 
 class ComponentLookup(Protocol):

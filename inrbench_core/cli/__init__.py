@@ -1,1 +1,1 @@
-"""See DESIGN in CONTRIBUTING.md for what belongs into this room."""
+"""The command line: one file a command, no logic."""

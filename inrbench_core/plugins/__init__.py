@@ -1,1 +1,1 @@
-"""See DESIGN in CONTRIBUTING.md for what belongs into this room."""
+"""Finding, loading and looking up plugins. Imports no torch."""

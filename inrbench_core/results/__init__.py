@@ -1,1 +1,1 @@
-"""See DESIGN in CONTRIBUTING.md for what belongs into this room."""
+"""From run records to tables and pictures."""

@@ -1,1 +1,1 @@
-"""See DESIGN in CONTRIBUTING.md for what belongs into this room."""
+"""Carrying out runs and keeping what comes of them."""

@@ -1,1 +1,1 @@
-"""See DESIGN in CONTRIBUTING.md for what belongs into this room."""
+"""From YAML to a validated list of runs. Imports no torch."""

@@ -1,0 +1,78 @@
+"""The typer application and its entry point."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import TextIO
+
+import typer
+
+from inrbench_core.api.errors import InrbenchError
+from inrbench_core.cli import eval as eval_command
+from inrbench_core.cli import list as list_command
+from inrbench_core.cli import results as results_command
+from inrbench_core.cli import schema as schema_command
+from inrbench_core.cli import show as show_command
+from inrbench_core.cli.common import get_catalog, say
+from inrbench_core.plugins.failures import one_line
+from inrbench_core.spec.yaml_io import SpecError
+
+EPILOG = "Start with: inrbench list, then: inrbench eval --spec specs/quickstart.yaml"
+
+
+def build_app() -> typer.Typer:
+    """The application with core's commands and those of plugins."""
+    app = typer.Typer(
+        name="inrbench",
+        help="Benchmark implicit neural representations: which field fits your signal best, and by how much?",
+        epilog=EPILOG,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    app.command("list")(list_command.list_components)
+    app.command("show")(show_command.show)
+    app.command("eval")(eval_command.evaluate)
+    app.command("results")(results_command.results)
+    app.command("schema")(schema_command.schema)
+    for implementation in get_catalog().manager.hook.inrbench_commands.get_hookimpls():
+        try:
+            implementation.function(app)
+        except (Exception, SystemExit) as error:
+            say(f"warning: the commands of {implementation.plugin_name} are left out: {one_line(error)}")
+    return app
+
+
+def main() -> None:
+    """Run the command line. Errors made for people are one line each; all else is a bug of ours."""
+    warnings.showwarning = _show_warning
+    try:
+        build_app()()
+    except SpecError as error:
+        print(error, file=sys.stderr)
+        sys.exit(3 if error.broken else 2)
+    except InrbenchError as error:
+        say(str(error))
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader, such as `head`, has had enough.
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    say(f"warning: {message}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""Entries as plain data, for `list` and `show`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from inrbench_core.api.entries import Entry, RecipeEntry, TaskEntry
+from inrbench_core.api.spec import ComponentOf
+from inrbench_core.plugins.catalog import Catalog, Registered
+
+
+def describe_entry(item: Registered, catalog: Catalog) -> dict[str, Any]:
+    """What there is to know of an entry without importing its code."""
+    entry = item.entry
+    rivals = [other.distribution for other in catalog.rivals(item)]
+    data: dict[str, Any] = {
+        "kind": entry.kind,
+        "name": entry.name,
+        "aliases": list(entry.aliases),
+        "summary": entry.summary,
+        "reference": entry.reference,
+        "distribution": item.distribution,
+        "version": item.version,
+        "clashes_with": rivals,
+    }
+    if isinstance(entry, RecipeEntry):
+        return {**data, "stands_for": dict(entry.stands_for), "training": dict(entry.training), "parameters": []}
+    assert isinstance(entry, Entry)
+    data["parameters"] = [_describe_parameter(name, info) for name, info in entry.spec.model_fields.items()]
+    data["formula"] = entry.formula
+    data["training"] = dict(entry.training)
+    if isinstance(entry, TaskEntry):
+        data["signal"], data["direction"] = entry.signal, entry.direction
+        data["metrics"] = [
+            {"name": metric.name, "unit": metric.unit, "higher_is_better": metric.higher_is_better}
+            for metric in entry.metrics
+        ]
+        data["baselines"] = list(entry.baselines)
+    return data
+
+
+def _describe_parameter(name: str, info: FieldInfo) -> dict[str, Any]:
+    component = next((marker.kind for marker in info.metadata if isinstance(marker, ComponentOf)), None)
+    annotation = str(info.annotation).replace("typing.", "").replace("<class '", "").replace("'>", "")
+    default = None if info.default is PydanticUndefined else info.default
+    return {
+        "name": name,
+        "type": f"name of a component ({component})" if component else annotation,
+        "required": info.is_required(),
+        "default": default if isinstance(default, str | int | float | bool | None) else str(default),
+        "description": info.description or "",
+    }
+
+
+def parameters_text(data: dict[str, Any]) -> str:
+    """All parameters with their defaults on one line."""
+    return ", ".join(
+        f"{parameter['name']}" if parameter["required"] else f"{parameter['name']}={parameter['default']}"
+        for parameter in data["parameters"]
+    )

@@ -1,0 +1,91 @@
+"""`inrbench show`: one component, with a snippet to paste."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from inrbench_core.api.entries import ENTRY_TYPES
+from inrbench_core.api.errors import InrbenchError
+from inrbench_core.cli.common import AsJson, PluginFiles, get_catalog, make_console, print_json
+from inrbench_core.cli.describe import describe_entry
+from inrbench_core.plugins.catalog import LookupFailure
+from inrbench_core.plugins.suggest import did_you_mean
+
+
+def show(
+    kind: Annotated[str, typer.Argument(help="The kind: " + ", ".join(ENTRY_TYPES))],
+    name: Annotated[str, typer.Argument(help="The component's name, as `inrbench list` shows it.")],
+    as_json: AsJson = False,
+    plugin_files: PluginFiles = None,
+) -> None:
+    """Show a component: formula, parameters, reference and YAML to paste."""
+    if kind not in ENTRY_TYPES:
+        raise InrbenchError(
+            f"no kind {kind!r}{did_you_mean(kind, ENTRY_TYPES) or '; there are ' + ', '.join(ENTRY_TYPES)}"
+        )
+    catalog = get_catalog(plugin_files)
+    try:
+        item = catalog.find(kind, name)
+    except LookupFailure as failure:
+        raise InrbenchError(str(failure)) from None
+    data = describe_entry(item, catalog)
+    data["yaml"] = snippet(data)
+    if as_json:
+        print_json({"schema": "inrbench.show/1", **data})
+        return
+    console = make_console()
+    console.print(f"[bold cyan]{escape(data['name'])}[/bold cyan] ({kind}): {escape(data['summary'])}", highlight=False)
+    for title, text in _facts(data).items():
+        if text:
+            console.print(f"{title:<13}{text}", highlight=False, markup=False, soft_wrap=True)
+    if data["parameters"]:
+        table = Table(box=box.SIMPLE_HEAD)
+        for column in ("parameter", "type", "default", "description"):
+            table.add_column(column)
+        for parameter in data["parameters"]:
+            default = "required" if parameter["required"] else str(parameter["default"])
+            table.add_row(
+                parameter["name"], escape(parameter["type"]), escape(default), escape(parameter["description"])
+            )
+        console.print(table)
+    console.print("in a spec:", style="bold")
+    console.print(data["yaml"], highlight=False, markup=False, soft_wrap=True)
+
+
+def _facts(data: dict[str, Any]) -> dict[str, str]:
+    return {
+        "formula": data.get("formula", ""),
+        "reference": data["reference"],
+        "also called": ", ".join(data["aliases"]),
+        "metrics": ", ".join(f"{metric['name']} [{metric['unit']}]" for metric in data.get("metrics", [])),
+        "baselines": ", ".join(data.get("baselines", [])),
+        "training": ", ".join(f"{key}: {value}" for key, value in data.get("training", {}).items()),
+        "stands for": yaml.safe_dump(data["stands_for"], default_flow_style=True).strip()
+        if "stands_for" in data
+        else "",
+        "distribution": f"{data['distribution']} {data['version']}",
+    }
+
+
+def snippet(data: dict[str, Any]) -> str:
+    """YAML that uses the component where components of its kind go, every default written out."""
+    options = {p["name"]: p["default"] for p in data["parameters"] if not p["required"] and p["default"] is not None}
+    value: Any = {"name": data["name"], **options} if options else data["name"]
+    wrapped: dict[str, Any] = {
+        "encoding": {"fields": [{"name": "mlp", "encoding": value}]},
+        "activation": {"fields": [{"name": "mlp", "activation": value}]},
+        "basis": {"fields": [{"name": "kan", "basis": value}]},
+        "field": {"fields": [value]},
+        "recipe": {"fields": [value]},
+        "task": {"task": value},
+        "executor": {"executor": value},
+    }.get(data["kind"], {})
+    if not wrapped:
+        return f"inrbench results DIR --format {data['name']}"
+    return str(yaml.safe_dump(wrapped, sort_keys=False, default_flow_style=None, width=100)).rstrip()

@@ -1,0 +1,199 @@
+"""The catalog: every entry of every loaded plugin, and the look-up of names in it."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, TypeVar
+
+import pluggy
+from pydantic import BaseModel, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from inrbench_core.api.entries import ENTRY_TYPES, Entry, RecipeEntry
+from inrbench_core.api.spec import Component
+from inrbench_core.plugins.discovery import normalise
+from inrbench_core.plugins.failures import PluginFailure
+from inrbench_core.plugins.suggest import did_you_mean
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Registered:
+    """An entry and the distribution it came from."""
+
+    entry: Entry | RecipeEntry
+    distribution: str
+    version: str
+
+
+class LookupFailure(Exception):
+    """A name that stands for nothing, or for more than one thing.
+
+    Args:
+        message: one line.
+        broken: it is there, but its plugin is broken.
+    """
+
+    def __init__(self, message: str, *, broken: bool = False) -> None:
+        super().__init__(message)
+        self.broken = broken
+
+
+class Catalog:
+    """All components by (kind, name); aliases count as names.
+
+    Args:
+        registered: entries with their distributions.
+        failures: plugins and records that could not be used.
+        manager: pluggy's manager, for life-cycle hooks and commands.
+    """
+
+    def __init__(
+        self, registered: Sequence[Registered], failures: Sequence[PluginFailure], manager: pluggy.PluginManager
+    ) -> None:
+        self.registered = sorted(registered, key=lambda item: (item.entry.kind, item.entry.name, item.distribution))
+        self.failures = list(failures)
+        self.manager = manager
+        self._by_name: dict[tuple[str, str], list[Registered]] = defaultdict(list)
+        for item in self.registered:
+            for name in dict.fromkeys((item.entry.name, *item.entry.aliases)):
+                self._by_name[item.entry.kind, name].append(item)
+
+    def of_kind(self, kind: str) -> list[Registered]:
+        """The entries of one kind, sorted by name."""
+        return [item for item in self.registered if item.entry.kind == kind]
+
+    def names(self, kind: str) -> list[str]:
+        """All names and aliases of one kind."""
+        return [name for (its_kind, name) in self._by_name if its_kind == kind]
+
+    def rivals(self, item: Registered) -> list[Registered]:
+        """Other entries that claim this one's name; the bare name then picks none of them."""
+        return [other for other in self._by_name[item.entry.kind, item.entry.name] if other is not item]
+
+    def find(self, kind: str, name: str) -> Registered:
+        """The entry of that name, or of `distribution:name`. Raises LookupFailure."""
+        distribution, colon, bare = name.rpartition(":")
+        found = self._by_name.get((kind, bare), [])
+        if colon:
+            found = [item for item in found if item.distribution in (distribution, normalise(distribution))]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            choices = " or ".join(f"'{item.distribution}:{bare}'" for item in found)
+            raise LookupFailure(f"{kind} {bare!r} is claimed by several distributions: write {choices}")
+        raise self._unknown(kind, name, bare)
+
+    def _unknown(self, kind: str, name: str, bare: str) -> LookupFailure:
+        for failure in self.failures:
+            if failure.provides == (kind, bare):
+                return LookupFailure(f"{kind} {bare!r} cannot be used: {failure.describe()}", broken=True)
+        home = official_components().get(kind, {}).get(bare)
+        if home is not None:
+            for failure in self.failures:
+                if failure.distribution == home:
+                    return LookupFailure(f"{kind} {bare!r} cannot be used: {failure.describe()}", broken=True)
+            return LookupFailure(f"{kind} {bare!r} is in {home}, which is not loaded: pip install {home}")
+        known = {*self.names(kind), *official_components().get(kind, {})}
+        if kind == "field":
+            known |= {*self.names("recipe"), *official_components().get("recipe", {})}
+        message = f"no {kind} named {name!r}{did_you_mean(bare, known)}"
+        if self.failures:
+            others = ", ".join(sorted({failure.distribution for failure in self.failures}))
+            message += f" (plugins that failed to load may hold it: {others})"
+        return LookupFailure(message)
+
+    def recipe(self, name: str) -> RecipeEntry | None:
+        """The recipe of that name, unless a field has the name or there is none."""
+        if ("field", name) in self._by_name or ("recipe", name.rpartition(":")[2]) not in self._by_name:
+            return None
+        entry = self.find("recipe", name).entry
+        assert isinstance(entry, RecipeEntry)
+        return entry
+
+    def resolve(self, kind: str, value: Any, context: dict[str, Any] | None = None) -> Component:
+        """The component that a YAML value stands for: a name, or a mapping with `name:`.
+
+        Raises:
+            pydantic.ValidationError: with paths relative to the value.
+        """
+        if isinstance(value, str):
+            name, options = value, {}
+        elif isinstance(value, Mapping):
+            options = dict(value)
+            name = options.pop("name", None)
+        else:
+            name = None
+        if not isinstance(name, str):
+            raise located_error(
+                f"expected the name of {article(kind)} {kind}, or a mapping with 'name:', got {shorten(value)}"
+            )
+        try:
+            item = self.find(kind, name)
+        except LookupFailure as failure:
+            error_type = "broken_plugin" if failure.broken else "unknown_component"
+            path = () if isinstance(value, str) else ("name",)
+            raise located_error(str(failure), path, error_type) from None
+        assert isinstance(item.entry, Entry)
+        spec = validate(item.entry.spec, options, {**(context or {}), "catalog": self})
+        picked_as = f"{item.distribution}:{item.entry.name}" if self.rivals(item) else ""
+        return Component(item.entry, spec, item.distribution, item.version, picked_as)
+
+
+def validate(model: type[M], data: Any, context: dict[str, Any]) -> M:
+    """`model.model_validate`, with plainer words for unknown keys and with what was found there."""
+    try:
+        return model.model_validate(data, context=context)
+    except ValidationError as error:
+        details = []
+        for problem in error.errors(include_url=False):
+            location, message = problem["loc"], problem["msg"]
+            if problem["type"] == "extra_forbidden" and len(location) == 1:
+                message = f"unknown key{did_you_mean(str(location[0]), model.model_fields)}"
+                if not message.endswith("?"):
+                    message += "; known are " + ", ".join(model.model_fields)
+            elif problem["type"] == "value_error":
+                message = str(problem["ctx"]["error"]) if "ctx" in problem else message
+            elif problem["type"] not in {"unknown_component", "broken_plugin", "missing", "located"}:
+                message += f", got {shorten(problem['input'])}"
+            details.append(_detail(message, location, problem["type"]))
+        raise ValidationError.from_exception_data(model.__name__, details) from None
+
+
+def located_error(message: str, path: tuple[str | int, ...] = (), error_type: str = "located") -> ValidationError:
+    """A validation error of one line at a path."""
+    return ValidationError.from_exception_data("spec", [_detail(message, path, error_type)])
+
+
+def _detail(message: str, path: tuple[str | int, ...], error_type: str) -> InitErrorDetails:
+    # The message travels as context, because braces in a template would be taken for fields.
+    kept = error_type if error_type in {"unknown_component", "broken_plugin", "missing"} else "located"
+    return {"type": PydanticCustomError(kept, "{message}", {"message": message}), "loc": path, "input": None}
+
+
+def shorten(value: Any) -> str:
+    """A value as it may stand in an error message."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+@cache
+def official_components() -> dict[str, dict[str, str]]:
+    """kind -> name -> distribution of the official components, to name what is not installed.
+
+    The table is made from the plugins by `make official`, so core itself knows none by name.
+    """
+    text = (resources.files("inrbench_core.plugins") / "official.json").read_text(encoding="utf-8")
+    table: dict[str, dict[str, str]] = json.loads(text)
+    return {kind: table.get(kind, {}) for kind in ENTRY_TYPES}
+
+
+def article(word: str) -> str:
+    """The indefinite article that goes with a word."""
+    return "an" if word[0] in "aeiou" else "a"

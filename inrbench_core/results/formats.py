@@ -1,0 +1,218 @@
+"""The reporters of core. Each is a function (spec, leaderboards) -> str."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from inrbench_core.api.entries import Metric
+from inrbench_core.api.spec import ComponentSpec
+from inrbench_core.results.leaderboard import Leaderboard, Row, Summary
+
+SCHEMA = "inrbench.results/1"
+
+
+def format_number(value: float) -> str:
+    """A figure with four significant digits; its exponent is kept whatever its size."""
+    if math.isnan(value):
+        return "-"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    if value != 0 and not 1e-3 <= abs(value) < 1e5:
+        return f"{value:.3e}"
+    return f"{value:#.4g}".rstrip(".")
+
+
+def format_summary(summary: Summary, plus_minus: str = "±") -> str:
+    """Mean, and the deviation where there is more than one seed, to the decimals of the mean."""
+    text = format_number(summary.mean)
+    if summary.count < 2 or math.isnan(summary.std):
+        return text
+    if "e" in text:
+        return f"{text} {plus_minus} {summary.std:.1e}"
+    decimals = len(text.partition(".")[2])
+    return f"{text} {plus_minus} {summary.std:.{decimals}f}"
+
+
+def header(metric: Metric) -> str:
+    """A column's title: name, unit and an arrow to the better side."""
+    unit = f" [{metric.unit}]" if metric.unit else ""
+    return f"{metric.name}{unit} {'↑' if metric.higher_is_better else '↓'}"
+
+
+def runs_text(row: Row) -> str:
+    """How many runs went well, and how the others ended."""
+    total = sum(row.statuses.values())
+    others = ", ".join(f"{count} {status}" for status, count in sorted(row.statuses.items()) if status != "ok")
+    return f"{row.statuses.get('ok', 0)}/{total}" + (f" ({others})" if others else "")
+
+
+def cells(board: Leaderboard, plus_minus: str = "±") -> tuple[list[str], list[list[str]]]:
+    """Titles and rows of a leaderboard as text, for any table."""
+    metrics = board.shown_metrics()
+    titles = ["#", "field", *map(header, metrics), "parameters", "train [s]", "runs"]
+    rows = []
+    rank = 0
+    for row in board.rows:
+        ranked = not row.baseline and bool(row.metrics[board.metrics[0].name].count)
+        rank += ranked
+        rows.append(
+            [
+                str(rank) if ranked else "",
+                f"{row.label} (baseline)" if row.baseline else row.label,
+                *(format_summary(row.metrics[metric.name], plus_minus) for metric in metrics),
+                "-" if row.baseline else f"{row.parameters:,}",
+                "-" if row.baseline else format_summary(row.train_s, plus_minus),
+                runs_text(row),
+            ]
+        )
+    return titles, rows
+
+
+def problem_lines(board: Leaderboard) -> list[str]:
+    """One line for each reason for which a run has no figures."""
+    return [f"{row.label}: {problem}" for row in board.rows for problem in row.problems]
+
+
+def rich_table(board: Leaderboard) -> Table:
+    """The table that the terminal shows."""
+    titles, rows = cells(board)
+    table = Table(title=board.task_label, title_justify="left", box=box.SIMPLE_HEAD)
+    for index, title in enumerate(titles):
+        table.add_column(title, justify="left" if index in (1, len(titles) - 1) else "right", no_wrap=index != 1)
+    for row, texts in zip(board.rows, rows, strict=True):
+        table.add_row(*texts, style="dim" if row.baseline else "" if row.complete else "yellow")
+    return table
+
+
+def table_report(spec: ComponentSpec, boards: Sequence[Leaderboard]) -> str:
+    """Ranked tables as plain text, as wide as they need to be."""
+    buffer = io.StringIO()
+    for board in boards:
+        console = Console(file=buffer, width=max(80, *(len(" ".join(row)) + 60 for row in cells(board)[1]), 0))
+        console.print(rich_table(board))
+        for line in problem_lines(board):
+            console.print(f"  {line}", highlight=False, markup=False)
+    return buffer.getvalue()
+
+
+def csv_report(spec: ComponentSpec, boards: Sequence[Leaderboard]) -> str:
+    """One row per task and field, figures unrounded."""
+    names = list(dict.fromkeys(metric.name for board in boards for metric in board.shown_metrics()))
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    figures = [f"{name}_{part}" for name in [*names, "train_s"] for part in ("mean", "std")]
+    writer.writerow(["task", "field", "baseline", "parameters", "runs_ok", "runs", *figures])
+    for board in boards:
+        for row in board.rows:
+            summaries = [row.metrics.get(name, Summary(math.nan, math.nan, 0)) for name in names]
+            total = sum(row.statuses.values())
+            writer.writerow(
+                [board.task_label, row.label, row.baseline, row.parameters, row.statuses.get("ok", 0), total]
+                + [_plain(value) for item in [*summaries, row.train_s] for value in (item.mean, item.std)]
+            )
+    return buffer.getvalue()
+
+
+def _plain(value: float) -> str:
+    return "" if math.isnan(value) else repr(value)
+
+
+def json_data(boards: Sequence[Leaderboard]) -> dict[str, Any]:
+    """Everything as plain data; a figure that is not finite is null."""
+
+    def summary(item: Summary) -> dict[str, Any]:
+        finite = {
+            key: value if math.isfinite(value) else None for key, value in (("mean", item.mean), ("std", item.std))
+        }
+        return {**finite, "count": item.count}
+
+    return {
+        "schema": SCHEMA,
+        "tasks": [
+            {
+                "task": board.task_label,
+                "metrics": [
+                    {"name": m.name, "unit": m.unit, "higher_is_better": m.higher_is_better} for m in board.metrics
+                ],
+                "rows": [
+                    {
+                        "field": row.label,
+                        "baseline": row.baseline,
+                        "parameters": row.parameters,
+                        "metrics": {name: summary(item) for name, item in row.metrics.items()},
+                        "train_s": summary(row.train_s),
+                        "statuses": dict(row.statuses),
+                        "problems": list(row.problems),
+                        "runs": list(board.ids.get(row.label, ())),
+                    }
+                    for row in board.rows
+                ],
+            }
+            for board in boards
+        ],
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def json_report(spec: ComponentSpec, boards: Sequence[Leaderboard]) -> str:
+    """`json_data` as text."""
+    return json.dumps(json_data(boards), indent=2, ensure_ascii=False) + "\n"
+
+
+def markdown_report(spec: ComponentSpec, boards: Sequence[Leaderboard]) -> str:
+    """One Markdown table per task."""
+    parts = []
+    for board in boards:
+        titles, rows = cells(board)
+        lines = [f"### {board.task_label}", "", _markdown_row(titles)]
+        lines.append("| " + " | ".join("---" if index == 1 else "---:" for index in range(len(titles))) + " |")
+        lines += [_markdown_row(row) for row in rows]
+        problems = problem_lines(board)
+        parts.append("\n".join([*lines, *([""] if problems else []), *(f"- {line}" for line in problems)]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown_row(texts: Sequence[str]) -> str:
+    return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
+
+
+def latex_report(spec: ComponentSpec, boards: Sequence[Leaderboard]) -> str:
+    """One LaTeX tabular per task; needs the package booktabs."""
+    parts = []
+    for board in boards:
+        titles, rows = cells(board, plus_minus="@pm@")
+        columns = "".join("l" if index == 1 else "r" for index in range(len(titles)))
+        body = [" & ".join(map(_latex, row)) + r" \\" for row in rows]
+        parts.append(
+            "\n".join(
+                [
+                    f"% {board.task_label}",
+                    rf"\begin{{tabular}}{{{columns}}}",
+                    r"\toprule",
+                    " & ".join(map(_latex, titles)) + r" \\",
+                    r"\midrule",
+                    *body,
+                    r"\bottomrule",
+                    r"\end{tabular}",
+                ]
+            )
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def _latex(text: str) -> str:
+    special = {"\\": r"\textbackslash{}", **{mark: f"\\{mark}" for mark in "#$%&_{}"}, "~": r"\textasciitilde{}"}
+    escaped = "".join(special.get(letter, letter) for letter in text)
+    return escaped.replace("@pm@", r"$\pm$").replace("↑", r"$\uparrow$").replace("↓", r"$\downarrow$")

@@ -1,0 +1,67 @@
+"""A JSON Schema of spec files, made from the catalog, for editors to complete and check with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from inrbench_core.api.entries import Entry
+from inrbench_core.plugins.catalog import Catalog
+from inrbench_core.spec.experiment import ExperimentHead
+from inrbench_core.spec.training import TrainingSpec
+
+_REF = "#/$defs/{model}"
+
+
+def experiment_schema(catalog: Catalog) -> dict[str, Any]:
+    """JSON Schema (2020-12) of a spec file; components are under `$defs`, one definition a kind."""
+    definitions: dict[str, Any] = {"training": _plain(TrainingSpec.model_json_schema(ref_template=_REF))}
+    for kind in ("encoding", "activation", "basis", "task", "executor", "field"):
+        definitions[kind] = _kind_schema(catalog, kind, definitions)
+    head = _plain(ExperimentHead.model_json_schema(ref_template=_REF))
+    properties = head["properties"]
+    properties["task"] = _described("task", properties["task"])
+    properties["tasks"] = {"type": "array", "items": {"$ref": "#/$defs/task"}}
+    properties["fields"] = _described("field", properties["fields"])
+    properties["training"] = _described("training", properties["training"])
+    properties["seeds"] = {
+        "anyOf": [{"type": "integer", "minimum": 1}, {"type": "array", "items": {"type": "integer", "minimum": 0}}],
+        "description": properties["seeds"].get("description", ""),
+    }
+    head["required"] = [name for name in head.get("required", []) if name != "name"]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **head, "$defs": definitions}
+
+
+def _described(definition: str, old: dict[str, Any]) -> dict[str, Any]:
+    return {"$ref": f"#/$defs/{definition}", "description": old.get("description", "")}
+
+
+def _plain(schema: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in schema.items() if key != "$defs"}
+
+
+def _kind_schema(catalog: Catalog, kind: str, definitions: dict[str, Any]) -> dict[str, Any]:
+    """A name, a mapping with `name:` and options, or a list of these."""
+    names, mappings = [], []
+    for item in catalog.of_kind(kind):
+        assert isinstance(item.entry, Entry)
+        schema = item.entry.spec.model_json_schema(ref_template=_REF)
+        definitions.update(schema.pop("$defs", {}))
+        own_names = [item.entry.name, *item.entry.aliases]
+        names += own_names
+        properties = {"name": {"enum": own_names}, **schema.get("properties", {}), **_extra_keys(kind)}
+        mappings.append({**schema, "properties": properties, "required": ["name", *schema.get("required", [])]})
+    if kind == "field":
+        recipes = catalog.names("recipe")
+        names += recipes
+        mappings.append({"type": "object", "properties": {"name": {"enum": recipes}}, "required": ["name"]})
+    one = {"anyOf": [{"enum": names}, *mappings]}
+    return {"anyOf": [one, {"type": "array", "items": one}]}
+
+
+def _extra_keys(kind: str) -> dict[str, Any]:
+    if kind != "field":
+        return {}
+    return {
+        "label": {"type": "string", "description": "what tables call it"},
+        "training": {"$ref": "#/$defs/training", "description": "changes to the training of this field"},
+    }

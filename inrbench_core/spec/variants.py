@@ -1,0 +1,137 @@
+"""Multiplying out: a list where a component goes stands for several specs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from inrbench_core.api.entries import Entry
+from inrbench_core.api.spec import ComponentOf
+from inrbench_core.plugins.catalog import Catalog, LookupFailure
+from inrbench_core.spec.yaml_io import YamlPath
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One of the values that a YAML value stands for.
+
+    Args:
+        value: plain data with no lists left where components go.
+        origins: where in the YAML a part of the value comes from; () is the value itself.
+        label: what a recipe or the user calls it, or "".
+        training: the training defaults of the recipe it came from.
+    """
+
+    value: Any
+    origins: Mapping[YamlPath, YamlPath]
+    label: str = ""
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def origin(self, path: YamlPath) -> YamlPath:
+        """The YAML path of a path within the value."""
+        for length in range(len(path), -1, -1):
+            if path[:length] in self.origins:
+                return (*self.origins[path[:length]], *path[length:])
+        return path
+
+    def with_value(self, path: YamlPath, value: Any, origin: YamlPath) -> Variant:
+        """A copy in which `path` holds `value`; a bare name on the way becomes a mapping."""
+        return Variant(_replaced(self.value, path, value), {**self.origins, path: origin}, self.label, self.training)
+
+
+def _replaced(target: Any, path: YamlPath, value: Any) -> Any:
+    if not path:
+        return value
+    mapping = dict(target) if isinstance(target, Mapping) else {} if target is None else {"name": target}
+    mapping[str(path[0])] = _replaced(mapping.get(str(path[0])), path[1:], value)
+    return mapping
+
+
+def expand(catalog: Catalog, kind: str, value: Any, path: YamlPath) -> list[Variant]:
+    """All variants of a component's YAML value, in order."""
+    if isinstance(value, list):
+        return [variant for index, item in enumerate(value) for variant in expand(catalog, kind, item, (*path, index))]
+    label, training = "", {}
+    origins: dict[YamlPath, YamlPath] = {(): path}
+    if kind == "field":
+        name = value.get("name") if isinstance(value, Mapping) else value
+        try:
+            recipe = catalog.recipe(name) if isinstance(name, str) else None
+        except LookupFailure:
+            recipe = None
+        if recipe is not None:
+            label, training = recipe.name, dict(recipe.training)
+            changes = {key: item for key, item in value.items() if key != "name"} if isinstance(value, Mapping) else {}
+            value = _merged(recipe.stands_for, changes)
+    if not isinstance(value, Mapping):
+        return [Variant(value, origins, label, training)]
+    slots = component_slots(catalog, kind, value.get("name"))
+    choices = {
+        key: expand(catalog, slots[key], item, (*path, key)) if key in slots else [Variant(item, {})]
+        for key, item in value.items()
+    }
+    variants = []
+    for combination in itertools.product(*choices.values()):
+        parts = dict(zip(choices, combination, strict=True))
+        nested = {(key, *inner): outer for key, part in parts.items() for inner, outer in part.origins.items()}
+        values = {key: part.value for key, part in parts.items()}
+        variants.append(Variant(values, {**origins, **nested}, label, training))
+    return variants
+
+
+def _merged(defaults: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe's mapping with changes; a nested mapping without a name changes a component's options."""
+    merged = dict(defaults)
+    for key, value in changes.items():
+        old = merged.get(key)
+        if isinstance(value, Mapping) and "name" not in value and old is not None:
+            merged[key] = {**(old if isinstance(old, Mapping) else {"name": old}), **value}
+        else:
+            merged[key] = value
+    return merged
+
+
+def component_slots(catalog: Catalog, kind: str, name: Any) -> dict[str, str]:
+    """The spec fields of a component in which components go, with the kind of each."""
+    try:
+        entry = catalog.find(kind, name).entry
+    except (LookupFailure, AttributeError):
+        return {}
+    assert isinstance(entry, Entry)
+    return {
+        field_name: marker.kind
+        for field_name, info in entry.spec.model_fields.items()
+        for marker in info.metadata
+        if isinstance(marker, ComponentOf)
+    }
+
+
+def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def tell_apart(labels: Sequence[str], data: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Labels in which equal ones are told apart by the options in which they differ."""
+    flats = [flatten(item) for item in data]
+    result = list(labels)
+    for label in set(labels):
+        members = [index for index, other in enumerate(labels) if other == label]
+        keys = list(dict.fromkeys(key for index in members for key in flats[index]))
+        differing = [key for key in keys if len({repr(flats[index].get(key)) for index in members}) > 1]
+        if not differing:
+            continue
+        for index in members:
+            options = ", ".join(
+                f"{key.rpartition('.')[2]}={flats[index][key]}" for key in differing if key in flats[index]
+            )
+            result[index] = f"{label} ({options})"
+    return result

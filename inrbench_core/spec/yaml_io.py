@@ -1,0 +1,177 @@
+"""YAML with line numbers, floats as people write them, and no silent duplicates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from inrbench_core.api.errors import InrbenchError
+
+YamlPath = tuple[str | int, ...]
+
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Base):  # type: ignore[misc]
+    """A safe loader that reads 1e-3 as a float, as YAML 1.2 does and PyYAML does not."""
+
+
+_Loader.yaml_implicit_resolvers = {key: list(value) for key, value in _Base.yaml_implicit_resolvers.items()}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d[\d_]*\.?\d*|\.\d+)[eE][-+]?\d+"), list("-+.0123456789")
+)
+
+
+@dataclass(frozen=True, order=True)
+class SpecProblem:
+    """One thing wrong with a spec.
+
+    Args:
+        line: line in the file, from 1; 0 if it belongs to no line.
+        path: where in the spec, such as "fields[0].encoding".
+        message: what is wrong and what to do.
+        broken: the cause is a broken plugin, not the spec.
+    """
+
+    line: int
+    path: str
+    message: str
+    broken: bool = field(default=False, compare=False)
+
+
+class SpecError(InrbenchError):
+    """A spec that cannot be used; `problems` holds every reason, `str()` one line for each."""
+
+    def __init__(self, file: Path | str, problems: list[SpecProblem]) -> None:
+        self.file = file
+        self.problems = sorted(set(problems))
+        super().__init__("\n".join(self._line(problem) for problem in self.problems))
+
+    @property
+    def broken(self) -> bool:
+        """Whether a broken plugin is the cause of all of it."""
+        return all(problem.broken for problem in self.problems)
+
+    def _line(self, problem: SpecProblem) -> str:
+        where = f"{self.file}:{problem.line}" if problem.line else str(self.file)
+        path = f"{problem.path}: " if problem.path else ""
+        return f"{where}: {path}{problem.message}"
+
+
+@dataclass(frozen=True)
+class Document:
+    """A YAML file's data, and the line of each value in it.
+
+    Args:
+        file: as the user named it.
+        text: the whole text.
+        data: plain Python data.
+        lines: line of each path, from 1; for a key of a mapping, the line of the key.
+    """
+
+    file: Path
+    text: str
+    data: Any
+    lines: dict[YamlPath, int]
+
+    def line(self, path: YamlPath) -> int:
+        """The line of the path, or of the nearest enclosing value that is in the file."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+
+def show_path(path: YamlPath) -> str:
+    """A path as people write it: fields[0].encoding."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def load_yaml(file: Path) -> Document:
+    """Read a YAML file.
+
+    Raises:
+        SpecError: if it is missing, empty, not YAML, or has a key twice.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SpecError(file, [SpecProblem(0, "", "no such file")]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(file, [SpecProblem(0, "", f"cannot be read: {error}")]) from None
+    try:
+        node, data, duplicates = _compose(text)
+    except yaml.YAMLError as error:
+        raise SpecError(file, [_syntax_problem(error, text)]) from None
+    if node is None:
+        raise SpecError(file, [SpecProblem(1, "", "the file is empty; see specs/quickstart.yaml for an example")])
+    if duplicates:
+        raise SpecError(file, duplicates)
+    lines: dict[YamlPath, int] = {}
+    _mark(node, (), lines, frozenset())
+    return Document(file, text, data, lines)
+
+
+def _compose(text: str) -> tuple[yaml.Node | None, Any, list[SpecProblem]]:
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None, None, []
+        # Constructing flattens `<<` merges in place, so look for duplicates before.
+        duplicates = list(_duplicates(node, (), frozenset()))
+        return node, None if duplicates else loader.construct_document(node), duplicates
+    finally:
+        loader.dispose()
+
+
+def _duplicates(node: yaml.Node, path: YamlPath, above: frozenset[int]) -> list[SpecProblem]:
+    if id(node) in above:
+        message = "an alias refers to what encloses it"
+        return [SpecProblem(node.start_mark.line + 1, show_path(path), message)]
+    above = above | {id(node)}
+    problems = []
+    if isinstance(node, yaml.MappingNode):
+        seen: dict[Hashable, int] = {}
+        for key, value in node.value:
+            name, line = str(key.value), key.start_mark.line + 1
+            if name in seen and name != "<<":
+                message = f"duplicate key; it is already on line {seen[name]}"
+                problems.append(SpecProblem(line, show_path((*path, name)), message))
+            seen[name] = line
+            problems += _duplicates(value, (*path, name), above)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            problems += _duplicates(value, (*path, index), above)
+    return problems
+
+
+def _mark(node: yaml.Node, path: YamlPath, lines: dict[YamlPath, int], above: frozenset[int]) -> None:
+    lines.setdefault(path, node.start_mark.line + 1)
+    if id(node) in above:
+        return
+    above = above | {id(node)}
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            lines[(*path, str(key.value))] = key.start_mark.line + 1
+            _mark(value, (*path, str(key.value)), lines, above)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _mark(value, (*path, index), lines, above)
+
+
+def _syntax_problem(error: yaml.YAMLError, text: str) -> SpecProblem:
+    mark = getattr(error, "problem_mark", None)
+    line = mark.line + 1 if mark is not None else 1
+    rows = text.splitlines()
+    if mark is not None and line <= len(rows) and "\t" in rows[line - 1][: mark.column + 1]:
+        return SpecProblem(line, "", "a tab indents this line; YAML allows spaces only")
+    reason = getattr(error, "problem", None) or str(error)
+    return SpecProblem(line, "", f"not valid YAML: {' '.join(reason.split())}")
