@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    PlainValidator,
+    TypeAdapter,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError, core_schema
 
 if TYPE_CHECKING:
@@ -175,8 +185,20 @@ class ParameterBudget(BaseModel):
     parameters: int = Field(gt=0, description="trainable parameters of the whole model; a complex one counts as two")
 
 
+def _validate_width(value: Any) -> int | ParameterBudget:
+    # A plain union would report both of its branches, at paths that are not in the YAML.
+    if isinstance(value, ParameterBudget | Mapping):
+        return ParameterBudget.model_validate(value)
+    return _POSITIVE.validate_python(value)
+
+
+_POSITIVE = TypeAdapter(Annotated[int, Field(gt=0)])
+
 Width = Annotated[
-    Annotated[int, Field(gt=0)] | ParameterBudget,
+    int | ParameterBudget,
+    PlainValidator(_validate_width),
+    PlainSerializer(lambda width: width.model_dump() if isinstance(width, ParameterBudget) else width),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, ParameterBudget.model_json_schema()]}),
     Field(description="hidden features, or {parameters: N} to solve the width for a parameter count"),
 ]
 

@@ -38,7 +38,7 @@ class ExperimentHead(BaseModel):
     name: str = Field(pattern=r"^[\w.-]+$", description="names the folder of results; default: the file's name")
     task: Any = Field(None, description="a task's name, or a mapping with name: and its options")
     tasks: list[Any] = Field([], description="several tasks; all fields run on each")
-    fields: list[Any] | str | dict[str, Any] = Field(description="the fields to compare; lists inside multiply out")
+    fields: Any = Field(description="the fields to compare; lists inside multiply out")
     training: dict[str, Any] = Field({}, description="how to train, for all fields")
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], BeforeValidator(_seed_list), Field(min_length=1)] = Field(
         [0], description="seeds, or how many"
@@ -102,6 +102,7 @@ class _Builder:
         if not fields:
             self._problem(("fields",), "the list is empty; name at least one field")
         self._stop_on_problems()
+        self._check_shared_training(head)
         resolved = [
             row
             for changes in combinations
@@ -217,6 +218,13 @@ class _Builder:
         except ValidationError as error:
             self._invalid(error, variant)
             return None
+
+    def _check_shared_training(self, head: ExperimentHead) -> None:
+        """Checked on its own, because it is never looked at where no field is valid."""
+        try:
+            validate(TrainingSpec, head.training, self.context)
+        except ValidationError as error:
+            self._invalid(error, Variant(head.training, {(): ("training",)}))
 
     def _training(
         self,

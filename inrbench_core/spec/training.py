@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 
 def _switch(value: Any) -> Any:
     """YAML reads a bare on and off as booleans."""
     return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+
+
+def _batch(value: Any) -> Any:
+    if value == "full" or (isinstance(value, int | float) and value == int(value) >= 1 and not isinstance(value, bool)):
+        return value if value == "full" else int(value)
+    raise ValueError(f"expected full or a whole number from 1, got {value!r}")
 
 
 class TrainingSpec(BaseModel):
@@ -18,9 +24,11 @@ class TrainingSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     steps: int = Field(1000, ge=0, description="optimiser steps")
-    batch: Literal["full"] | Annotated[int, Field(gt=0)] = Field(
-        "full", description="elements a step: full, or a count drawn without replacement within each pass"
-    )
+    batch: Annotated[
+        int | Literal["full"],
+        PlainValidator(_batch),
+        WithJsonSchema({"anyOf": [{"const": "full"}, {"type": "integer", "minimum": 1}]}),
+    ] = Field("full", description="elements a step: full, or a count drawn without replacement within each pass")
     optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="adam, adamw or sgd (momentum 0.9)")
     lr: float = Field(1e-3, gt=0, description="learning rate of the first step")
     schedule: Literal["constant", "cosine", "exponential"] = Field(

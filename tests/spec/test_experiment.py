@@ -1,0 +1,186 @@
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from inrbench_core.plugins.loading import load_catalog
+from inrbench_core.spec.experiment import load_experiment
+from inrbench_core.spec.runspec import RunSpec
+from inrbench_core.spec.yaml_io import SpecError
+
+STAND_INS = Path(__file__).parent.parent / "stand_ins"
+
+
+@pytest.fixture(scope="module")
+def catalog():
+    return load_catalog([STAND_INS / "small_plugin.py"])
+
+
+@pytest.fixture
+def load(write_spec, catalog):
+    return lambda text, *settings: load_experiment(write_spec(textwrap.dedent(text)), catalog, settings)
+
+
+@pytest.fixture
+def errors(load):
+    def collect(text, *settings):
+        with pytest.raises(SpecError) as caught:
+            load(text, *settings)
+        return [line.partition("spec.yaml:")[2] for line in str(caught.value).splitlines()]
+
+    return collect
+
+
+def fits(experiment):
+    return [run for run in experiment.runs if run.field is not None]
+
+
+def test_lists_where_components_go_multiply_out(load):
+    runs = fits(
+        load("""
+        task: line
+        fields:
+          - {name: shallow, encoding: [plain, {name: waves, omega: 2}], activation: [wave, kink]}
+        seeds: 3
+    """)
+    )
+    assert len(runs) == 2 * 2 * 3
+    assert sorted({run.label for run in runs}) == ["kink", "wave", "waves+kink", "waves+wave"]
+    assert sorted({run.seed for run in runs}) == [0, 1, 2]
+
+
+def test_training_is_merged_from_the_least_particular_to_the_most(load):
+    runs = fits(
+        load("""
+        task: line
+        fields:
+          - {name: shallow, label: default}
+          - {name: shallow, activation: kink, label: plain}
+          - {name: swell, label: recipe}
+          - {name: swell, label: own, training: {lr: 7e-3}}
+    """)
+    )
+    assert {run.label: run.training.lr for run in runs} == {"default": 2e-3, "plain": 1e-3, "recipe": 5e-3, "own": 7e-3}
+    shared = fits(load("{task: line, fields: [shallow, {name: swell, training: {lr: 7e-3}}], training: {lr: 3e-3}}"))
+    assert [run.training.lr for run in shared] == [3e-3, 7e-3]
+
+
+def test_a_recipe_is_a_field_with_changes(load):
+    (run,) = fits(load("{task: line, fields: {name: swell, activation: {orders: 5}, width: 4}}"))
+    assert run.label == "swell"
+    assert run.field.to_data() == {
+        "name": "shallow",
+        "encoding": {"name": "plain"},
+        "activation": {"name": "wave", "omega": 9.0, "orders": 5},
+        "width": 4,
+    }
+
+
+def test_a_sweep_multiplies_out_and_labels_tell_its_runs_apart(load):
+    experiment = load("""
+        task: line
+        fields: [{name: shallow, activation: wave}]
+        sweep: {training.lr: [1e-3, 1e-4], field.activation.omega: [1, 2], task.samples: [8, 16]}
+    """)
+    runs = fits(experiment)
+    assert len(runs) == 8
+    assert {run.label for run in runs} == {f"wave (lr={lr}, omega={o})" for lr in (0.001, 0.0001) for o in (1.0, 2.0)}
+    assert {run.task_label for run in runs} == {"line (samples=8)", "line (samples=16)"}
+
+
+def test_baselines_come_once_for_each_task_and_seed(load):
+    experiment = load("{task: line, fields: [shallow, swell], seeds: 2}")
+    assert [(run.label, run.seed) for run in experiment.runs if run.baseline] == [("zero", 0), ("zero", 1)]
+
+
+def test_a_pair_that_cannot_work_is_skipped_with_its_reason(load):
+    runs = fits(load("{task: {name: line, curvature: true}, fields: [{name: shallow, activation: [wave, kink]}]}"))
+    assert [bool(run.skip) for run in runs] == [False, True]
+    assert "takes 2 derivatives" in runs[1].skip
+
+
+def test_integral_floats_are_accepted_for_whole_numbers(load):
+    (run,) = fits(load("{task: line, fields: [shallow], training: {steps: 1e3}}"))
+    assert run.training.steps == 1000
+
+
+@pytest.mark.parametrize(("word", "meaning"), [("off", "off"), ("on", "on"), ("auto", "auto"), ("no", "off")])
+def test_yaml_switches_mean_what_they_say(load, word, meaning):
+    (run,) = fits(load(f"{{task: line, fields: [shallow], training: {{compile: {word}}}}}"))
+    assert run.training.compile == meaning
+
+
+def test_every_problem_is_told_at_once_with_its_line(errors):
+    assert errors("""\
+        task: lnie
+        fields:
+          - name: shallow
+            encoding: wavs
+            activation: {name: wave, omgea: 3}
+          - {name: shallow, width: -1}
+          - {name: shallow, activation: {name: wave, orders: two}}
+          - shalow
+        training: {steps: 10, lr: fast}
+    """) == [
+        "1: task: no task named 'lnie'; did you mean 'line'?",
+        "4: fields[0].encoding: no encoding named 'wavs'; did you mean 'waves'?",
+        "5: fields[0].activation.omgea: unknown key; did you mean 'omega'?",
+        "6: fields[1].width: Input should be greater than 0, got -1",
+        "7: fields[2].activation.orders: Input should be a valid integer, "
+        "unable to parse string as an integer, got 'two'",
+        "8: fields[3]: no field named 'shalow'; did you mean 'shallow'?",
+        "9: training.lr: Input should be a valid number, unable to parse string as a number, got 'fast'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[1, 2]", "1: expected a mapping with task:, fields: and so on, got a list"),
+        ("just words", "1: expected a mapping with task:, fields: and so on, got a text"),
+        ("{task: line}", "1: fields: required, but not given"),
+        ("{fields: [shallow]}", "1: give either task: or tasks:"),
+        ("{task: line, fields: []}", "1: fields: the list is empty; name at least one field"),
+        ("{task: line, fields: [shallow], trainig: {}}", "1: trainig: unknown key; did you mean 'training'?"),
+        (
+            "{task: line, fields: [shallow], seeds: 0}",
+            "1: seeds: a count of seeds must be a whole number from 1",
+        ),
+        ("{task: line, fields: [shallow], sweep: {lr: [1]}}", "1: sweep.lr: a sweep goes over training.KEY"),
+        (
+            "{task: line, fields: [shallow], training: {batch: 0.5}}",
+            "1: training.batch: expected full or a",
+        ),
+        ("{task: line, fields: [shallow], training: [1]}", "1: training: Input should be a valid dictionary, got [1]"),
+        ("{task: line, fields: [[shallow, 3]]}", "1: fields[0][1]: expected the name of a field"),
+        ("{task: line, fields: [shallow], executor: loacl}", "1: executor: no executor named 'loacl'; did you mean"),
+    ],
+)
+def test_one_clear_line_for_each_mistake(errors, text, expected):
+    (line,) = errors(text)
+    assert line.startswith(expected)
+
+
+def test_set_changes_the_spec(load, errors):
+    text = "{task: line, fields: [{name: shallow}], training: {steps: 10}}"
+    (run,) = fits(load(text, "training.steps=20", "fields.0.width=5", "training.lr=1e-2"))
+    assert (run.training.steps, run.field.spec.width, run.training.lr) == (20, 5, 0.01)
+    assert "expected key=value" in errors(text, "steps")[0]
+    assert "nothing at 'fields.7.width'" in errors(text, "fields.7.width=1")[0]
+
+
+def test_a_run_comes_back_from_its_data_with_the_same_id(load, catalog):
+    for run in load("{task: line, fields: [{name: shallow, width: {parameters: 99}}, swell]}").runs:
+        again = RunSpec.from_data(run.to_data(), catalog)
+        assert again == run
+        assert again.id == run.id
+
+
+def test_the_id_depends_on_all_that_decides_the_result_and_not_on_labels(load):
+    text = "{{task: line, fields: [{{name: shallow, label: {label}, width: {width}}}], seeds: [{seed}]}}"
+    base, relabelled, wider, reseeded = (
+        fits(load(text.format(label=label, width=width, seed=seed)))[0].id
+        for label, width, seed in (("a", 8, 0), ("b", 8, 0), ("a", 9, 0), ("a", 8, 1))
+    )
+    assert base == relabelled
+    assert len({base, wider, reseeded}) == 3
