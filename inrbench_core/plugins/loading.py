@@ -109,8 +109,10 @@ def _import_file(file: Path) -> ModuleType:
     if spec is None or spec.loader is None or not file.is_file():
         raise ImportError(f"{file} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    # Targets are looked up by module name, so the file has to be importable by its own.
+    # Targets are looked up by module name: this file's own, or another's beside it.
     sys.modules[spec.name] = sys.modules[file.stem] = module
+    if str(file.parent.resolve()) not in sys.path:
+        sys.path.append(str(file.parent.resolve()))
     spec.loader.exec_module(module)
     return module
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from inrbench_core.api.entries import Metric
@@ -85,11 +86,11 @@ def problem_lines(board: Leaderboard) -> list[str]:
 def rich_table(board: Leaderboard) -> Table:
     """The table that the terminal shows."""
     titles, rows = cells(board)
-    table = Table(title=board.task_label, title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=escape(board.task_label), title_justify="left", box=box.SIMPLE_HEAD)
     for index, title in enumerate(titles):
-        table.add_column(title, justify="left" if index in (1, len(titles) - 1) else "right", no_wrap=index != 1)
+        table.add_column(escape(title), justify="left" if index in (1, len(titles) - 1) else "right", no_wrap=index != 1)
     for row, texts in zip(board.rows, rows, strict=True):
-        table.add_row(*texts, style="dim" if row.baseline else "" if row.complete else "yellow")
+        table.add_row(*map(escape, texts), style="dim" if row.baseline else "" if row.complete else "yellow")
     return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -84,10 +85,13 @@ def _execute(run: RunSpec, on_progress: Callable[[Progress], None] | None, start
     seeds = SeedStreams(run.seed)
     built = build_model(run.field, problem.shapes, seeds=seeds, device=device)
     result = fit(problem, built.model, run.training, seeds=seeds, on_progress=on_progress)
-    evaluation_ok = result.evaluation is not None
+    status, message = result.status, result.reason
+    primary = run.task_entry.primary.name
+    if result.evaluation is not None and math.isnan(result.evaluation.metrics[primary]):
+        status, message = "diverged", f"{primary} is not a number after {result.step} steps"
     return RunRecord(
-        status=result.status,
-        message=result.reason,
+        status=status,
+        message=message,
         step=result.step,
         metrics=result.evaluation.metrics if result.evaluation else {},
         outputs=result.evaluation.outputs if result.evaluation else {},
@@ -104,7 +108,7 @@ def _execute(run: RunSpec, on_progress: Callable[[Progress], None] | None, start
         peak_memory_bytes=result.peak_memory_bytes,
         compiled=result.compiled,
         curve=_curve(result),
-        weights=_weights(built.model) if evaluation_ok else {},
+        weights=_weights(built.model) if result.evaluation is not None else {},
         **common,
     )
 

@@ -1,0 +1,103 @@
+"""Building the model of a run, and solving a width for a parameter budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from inrbench_core.api.components import FieldShape
+from inrbench_core.api.errors import BudgetError
+from inrbench_core.api.problem import SeedStreams
+from inrbench_core.api.spec import Component, ParameterBudget
+
+TOLERANCE = 0.02
+LARGEST_WIDTH = 1 << 20
+
+
+@dataclass(frozen=True)
+class BuiltModel:
+    """A model ready to train.
+
+    Args:
+        model: the field, or an `nn.ModuleDict` of fields where the problem needs several.
+        parameters: trainable parameters; a complex one counts as two.
+        width: the width that a budget was solved to, or None.
+    """
+
+    model: nn.Module
+    parameters: int
+    width: int | None
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Trainable parameters; a complex one counts as two."""
+    return sum(p.numel() * (2 if p.is_complex() else 1) for p in module.parameters() if p.requires_grad)
+
+
+def build_model(
+    field: Component, shapes: Mapping[str, FieldShape], *, seeds: SeedStreams, device: torch.device
+) -> BuiltModel:
+    """Build a field for each shape, initialised from the stream "initialisation", on the CPU, then moved.
+
+    Args:
+        field: the field; one attribute of its spec may be a ParameterBudget, for all shapes together.
+        shapes: what the problem needs, by name.
+        seeds: the run's random streams.
+        device: where the model goes.
+
+    Raises:
+        BudgetError: if no width comes within 2 % of the budget.
+    """
+    width = None
+    for name in type(field.spec).model_fields:
+        budget = getattr(field.spec, name)
+        if isinstance(budget, ParameterBudget):
+            width = _solve_width(field, name, budget.parameters, shapes)
+            field = field.with_spec(**{name: width})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seeds.derive("initialisation"))
+        model = _assemble(field, shapes)
+    return BuiltModel(model.to(device), count_parameters(model), width)
+
+
+def _assemble(field: Component, shapes: Mapping[str, FieldShape]) -> nn.Module:
+    fields = {name: field.build(shape) for name, shape in shapes.items()}
+    return next(iter(fields.values())) if len(fields) == 1 else nn.ModuleDict(fields)
+
+
+def _solve_width(field: Component, attribute: str, target: int, shapes: Mapping[str, FieldShape]) -> int:
+    """The width whose parameter count, which grows with the width, is nearest to the target."""
+    counts: dict[int, int] = {}
+
+    def count(width: int) -> int:
+        if width not in counts:
+            counts[width] = _count_without_memory(field.with_spec(**{attribute: width}), shapes)
+        return counts[width]
+
+    low, high = 1, 2
+    while count(high) < target and high < LARGEST_WIDTH:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if count(middle) < target else (low, middle)
+    best = min((low, high), key=lambda width: abs(count(width) - target))
+    if abs(count(best) - target) > TOLERANCE * target:
+        raise BudgetError(
+            f"no {attribute} gives {field.describe()} within 2 % of {target:,} parameters: "
+            f"{attribute} {low} has {count(low):,}, {attribute} {high} has {count(high):,}"
+        )
+    return best
+
+
+def _count_without_memory(field: Component, shapes: Mapping[str, FieldShape]) -> int:
+    """The parameter count, by building on the meta device, where tensors have no storage."""
+    try:
+        with torch.device("meta"):
+            return count_parameters(_assemble(field, shapes))
+    except (RuntimeError, NotImplementedError, TypeError, ValueError):
+        # Some initialisations look at values, which meta tensors have none of.
+        with torch.random.fork_rng(devices=[]):
+            return count_parameters(_assemble(field, shapes))
