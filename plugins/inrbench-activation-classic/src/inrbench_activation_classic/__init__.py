@@ -1,0 +1,1 @@
+"""Classic activations: those that networks used before they represented signals."""

@@ -1,0 +1,110 @@
+"""The classic activations with the initialisations they are used with in coordinate networks.
+
+Where the published codes differ (INR-Bench, arXiv:2510.10188, and NeAF, arXiv:2601.06406), the
+initialisation is INR-Bench's; selu keeps the one it normalises itself with.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from inrbench_activation_classic.plugin import EluSpec, PreluSpec, SoftplusSpec
+from inrbench_core import Activation, Position
+from inrbench_core.api.initialisation import kaiming_linear
+
+ELU_GAIN = math.sqrt(1.5505188080679277)
+
+
+class _Kaiming(Activation):
+    """Weights N(0, gain / sqrt(in)) in every layer, the last too."""
+
+    gain = math.sqrt(2.0)
+
+    def linear(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
+        return kaiming_linear(in_features, out_features, self.gain)
+
+
+class Relu(_Kaiming):
+    """max(0, z). Its second derivative is zero, so it cannot serve a loss on a Laplacian."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x)
+
+
+class Prelu(_Kaiming):
+    """z for z > 0, else a z with a learnable; Kaiming's gain takes the starting slope into account."""
+
+    def __init__(self, spec: PreluSpec) -> None:
+        super().__init__(spec)
+        self.gain = math.sqrt(2.0 / (1.0 + spec.slope**2))
+        self.slope = nn.Parameter(torch.full((1,), spec.slope))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.where(x > 0, x, self.slope * x)
+
+
+class Elu(_Kaiming):
+    """z for z > 0, else a (exp(z) - 1)."""
+
+    gain = ELU_GAIN
+
+    def __init__(self, spec: EluSpec) -> None:
+        super().__init__(spec)
+        self.alpha = spec.alpha
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.elu(x, self.alpha)
+
+
+class Selu(_Kaiming):
+    """Self-normalising with weights N(0, 1/sqrt(in))."""
+
+    gain = 1.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.selu(x)
+
+
+class Gelu(_Kaiming):
+    """z Phi(z), Phi the normal distribution function."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.gelu(x)
+
+
+class Silu(_Kaiming):
+    """z sigmoid(z)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.silu(x)
+
+
+class Sigmoid(_Kaiming):
+    """Logistic function."""
+
+    gain = 1.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(x)
+
+
+class Tanh(_Kaiming):
+    """Hyperbolic tangent."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(x)
+
+
+class Softplus(_Kaiming):
+    """log(1 + exp(beta z)) / beta, linear above beta z = 20 where the difference is below 1e-8."""
+
+    def __init__(self, spec: SoftplusSpec) -> None:
+        super().__init__(spec)
+        self.beta = spec.beta
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.softplus(x, beta=self.beta, threshold=20.0)

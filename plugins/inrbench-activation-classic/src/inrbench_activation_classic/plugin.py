@@ -1,0 +1,90 @@
+"""The entries of this distribution. Imports no torch."""
+
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from inrbench_core import ActivationEntry, ComponentSpec, hookimpl
+
+
+class ReluSpec(ComponentSpec):
+    """Rectified linear unit."""
+
+    def derivatives(self) -> int | None:
+        return 1
+
+
+class PreluSpec(ComponentSpec):
+    """ReLU with a learnable slope for negative inputs, one per layer."""
+
+    slope: float = Field(0.25, description="slope for negative inputs at the start")
+
+    def derivatives(self) -> int | None:
+        return 1
+
+
+class EluSpec(ComponentSpec):
+    """Exponential linear unit."""
+
+    alpha: float = Field(1.0, gt=0, description="value that negative inputs approach, with a minus")
+
+
+class SeluSpec(ComponentSpec):
+    """Scaled exponential linear unit, which normalises itself in deep stacks."""
+
+
+class GeluSpec(ComponentSpec):
+    """Gaussian error linear unit, exact rather than by tanh."""
+
+
+class SiluSpec(ComponentSpec):
+    """Sigmoid linear unit, also called swish."""
+
+
+class SigmoidSpec(ComponentSpec):
+    """Logistic function; saturates, and its mean of 0.5 makes deep stacks collapse."""
+
+
+class TanhSpec(ComponentSpec):
+    """Hyperbolic tangent."""
+
+
+class SoftplusSpec(ComponentSpec):
+    """Smooth version of ReLU."""
+
+    beta: float = Field(1.0, gt=0, description="sharpness, per unit")
+
+
+@hookimpl
+def inrbench_activations() -> Iterator[ActivationEntry]:
+    package = "inrbench_activation_classic.classic"
+    yield ActivationEntry("relu", ReluSpec, f"{package}:Relu", "Nair and Hinton 2010", "max(0, z)")
+    yield ActivationEntry(
+        "prelu", PreluSpec, f"{package}:Prelu", "He et al. 2015, arXiv:1502.01852", "z if z > 0 else a z"
+    )
+    yield ActivationEntry(
+        "elu", EluSpec, f"{package}:Elu", "Clevert et al. 2015, arXiv:1511.07289", "z if z > 0 else a (exp(z) - 1)"
+    )
+    yield ActivationEntry(
+        "selu",
+        SeluSpec,
+        f"{package}:Selu",
+        "Klambauer et al. 2017, arXiv:1706.02515",
+        "1.0507 z if z > 0 else 1.0507 * 1.6733 (exp(z) - 1)",
+    )
+    yield ActivationEntry(
+        "gelu", GeluSpec, f"{package}:Gelu", "Hendrycks and Gimpel 2016, arXiv:1606.08415", "z Phi(z)"
+    )
+    yield ActivationEntry(
+        "silu",
+        SiluSpec,
+        f"{package}:Silu",
+        "Elfwing et al. 2017, arXiv:1702.03118",
+        "z / (1 + exp(-z))",
+        aliases=("swish",),
+    )
+    yield ActivationEntry("sigmoid", SigmoidSpec, f"{package}:Sigmoid", formula="1 / (1 + exp(-z))")
+    yield ActivationEntry("tanh", TanhSpec, f"{package}:Tanh", formula="tanh(z)")
+    yield ActivationEntry(
+        "softplus", SoftplusSpec, f"{package}:Softplus", "Dugas et al. 2000", "log(1 + exp(beta z)) / beta"
+    )

@@ -1,0 +1,82 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from inrbench_activation_classic.plugin import PreluSpec, inrbench_activations
+from scipy import special
+
+ENTRIES = {entry.name: entry for entry in inrbench_activations()}
+
+# numpy and scipy know these functions in their own ways.
+TRUTH = {
+    "relu": lambda z: np.maximum(z, 0),
+    "prelu": lambda z: np.where(z > 0, z, 0.25 * z),
+    "elu": lambda z: np.where(z > 0, z, special.expm1(np.minimum(z, 0))),
+    "selu": lambda z: 1.0507009873554805 * np.where(z > 0, z, 1.6732632423543772 * special.expm1(np.minimum(z, 0))),
+    "gelu": lambda z: z * special.ndtr(z),
+    "silu": lambda z: z * special.expit(z),
+    "sigmoid": special.expit,
+    "tanh": np.tanh,
+    "softplus": lambda z: -special.log_expit(-z),
+}
+GAINS = {
+    "relu": math.sqrt(2),
+    "prelu": math.sqrt(2 / 1.0625),
+    "elu": 1.24520,
+    "selu": 1.0,
+    "gelu": math.sqrt(2),
+    "silu": math.sqrt(2),
+    "sigmoid": 1.0,
+    "tanh": math.sqrt(2),
+    "softplus": math.sqrt(2),
+}
+
+
+def build(name):
+    return ENTRIES[name].load()(ENTRIES[name].spec())
+
+
+def test_every_entry_is_tested_here():
+    assert TRUTH.keys() == ENTRIES.keys() == GAINS.keys()
+
+
+@pytest.mark.parametrize("name", TRUTH)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-8), (torch.float32, 2e-6)])
+def test_values(name, dtype, tolerance):
+    z = torch.linspace(-6, 6, 1201, dtype=dtype)
+    np.testing.assert_allclose(
+        build(name).to(dtype)(z).detach(), TRUTH[name](z.double().numpy()), rtol=tolerance, atol=tolerance
+    )
+
+
+@pytest.mark.parametrize("name", TRUTH)
+def test_gradients(name):
+    z = (torch.linspace(-3, 3, 12, dtype=torch.float64) + 0.01).requires_grad_()
+    assert torch.autograd.gradcheck(build(name).double(), (z,))
+
+
+@pytest.mark.parametrize("name", TRUTH)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_values_and_gradients_stay_finite(name, dtype):
+    z = torch.tensor([0, 1, -1, 1e-8, -1e-8, 10, -10, 100, -100, 1e4, -1e4], dtype=dtype, requires_grad=True)
+    y = build(name).to(dtype)(z)
+    y.sum().backward()
+    assert y.isfinite().all()
+    assert z.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", TRUTH)
+@pytest.mark.parametrize("position", ["first", "hidden", "last"])
+def test_weights_start_with_the_stated_spread(name, position):
+    torch.manual_seed(0)
+    layer = build(name).linear(400, 300, position=position)
+    assert layer.weight.std().item() * 20 == pytest.approx(GAINS[name], rel=0.02)
+    assert layer.bias.abs().max().item() <= 1 / 20
+
+
+def test_prelu_slope_is_trained_and_its_gain_follows_the_start():
+    prelu = ENTRIES["prelu"].load()(PreluSpec(slope=1.0))
+    prelu(torch.tensor([-2.0])).backward()
+    assert prelu.slope.grad.item() == -2.0
+    assert prelu.gain == pytest.approx(1.0)
