@@ -63,6 +63,10 @@ class ExpansionBasis(Basis):
         _, in_features, size = coefficients.shape
         nn.init.normal_(coefficients, 0.0, 1.0 / (in_features * size))
 
+    def unit_coefficients(self, coefficients: Tensor, std: float) -> None:
+        """Fill coefficients, (out, in, K), with the std that gives unit output variance on U(-1, 1)."""
+        nn.init.normal_(coefficients, 0.0, std)
+
     def layer(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
         self.setup(in_features, position)
         return ExpansionLayer(self, in_features, out_features, position)
@@ -79,6 +83,11 @@ def mean_square(expand: Callable[[Tensor], Tensor], in_features: int) -> Tensor:
     with torch.no_grad():
         phi = expand(x).double()
     return torch.einsum("n,nik->ik", torch.from_numpy(weights) / 2.0, phi.square())
+
+
+def _total(squares: Tensor) -> float:
+    # A parameter count is taken on the meta device, where there are no values.
+    return 1.0 if squares.is_meta else float(squares.sum())
 
 
 class ExpansionLayer(nn.Module):
@@ -109,7 +118,7 @@ class ExpansionLayer(nn.Module):
             if options.scale == "published":
                 basis.published_coefficients(self.coefficients)
             else:
-                nn.init.normal_(self.coefficients, 0.0, 1.0 / math.sqrt(float(squares.sum())))
+                basis.unit_coefficients(self.coefficients, 1.0 / math.sqrt(_total(squares)))
         self.bias = nn.Parameter(torch.zeros(out_features)) if options.bias else None
         self.base = nn.Linear(in_features, out_features, bias=False) if options.base else None
 

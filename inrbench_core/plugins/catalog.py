@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import pluggy
 from pydantic import BaseModel, ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from inrbench_core.api.entries import ENTRY_TYPES, Entry, RecipeEntry
 from inrbench_core.api.spec import Component
@@ -21,6 +21,8 @@ from inrbench_core.plugins.failures import PluginFailure
 from inrbench_core.plugins.suggest import did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
+
+_KEPT_TYPES: set[str] = {"unknown_component", "broken_plugin", "missing"}
 
 
 @dataclass(frozen=True)
@@ -151,19 +153,37 @@ def validate(model: type[M], data: Any, context: dict[str, Any]) -> M:
     try:
         return model.model_validate(data, context=context)
     except ValidationError as error:
-        details = []
+        problems: dict[tuple[tuple[str | int, ...], str], list[str]] = {}
         for problem in error.errors(include_url=False):
-            location, message = problem["loc"], problem["msg"]
-            if problem["type"] == "extra_forbidden" and len(location) == 1:
-                message = f"unknown key{did_you_mean(str(location[0]), model.model_fields)}"
-                if not message.endswith("?"):
-                    message += "; known are " + ", ".join(model.model_fields)
-            elif problem["type"] == "value_error":
-                message = str(problem["ctx"]["error"]) if "ctx" in problem else message
-            elif problem["type"] not in {"unknown_component", "broken_plugin", "missing", "located"}:
-                message += f", got {shorten(problem['input'])}"
-            details.append(_detail(message, location, problem["type"]))
+            kept = problem["type"] if problem["type"] in _KEPT_TYPES else "located"
+            path = problem["loc"] if kept == "missing" else _within(data, problem["loc"])
+            problems.setdefault((path, kept), []).append(_plain_words(model, problem))
+        details = [
+            _detail(" or ".join(dict.fromkeys(messages)), path, kept) for (path, kept), messages in problems.items()
+        ]
         raise ValidationError.from_exception_data(model.__name__, details) from None
+
+
+def _within(data: Any, location: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """The part of a location that is in the data: pydantic adds the branches of unions to it."""
+    for length, part in enumerate(location):
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return location[:length]
+    return location
+
+
+def _plain_words(model: type[BaseModel], problem: ErrorDetails) -> str:
+    location, message = problem["loc"], problem["msg"]
+    if problem["type"] == "extra_forbidden" and len(location) == 1:
+        hint = did_you_mean(str(location[0]), model.model_fields)
+        return f"unknown key{hint or '; known are ' + ', '.join(model.model_fields)}"
+    if problem["type"] == "value_error":
+        return str(problem["ctx"]["error"])
+    if problem["type"] in {*_KEPT_TYPES, "located"}:
+        return message
+    return f"{message}, got {shorten(problem['input'])}"
 
 
 def located_error(message: str, path: tuple[str | int, ...] = (), error_type: str = "located") -> ValidationError:
@@ -173,8 +193,7 @@ def located_error(message: str, path: tuple[str | int, ...] = (), error_type: st
 
 def _detail(message: str, path: tuple[str | int, ...], error_type: str) -> InitErrorDetails:
     # The message travels as context, because braces in a template would be taken for fields.
-    kept = error_type if error_type in {"unknown_component", "broken_plugin", "missing"} else "located"
-    return {"type": PydanticCustomError(kept, "{message}", {"message": message}), "loc": path, "input": None}
+    return {"type": PydanticCustomError(error_type, "{message}", {"message": message}), "loc": path, "input": None}
 
 
 def shorten(value: Any) -> str:
