@@ -1,0 +1,1 @@
+"""Polynomial bases of KAN layers, each a three-term recurrence."""

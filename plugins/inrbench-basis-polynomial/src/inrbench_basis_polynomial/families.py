@@ -1,0 +1,132 @@
+"""The families: each is the rule of its recurrence (DLMF chapter 18, unless said)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from inrbench_basis_polynomial.plugin import GegenbauerSpec, JacobiSpec, LaguerreSpec
+from inrbench_basis_polynomial.recurrence import RecurrenceBasis
+
+
+class Chebyshev(RecurrenceBasis):
+    """Chebyshev polynomials of the first kind T_n."""
+
+    def step(self, n: int) -> tuple[float, float, float]:
+        return (1.0 if n == 1 else 2.0), 0.0, -1.0
+
+
+class Chebyshev2(RecurrenceBasis):
+    """Chebyshev polynomials of the second kind U_n."""
+
+    def step(self, n: int) -> tuple[float, float, float]:
+        return 2.0, 0.0, -1.0
+
+
+class Legendre(RecurrenceBasis):
+    """Legendre polynomials P_n."""
+
+    def step(self, n: int) -> tuple[float, float, float]:
+        return (2 * n - 1) / n, 0.0, -(n - 1) / n
+
+
+class Jacobi(RecurrenceBasis):
+    """Jacobi polynomials P_n^(alpha, beta)."""
+
+    def __init__(self, spec: JacobiSpec) -> None:
+        super().__init__(spec)
+        self.alpha, self.beta = spec.alpha, spec.beta
+
+    def step(self, n: int) -> tuple[float, float, float]:
+        alpha, beta = self.alpha, self.beta
+        if n == 1:
+            return (alpha + beta + 2) / 2, (alpha - beta) / 2, 0.0
+        m = 2 * n + alpha + beta
+        scale = 2 * n * (n + alpha + beta) * (m - 2)
+        return (
+            (m - 1) * m * (m - 2) / scale,
+            (m - 1) * (alpha**2 - beta**2) / scale,
+            -2 * (n + alpha - 1) * (n + beta - 1) * m / scale,
+        )
+
+
+class Gegenbauer(RecurrenceBasis):
+    """Gegenbauer (ultraspherical) polynomials C_n^(alpha)."""
+
+    def __init__(self, spec: GegenbauerSpec) -> None:
+        super().__init__(spec)
+        self.alpha = spec.alpha
+
+    def step(self, n: int) -> tuple[float, float, float]:
+        return 2 * (n + self.alpha - 1) / n, 0.0, -(n + 2 * self.alpha - 2) / n
+
+
+class Hermite(RecurrenceBasis):
+    """Hermite polynomials H_n, as physicists define them."""
+
+    def step(self, n: int) -> tuple[float, float, float]:
+        return 2.0, 0.0, -2.0 * (n - 1)
+
+
+class HermiteFunctions(RecurrenceBasis):
+    """Hermite functions H_n(x) exp(-x^2/2) / sqrt(2^n n! sqrt(pi)): orthonormal on the line, bounded."""
+
+    def start(self, x: Tensor) -> Tensor:
+        return math.pi**-0.25 * torch.exp(-0.5 * x.square())
+
+    def step(self, n: int) -> tuple[float, float, float]:
+        return math.sqrt(2 / n), 0.0, -math.sqrt((n - 1) / n)
+
+
+class Laguerre(RecurrenceBasis):
+    """Generalised Laguerre polynomials L_n^(alpha); with softplus, exp(-s/2) L_n^(alpha)(s), s = softplus(x)."""
+
+    def __init__(self, spec: LaguerreSpec) -> None:
+        super().__init__(spec)
+        self.alpha = spec.alpha
+        self.half_line = spec.domain == "softplus"
+
+    def expand(self, x: Tensor) -> Tensor:
+        # The map belongs here, not into `domain`: the start values are scaled by a quadrature of `expand`
+        # over [-1, 1], which must see the half line that the functions are meant for.
+        return super().expand(functional.softplus(x) if self.half_line else x)
+
+    def start(self, x: Tensor) -> Tensor:
+        return torch.exp(-0.5 * x) if self.half_line else super().start(x)
+
+    def step(self, n: int) -> tuple[float, float, float]:
+        return -1 / n, (2 * n - 1 + self.alpha) / n, -(n - 1 + self.alpha) / n
+
+
+class Bessel(RecurrenceBasis):
+    """Bessel polynomials y_n (Krall and Frink 1949); not the Bessel functions."""
+
+    def step(self, n: int) -> tuple[float, float, float]:
+        return (1.0, 1.0, 0.0) if n == 1 else (2.0 * n - 1.0, 0.0, 1.0)
+
+
+class Fibonacci(RecurrenceBasis):
+    """Fibonacci polynomials F_1, ..., F_{d+1}; F_0 = 0 would be a function that never trains."""
+
+    def step(self, n: int) -> tuple[float, float, float]:
+        return 1.0, 0.0, 1.0
+
+
+class Lucas(RecurrenceBasis):
+    """Lucas polynomials L_n, which start at the constant 2."""
+
+    def start(self, x: Tensor) -> Tensor:
+        return torch.full_like(x, 2.0)
+
+    def step(self, n: int) -> tuple[float, float, float]:
+        return (0.5 if n == 1 else 1.0), 0.0, 1.0
+
+
+class Taylor(RecurrenceBasis):
+    """Monomials x^n."""
+
+    def step(self, n: int) -> tuple[float, float, float]:
+        return 1.0, 0.0, 0.0
