@@ -1,0 +1,1 @@
+"""Audio fitting: a recording as a function of time."""

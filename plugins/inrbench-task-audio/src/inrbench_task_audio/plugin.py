@@ -1,0 +1,72 @@
+"""The entry of this distribution. Imports no torch."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from inrbench_core import DataError, Metric, TaskEntry, TaskSpec, hookimpl
+from inrbench_core.plugins.suggest import did_you_mean
+from inrbench_task_audio.samples import SAMPLES, find_sample
+
+GENERATED = ("cello", "pluck")
+
+
+class AudioSpec(TaskSpec):
+    """Fit a recording: amplitude as a function of time."""
+
+    source: str = Field(
+        "cello",
+        validate_default=False,
+        description="cello or pluck (generated), flute or speech (extra [samples]), or a wav, flac, ogg or aiff file",
+    )
+    start_s: float = Field(0.0, ge=0, description="where the excerpt begins, s")
+    duration_s: float | None = Field(
+        None, gt=0, le=3600, description="length of the excerpt, s; default: 7 s of a generated source, all of a file"
+    )
+    sample_rate: int | None = Field(
+        None, ge=1000, le=384_000, description="resample to this rate, Hz; default: the source's own"
+    )
+    held_out: float = Field(0.1, ge=0, le=0.9, description="share of the samples that is never trained on")
+
+    @field_validator("source")
+    @classmethod
+    def _find(cls, source: str, info: ValidationInfo) -> str:
+        names = [*GENERATED, *SAMPLES]
+        if source in GENERATED:
+            return source
+        if source in SAMPLES:
+            try:
+                find_sample(source)
+            except DataError as error:
+                raise ValueError(str(error)) from None
+            return source
+        path = Path((info.context or {}).get("folder", "."), source).expanduser().resolve()
+        if path.is_file():
+            return str(path)
+        if Path(source).suffix or len(Path(source).parts) > 1:
+            raise ValueError(f"there is no file {path}")
+        raise ValueError(
+            f"unknown source {source!r}{did_you_mean(source, names)} (known: {', '.join(names)}, or a file)"
+        )
+
+
+@hookimpl
+def inrbench_tasks() -> Iterator[TaskEntry]:
+    yield TaskEntry(
+        "audio",
+        AudioSpec,
+        "inrbench_task_audio.problem:prepare",
+        reference="Sitzmann et al. 2020, arXiv:2006.09661, section 4.1",
+        formula="mean of (f(t) - amplitude(t))^2 over the training samples",
+        training={"batch": 16_384},
+        signal="audio",
+        metrics=(
+            Metric("snr", "dB"),
+            Metric("lsd", "dB", higher_is_better=False),
+            Metric("psnr", "dB"),
+            Metric("snr_train", "dB"),
+            Metric("snr_held_out", "dB"),
+        ),
+        baselines=("silence", "linear"),
+    )

@@ -1,0 +1,133 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from inrbench_task_audio.metrics import log_spectral_distance, psnr, snr
+from inrbench_task_audio.picture import draw_recording
+from inrbench_task_audio.plugin import AudioSpec
+from inrbench_task_audio.problem import AudioProblem, prepare
+from torch import Tensor, nn
+
+from inrbench_core import SeedStreams
+
+SPEC = AudioSpec(duration_s=0.5, sample_rate=8000)
+
+
+class Lookup(nn.Module):
+    """Answers with the sample nearest to t: a perfect model of a known signal."""
+
+    def __init__(self, samples: np.ndarray, gain: float = 1.0) -> None:
+        super().__init__()
+        self.samples = torch.from_numpy(samples) * gain
+
+    def forward(self, coords: Tensor) -> Tensor:
+        position = (coords.double() + 1) / 2 * (self.samples.numel() - 1)
+        return self.samples[position.round().long()]
+
+
+def problem(spec: AudioSpec = SPEC, seed: int = 0) -> AudioProblem:
+    return prepare(spec, device=torch.device("cpu"), seeds=SeedStreams(seed))
+
+
+def test_snr_and_psnr_of_a_known_error() -> None:
+    reference = np.sqrt(2) * np.sin(2 * np.pi * np.arange(1000) / 50)  # mean square 1
+    assert snr(reference, reference + 0.1) == pytest.approx(20.0, abs=1e-9)
+    assert snr(reference, np.zeros(1000)) == pytest.approx(0.0, abs=1e-12)
+    assert psnr(reference, reference + 0.1) == pytest.approx(10 * math.log10(400), abs=1e-9)
+    assert snr(reference, reference) == math.inf
+    assert math.isnan(snr(np.zeros(4), np.ones(4)))
+    assert snr(reference, np.full(1000, np.inf)) == -math.inf
+
+
+@pytest.mark.parametrize("size", [1, 100, 2048, 600_000])
+def test_log_spectral_distance_is_zero_for_a_copy_and_the_gain_in_db_otherwise(size: int) -> None:
+    noise = np.random.default_rng(0).standard_normal(size)
+    assert log_spectral_distance(noise, noise) == 0.0
+    # White noise lies above the floor in every bin, so that halving it is 6.02 dB everywhere.
+    assert log_spectral_distance(noise, noise / 2) == pytest.approx(20 * math.log10(2), rel=1e-6)
+
+
+def test_levels_below_the_floor_do_not_count() -> None:
+    assert log_spectral_distance(np.full(4096, 1e-7), np.zeros(4096)) == 0.0
+
+
+def test_held_out_samples_are_never_in_a_batch() -> None:
+    audio = problem()
+    batch = audio.batch(slice(None))
+    positions = ((batch["coords"].squeeze(1).double() + 1) / 2 * 3999).round().long().numpy()
+    assert audio.held_out.size == 400
+    assert audio.elements == 3600
+    assert np.array_equal(np.union1d(positions, audio.held_out), np.arange(4000))
+    assert not np.intersect1d(positions, audio.held_out).size
+    assert np.array_equal(batch["values"].squeeze(1).numpy(), audio.recording.samples[positions])
+
+
+def test_held_out_samples_follow_the_seed() -> None:
+    assert np.array_equal(problem(seed=1).held_out, problem(seed=1).held_out)
+    assert not np.array_equal(problem(seed=1).held_out, problem(seed=2).held_out)
+
+
+def test_coordinates_of_a_long_recording_are_all_different() -> None:
+    audio = problem()
+    coords = audio._coords(torch.arange(5_292_000), 5_292_000).squeeze(1)
+    steps = coords.diff()
+    assert (coords[0], coords[-1]) == (-1.0, 1.0)
+    assert steps.min() > 0.5 * 2 / 5_292_000
+
+
+def test_evaluation_of_a_model_with_a_known_error() -> None:
+    audio = problem()
+    evaluation = audio.evaluate(Lookup(audio.recording.samples, gain=0.9))
+    for name in ("snr", "snr_train", "snr_held_out"):
+        assert evaluation.metrics[name] == pytest.approx(20.0, abs=1e-4)
+    assert evaluation.metrics["lsd"] == pytest.approx(-20 * math.log10(0.9), abs=0.02)
+    assert evaluation.outputs["waveform"] == pytest.approx(audio.recording.samples * 0.9, abs=1e-6)
+    assert evaluation.preview is not None
+    assert evaluation.preview.shape == audio.truth().shape
+    assert audio.evaluate(Lookup(audio.recording.samples, gain=0.9), full=False).metrics == {
+        "snr": pytest.approx(20.0, abs=1e-4)
+    }
+
+
+def test_loss_is_the_squared_error_of_each_element() -> None:
+    audio = problem()
+    batch = audio.batch(torch.tensor([0, 7, 99]))
+    model = nn.Linear(1, 1)
+    nn.init.zeros_(model.weight)
+    nn.init.constant_(model.bias, 0.5)
+    assert torch.allclose(audio.loss(model, batch), (0.5 - batch["values"].squeeze(1)) ** 2)
+
+
+def test_baselines() -> None:
+    audio = problem()
+    assert audio.baseline("silence").metrics["snr"] == pytest.approx(0.0, abs=1e-9)
+    linear = audio.baseline("linear")
+    train = np.setdiff1d(np.arange(4000), audio.held_out)
+    assert np.array_equal(linear.outputs["waveform"][train], audio.recording.samples[train])
+    assert math.isnan(linear.metrics["snr_train"])
+    assert linear.metrics["snr_held_out"] > 5.0
+
+
+def test_without_held_out_samples_the_figure_is_not_defined() -> None:
+    audio = problem(SPEC.model_copy(update={"held_out": 0.0}))
+    assert audio.elements == 4000
+    metrics = audio.evaluate(Lookup(audio.recording.samples, gain=0.5)).metrics
+    assert math.isnan(metrics["snr_held_out"])
+    assert metrics["snr"] == pytest.approx(20 * math.log10(2), abs=1e-4)
+
+
+def test_render_at_another_sample_rate() -> None:
+    rendered = problem().render(nn.Identity(), 100)
+    assert rendered.outputs["waveform"] == pytest.approx(np.linspace(-1, 1, 100), abs=1e-6)
+
+
+def test_picture_shows_a_tone_at_its_frequency() -> None:
+    tone = np.sin(2 * np.pi * 1000 * np.arange(8000) / 8000).astype(np.float32)
+    picture = draw_recording(tone, 8000).astype(int).sum(axis=2)
+    rows = picture[134:394, 300]  # inside the spectrogram, 4 kHz on top
+    assert 4.0 * (1 - rows.argmax() / 260) == pytest.approx(1.0, abs=0.1)
+
+
+def test_picture_of_a_diverged_model_is_drawn() -> None:
+    assert draw_recording(np.full(50, np.nan, np.float32), 8000).dtype == np.uint8

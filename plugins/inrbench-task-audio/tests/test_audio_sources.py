@@ -1,0 +1,126 @@
+import importlib.metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from inrbench_task_audio import samples
+from inrbench_task_audio.plugin import AudioSpec
+from inrbench_task_audio.recording import load_recording
+from inrbench_task_audio.synthesis import SAMPLE_RATE, synthesise
+from pydantic import ValidationError
+
+from inrbench_core import DataError
+
+
+def write(path: Path, values: np.ndarray, rate: int = 8000, subtype: str = "FLOAT") -> str:
+    soundfile.write(path, values, rate, subtype=subtype)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", ["cello", "pluck"])
+def test_generated_recordings_are_bit_identical_at_every_call(name: str) -> None:
+    first, second = synthesise(name, 0.5), synthesise(name, 0.5)
+    assert first.shape == (22_050,)
+    assert np.abs(first).max() == 1.0
+    assert np.array_equal(first, second)
+
+
+def test_cello_has_the_octave_bands_of_the_recording_it_stands_for() -> None:
+    # Octave-band energies, dB, 55 Hz to 7 kHz, of gt_bach, the recording that SIREN was shown on.
+    bach = [-11.2, -8.3, -3.4, -6.4, -12.3, -15.9, -27.8]
+    power = np.abs(np.fft.rfft(synthesise("cello"))) ** 2
+    frequency = np.fft.rfftfreq(round(7.0 * SAMPLE_RATE), 1 / SAMPLE_RATE)
+    bands = [power[(frequency >= 55 * 2**k) & (frequency < 110 * 2**k)].sum() for k in range(7)]
+    assert 10 * np.log10(np.array(bands) / power.sum()) == pytest.approx(bach, abs=4.0)
+
+
+def test_cello_begins_on_its_first_note() -> None:
+    spectrum = np.abs(np.fft.rfft(synthesise("cello", 0.2), n=2**17))
+    frequency = np.fft.rfftfreq(2**17, 1 / SAMPLE_RATE)
+    low = (frequency > 60) & (frequency < 130)
+    assert frequency[low][spectrum[low].argmax()] == pytest.approx(98.0, abs=2.0)  # G2
+
+
+@pytest.mark.parametrize(("suffix", "subtype"), [("wav", "PCM_16"), ("flac", "PCM_24"), ("aiff", "PCM_16")])
+def test_a_file_is_read_back_scaled_to_peak_one(tmp_path: Path, suffix: str, subtype: str) -> None:
+    values = 0.5 * np.sin(np.arange(400) * 0.1)
+    write(tmp_path / f"a.{suffix}", values, subtype=subtype)
+    spec = AudioSpec.model_validate({"source": f"a.{suffix}"}, context={"folder": str(tmp_path)})
+    recording = load_recording(spec)
+    assert spec.source == str(tmp_path / f"a.{suffix}")
+    assert recording.rate == 8000
+    assert recording.samples == pytest.approx(values / np.abs(values).max(), abs=1e-4)
+    assert recording.record["peak"] == pytest.approx(0.5, abs=1e-3)
+    assert recording.record["channels"] == 1
+
+
+def test_channels_are_averaged_and_the_excerpt_is_exact(tmp_path: Path) -> None:
+    ramp = np.arange(1, 801) / 1000.0
+    source = write(tmp_path / "stereo.wav", np.stack([ramp, np.zeros(800)], axis=1))
+    recording = load_recording(AudioSpec(source=source, start_s=0.025, duration_s=0.05))
+    assert recording.record["channels"] == 2
+    assert recording.record["peak"] == pytest.approx(0.3, abs=1e-6)
+    assert recording.samples * recording.record["peak"] == pytest.approx(ramp[200:600] / 2, abs=1e-6)
+
+
+def test_resampling_keeps_a_tone_and_its_pitch(tmp_path: Path) -> None:
+    tone = np.sin(2 * np.pi * 440 * np.arange(8000) / 8000)
+    recording = load_recording(AudioSpec(source=write(tmp_path / "tone.wav", tone), sample_rate=12_000))
+    expected = np.sin(2 * np.pi * 440 * np.arange(12_000) / 12_000)
+    assert recording.samples.shape == (12_000,)
+    assert recording.samples[500:-500] * recording.record["peak"] == pytest.approx(expected[500:-500], abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.zeros(100), "silent"),
+        (np.stack([np.ones(100), -np.ones(100)], axis=1), "silent after its channels are averaged"),
+        (np.r_[np.ones(50), np.nan, np.ones(50)], "NaN"),
+        (np.ones(1), "has 1 samples"),
+    ],
+)
+def test_unusable_recordings_are_one_clear_error(tmp_path: Path, values: np.ndarray, message: str) -> None:
+    source = write(tmp_path / "bad.wav", values)
+    with pytest.raises(DataError, match=message):
+        load_recording(AudioSpec(source=source))
+
+
+def test_a_file_that_is_no_recording_and_an_excerpt_beyond_the_end(tmp_path: Path) -> None:
+    text = tmp_path / "text.wav"
+    text.write_text("no audio")
+    with pytest.raises(DataError, match="not a recording"):
+        load_recording(AudioSpec(source=str(text)))
+    source = write(tmp_path / "short.wav", np.ones(800))
+    for options in ({"start_s": 0.1}, {"duration_s": 0.2}):
+        with pytest.raises(DataError, match=r"0\.1 s long"):
+            load_recording(AudioSpec(source=source, **options))
+
+
+@pytest.mark.parametrize(
+    ("source", "message"), [("celo", "did you mean 'cello'"), ("no.wav", "there is no file"), ("a/b", "no file")]
+)
+def test_a_wrong_source_is_told_by_the_spec(source: str, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        AudioSpec(source=source)
+
+
+def test_a_sample_without_its_distribution_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(samples.importlib.metadata, "files", missing)
+    with pytest.raises(ValidationError, match=r"pip install 'inrbench-task-audio\[samples\]'"):
+        AudioSpec(source="flute")
+
+
+@pytest.mark.parametrize(("name", "seconds"), [("flute", 5.47), ("speech", 5.77)])
+def test_samples_are_the_recordings_they_stand_for(name: str, seconds: float) -> None:
+    try:
+        spec = AudioSpec(source=name)
+    except ValidationError:
+        pytest.skip("the extra [samples] is not installed")
+    record = load_recording(spec).record
+    assert record["duration_s"] == pytest.approx(seconds, abs=0.01)
+    assert record["sample_rate"] == 44_100
