@@ -1,0 +1,1 @@
+"""Wavelets on the edges of KAN layers."""

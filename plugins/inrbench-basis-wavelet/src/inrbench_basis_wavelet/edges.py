@@ -1,0 +1,73 @@
+"""A sum of one function over all edges, in memory that does not grow with points times edges.
+
+All tensors over edges and points are laid out (O, I, N), points last: then the parameters of an edge
+are scalars to the inner loop, and every sum is one batched matrix product.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from inrbench_basis_wavelet.mothers import Mother
+
+# Floats of one intermediate of a block. On a CPU a few of them should share a core's second-level
+# cache; a GPU needs kernels large enough to fill it.
+CPU_BLOCK, GPU_BLOCK = 1 << 17, 1 << 24
+
+
+def edge_sum(mother: Mother, x: Tensor, dilation: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
+    """y[n, o] = sum over i of weight[o, i] psi(dilation[o, i] x[n, i] - offset[o, i]).
+
+    Args:
+        mother: psi, elementwise.
+        x: (N, I).
+        dilation, offset, weight: (O, I).
+
+    Returns:
+        (N, O). Differentiable any number of times; only the first derivative is bounded in memory.
+    """
+    return _EdgeSum.apply(mother, x, dilation, offset, weight)
+
+
+def _blocks(x: Tensor, edges: int) -> list[slice]:
+    points = x.shape[0]
+    size = max(8, (GPU_BLOCK if x.is_cuda else CPU_BLOCK) // edges)
+    return [slice(start, min(start + size, points)) for start in range(0, points, size)]
+
+
+class _EdgeSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, mother: Mother, x: Tensor, dilation: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
+        ctx.mother = mother
+        ctx.save_for_backward(x, dilation, offset, weight)
+        columns = x.t()
+        out = [
+            torch.bmm(weight.unsqueeze(1), mother(_arguments(columns[:, block], dilation, offset))[0]).squeeze(1)
+            for block in _blocks(x, weight.numel())
+        ]
+        return torch.cat(out, dim=1).t() if out else x.new_zeros(0, weight.shape[0])
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        x, dilation, offset, weight = ctx.saved_tensors
+        columns, grad_columns = x.t(), grad.t()
+        slope_weight = (dilation * weight).t().unsqueeze(1)
+        grad_weight = torch.zeros_like(weight)
+        moments = x.new_zeros(x.shape[1], weight.shape[0], 2)
+        grad_x = []
+        for block in _blocks(x, weight.numel()):
+            inputs, outer = columns[:, block], grad_columns[:, block]
+            value, slope = ctx.mother(_arguments(inputs, dilation, offset))
+            grad_weight = grad_weight + torch.bmm(value, outer.unsqueeze(2)).squeeze(2)
+            pulled = (slope() * outer.unsqueeze(1)).transpose(0, 1)
+            moments = moments + torch.bmm(pulled, torch.stack([inputs, torch.ones_like(inputs)], dim=2))
+            if ctx.needs_input_grad[1]:
+                grad_x.append(torch.bmm(slope_weight, pulled).squeeze(1))
+        by_x, by_one = (moment.t() * weight for moment in moments.unbind(2))
+        return None, torch.cat(grad_x, dim=1).t() if grad_x else None, by_x, -by_one, grad_weight
+
+
+def _arguments(columns: Tensor, dilation: Tensor, offset: Tensor) -> Tensor:
+    """dilation x - offset for columns, (I, n): (O, I, n)."""
+    return torch.addcmul(-offset.unsqueeze(2), dilation.unsqueeze(2), columns.unsqueeze(0))

@@ -1,0 +1,88 @@
+"""The wavelet layer: y_o = bias_o + sum over i of w[o, i] psi((x_i - t[o, i])/s[o, i])."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import torch
+from torch import Tensor, nn
+
+from inrbench_basis_wavelet import mothers
+from inrbench_basis_wavelet.edges import edge_sum
+from inrbench_basis_wavelet.mothers import Mother
+from inrbench_basis_wavelet.plugin import WaveletSpec
+from inrbench_core import Basis, Position
+
+# exp(10) = 22,026: no signal needs a finer scale, and no |u| overflows float32 below it.
+LOG_DILATION_LIMIT = 10.0
+
+
+class WaveletLayer(nn.Module):
+    """Maps (N, in_features) to (N, out_features); no norm, so each point's output is its own.
+
+    Args:
+        mother: psi.
+        spec: the options.
+        in_features: I.
+        out_features: O.
+        position: where the layer stands; decides the start values.
+
+    The scale is kept as log_dilation = -log s, so that no division can meet s = 0.
+    """
+
+    def __init__(self, mother: Mother, spec: WaveletSpec, in_features: int, out_features: int, position: Position):
+        super().__init__()
+        self.mother = mother
+        self.floats_per_point = in_features * out_features
+        shape = (out_features, in_features)
+        self.shift = nn.Parameter(torch.zeros(shape))
+        self.log_dilation = nn.Parameter(torch.zeros(shape))
+        self.weight = nn.Parameter(torch.empty(shape))
+        self.bias = nn.Parameter(torch.zeros(out_features)) if spec.bias else None
+        if spec.spread:
+            reach = 1.0 if position == "first" else 2.0
+            nn.init.uniform_(self.shift, -reach, reach)
+            if position == "first":
+                nn.init.uniform_(self.log_dilation, 0.0, math.log(spec.finest))
+        if spec.scale == "published":
+            nn.init.uniform_(self.weight, -1 / math.sqrt(in_features), 1 / math.sqrt(in_features))
+        else:
+            nn.init.normal_(self.weight, 0.0, 1 / math.sqrt(in_features * self._mean_square(position)))
+
+    def _mean_square(self, position: Position) -> float:
+        """E[psi^2] at the start, for coordinates U(-1, 1) or later inputs N(0, 1), over at most 64 outputs."""
+        if self.weight.is_meta:  # there are no values where only the parameters are counted
+            return 1.0
+        uniform = (torch.arange(256) + 0.5) / 256
+        x = 2 * uniform - 1 if position == "first" else torch.special.ndtri(uniform)
+        with torch.no_grad():
+            dilation, shift = self.log_dilation[:64].exp(), self.shift[:64]
+            return self.mother(dilation * (x[:, None, None] - shift))[0].square().mean().item()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x, (N, I), to (N, O)."""
+        dilation = self.log_dilation.clamp(-LOG_DILATION_LIMIT, LOG_DILATION_LIMIT).exp()
+        y = edge_sum(self.mother, x, dilation, dilation * self.shift, self.weight)
+        return y if self.bias is None else y + self.bias
+
+
+class WaveletBasis(Basis):
+    """Makes layers of one mother function."""
+
+    def __init__(self, mother: Mother, spec: WaveletSpec) -> None:
+        super().__init__(spec)
+        self.mother, self.options = mother, spec
+
+    def layer(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
+        return WaveletLayer(self.mother, self.options, in_features, out_features, position)
+
+
+mexican_hat = functools.partial(WaveletBasis, mothers.mexican_hat)
+morlet = functools.partial(WaveletBasis, mothers.morlet)
+dog = functools.partial(WaveletBasis, mothers.dog)
+meyer = functools.partial(WaveletBasis, mothers.meyer)
+shannon = functools.partial(WaveletBasis, mothers.shannon)
+bump = functools.partial(WaveletBasis, mothers.bump)
+bump_wavelet = functools.partial(WaveletBasis, mothers.bump_wavelet)
+difference_of_gaussians = functools.partial(WaveletBasis, mothers.difference_of_gaussians)

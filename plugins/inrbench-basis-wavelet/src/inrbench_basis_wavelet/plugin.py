@@ -1,0 +1,86 @@
+"""The entries of this distribution. Imports no torch."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field
+
+from inrbench_core import BasisEntry, ComponentSpec, hookimpl
+
+WAV_KAN = "Bozorgasl and Chen 2024, arXiv:2405.12832"
+
+
+class WaveletSpec(ComponentSpec):
+    """A wavelet on every edge, with a shift, a dilation and a weight of its own."""
+
+    spread: bool = Field(
+        False,
+        description="start the shifts apart, U(-1, 1) in the first layer and U(-2, 2) later, and the scales "
+        "log-uniform in [1/finest, 1] in the first layer; else all edges start at shift 0 and scale 1",
+    )
+    finest: float = Field(8.0, ge=1, le=1000, description="with spread: inverse of the smallest scale at the start")
+    scale: Literal["unit", "published"] = Field(
+        "unit", description="weights at the start: unit output variance, or U(-1, 1)/sqrt(in_features) as published"
+    )
+    bias: bool = Field(True, description="add a bias to each output: a sum of wavelets cannot be a constant")
+
+
+class MexicanHatSpec(WaveletSpec):
+    """Mexican hat: the second derivative of a Gaussian, with unit norm."""
+
+
+class MorletSpec(WaveletSpec):
+    """Morlet: a cosine of 5 rad per unit under a Gaussian, with unit norm and zero mean."""
+
+
+class DogSpec(WaveletSpec):
+    """Derivative of a Gaussian, with unit norm; not the difference of Gaussians."""
+
+
+class MeyerSpec(WaveletSpec):
+    """Meyer's wavelet, band-limited and smooth in time, in closed form."""
+
+
+class ShannonSpec(WaveletSpec):
+    """Shannon's wavelet: an ideal band-pass filter."""
+
+
+class BumpSpec(WaveletSpec):
+    """A smooth bump that is zero outside [-1, 1]; its mean is not zero."""
+
+
+class BumpWaveletSpec(WaveletSpec):
+    """The derivative of bump: compact support and zero mean."""
+
+
+class DifferenceOfGaussiansSpec(WaveletSpec):
+    """Difference of two Gaussians whose widths are as 1 to 1.6."""
+
+
+# name: (options, formula, reference)
+WAVELETS: dict[str, tuple[type[WaveletSpec], str, str]] = {
+    "mexican_hat": (MexicanHatSpec, "2 / (sqrt(3) pi^(1/4)) (1 - u^2) exp(-u^2/2)", WAV_KAN),
+    "morlet": (MorletSpec, "c pi^(-1/4) exp(-u^2/2) (cos(5 u) - exp(-25/2))", WAV_KAN),
+    "dog": (DogSpec, "-sqrt(2) / pi^(1/4) u exp(-u^2/2)", WAV_KAN),
+    "meyer": (MeyerSpec, "closed form", "Valenzuela and de Oliveira 2015, arXiv:1502.00161"),
+    "shannon": (ShannonSpec, "2 sinc(2u) - sinc(u)", WAV_KAN),
+    "bump": (BumpSpec, "exp(1 - 1 / (1 - u^2)) where |u| < 1, else 0", "X-KANeRF (github.com/lif314/X-KANeRF, 2024)"),
+    "bump_wavelet": (BumpWaveletSpec, "d/du exp(1 - 1 / (1 - u^2)) where |u| < 1, else 0", "this package"),
+    "difference_of_gaussians": (
+        DifferenceOfGaussiansSpec,
+        "(exp(-u^2/2) - exp(-u^2/(2 q^2)) / q) / sqrt(2 pi), q = 1.6",
+        "Marr and Hildreth 1980",
+    ),
+}
+
+
+@hookimpl
+def inrbench_bases() -> Iterator[BasisEntry]:
+    for name, (spec, formula, reference) in WAVELETS.items():
+        yield BasisEntry(
+            name,
+            spec,
+            f"inrbench_basis_wavelet.layer:{name}",
+            reference=reference,
+            formula=f"{formula}, u = (x - t)/s",
+        )
