@@ -1,30 +1,154 @@
 import math
 
+import mpmath as mp
+import numpy as np
 import pytest
 import torch
-from inrbench_activation_periodic.finer import Finer
-from inrbench_activation_periodic.plugin import FinerSpec, SineSpec
-from inrbench_activation_periodic.sine import Sine
+from inrbench_activation_periodic.plugin import inrbench_activations
+
+mp.mp.dps = 40
+ENTRIES = {entry.name: entry for entry in inrbench_activations()}
+EXTREMES = [0, 1, -1, 1e-8, -1e-8, 10, -10, 100, -100, 1e4, -1e4]
+SIREN_FAMILY = ["sine", "scaled_sine", "finer", "h_siren", "hosc"]
+
+# mpmath has its own sine and differentiates in 40 digits.
+TRUTH = {
+    "sine": lambda z: mp.sin(30 * z),
+    "scaled_sine": lambda z: mp.sin(30 * z),
+    "finer": lambda z: mp.sin(30 * (abs(z) + 1) * z),
+    "h_siren": lambda z: mp.sin(30 * z),
+    "hosc": lambda z: mp.tanh(8 * mp.sin(30 * z)),
+    "sinc": mp.sincpi,
+    "expsin": lambda z: mp.exp(-mp.sin(z)),
+}
 
 
-def test_finer_at_a_value_known_by_hand() -> None:
-    assert Finer(FinerSpec())(torch.tensor(0.2, dtype=torch.float64)).item() == pytest.approx(0.793668, abs=1e-6)
+def build(name, position="hidden", **options):
+    activation = ENTRIES[name].load()(ENTRIES[name].spec(**options))
+    activation.linear(4, 4, position=position)
+    return activation
 
 
-def test_finer_gradient_is_the_true_one_unless_detached() -> None:
+def derivatives(f, z):
+    """f, f' and f'' at z, by torch."""
+    z = z.clone().requires_grad_()
+    y = f(z)
+    (first,) = torch.autograd.grad(y.sum(), z, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), z)
+    return [part.detach().double().numpy() for part in (y, first, second)]
+
+
+def check(activation, truth, dtype, tolerance, reach=1.0):
+    z = torch.linspace(-reach, reach, 40, dtype=dtype)
+    for order, ours in enumerate(derivatives(activation.to(dtype), z)):
+        expected = np.array([float(mp.diff(truth, mp.mpf(v), order)) for v in z.tolist()])
+        np.testing.assert_allclose(ours, expected, rtol=0, atol=tolerance * np.abs(expected).max())
+
+
+def test_every_entry_is_tested_here():
+    assert TRUTH.keys() | {"staf"} == ENTRIES.keys()
+
+
+@pytest.mark.parametrize("name", TRUTH)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-4)])
+def test_values_and_two_derivatives(name, dtype, tolerance):
+    check(build(name), TRUTH[name], dtype, tolerance)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "z", "value"),
+    [
+        ("finer", {}, 0.2, 0.793668),
+        ("scaled_sine", {"start": "paper"}, 0.01, 0.462275),
+        ("scaled_sine", {"start": "incode"}, 0.0, math.exp(0.312) * math.sin(0.312) + 0.312),
+        ("expsin", {}, 0.2, 0.819821),
+        ("sinc", {"a": 3.0}, 1 / 6, 2 / math.pi),
+        ("hosc", {"beta": 2.0}, math.pi / 60, math.tanh(2.0)),
+    ],
+)
+def test_values_known_by_hand(name, options, z, value):
+    assert build(name, **options).double()(torch.tensor(z, dtype=torch.float64)).item() == pytest.approx(
+        value, abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+@pytest.mark.parametrize("position", ["first", "hidden"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_values_and_two_derivatives_stay_finite(name, position, dtype):
+    z = torch.tensor(EXTREMES, dtype=dtype)
+    assert all(np.isfinite(part).all() for part in derivatives(build(name, position).to(dtype), z))
+
+
+@pytest.mark.parametrize("z", [1e-3, 1e-4, 1e-5, 0.1, 0.159, 0.16])
+def test_sinc_keeps_its_derivatives_near_zero_in_float32(z):
+    z = torch.tensor([z])
+    _, first, second = derivatives(build("sinc"), z)
+    assert first[0] == pytest.approx(float(mp.diff(mp.sincpi, mp.mpf(z.item()))), rel=2e-5)
+    assert second[0] == pytest.approx(float(mp.diff(mp.sincpi, mp.mpf(z.item()), 2)), rel=2e-4)
+
+
+def test_h_siren_is_hyperbolic_in_the_first_layer():
+    check(build("h_siren", "first").double(), lambda z: mp.sin(30 * mp.sinh(2 * z)), torch.float64, 1e-10)
+
+
+def test_finer_gradient_is_the_true_one_unless_detached():
     z = torch.tensor(0.2, dtype=torch.float64, requires_grad=True)
     cosine = math.cos(30 * 1.2 * 0.2)
     for detach, factor in ((False, 2 * 0.2 + 1), (True, 0.2 + 1)):
-        (gradient,) = torch.autograd.grad(Finer(FinerSpec(detach_scale=detach))(z), z)
+        (gradient,) = torch.autograd.grad(build("finer", detach_scale=detach)(z), z)
         assert gradient.item() == pytest.approx(30 * factor * cosine, rel=1e-12)
 
 
+def test_finer_first_bias_is_as_wide_as_asked():
+    finer = ENTRIES["finer"].load()(ENTRIES["finer"].spec(first_bias=5.0))
+    torch.manual_seed(0)
+    assert finer.linear(2, 4000, position="first").bias.std().item() == pytest.approx(5 / math.sqrt(3), rel=0.05)
+    assert finer.linear(400, 400, position="hidden").bias.abs().max().item() <= 1 / 20
+
+
+@pytest.mark.parametrize("name", SIREN_FAMILY)
+def test_first_omega_applies_to_the_first_layer_only(name):
+    assert build(name, "first", omega=30, first_omega=3000).omega == 3000
+    assert build(name, "hidden", omega=30, first_omega=3000).omega == 30
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+@pytest.mark.parametrize("position", ["first", "hidden", "last"])
+def test_weights_start_with_the_stated_spread(name, position):
+    width = 400
+    if name in SIREN_FAMILY:
+        std = (1 / width if position == "first" else math.sqrt(6 / width) / 7) / math.sqrt(3)
+        options = {"omega": 7.0}
+    else:
+        std = 1 / math.sqrt(3 * width) if name == "staf" else math.sqrt(2 / width)
+        options = {}
+    torch.manual_seed(0)
+    activation = ENTRIES[name].load()(ENTRIES[name].spec(**options))
+    layer = activation.linear(width, 300, position=position)
+    assert layer.weight.std().item() == pytest.approx(std, rel=0.02)
+    if name in [*SIREN_FAMILY, "staf"]:
+        assert layer.weight.abs().max().item() <= std * math.sqrt(3) * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_a_deep_field_starts_alive(name):
+    torch.manual_seed(0)
+    h = torch.rand(2000, 2) * 2 - 1
+    for index in range(5):
+        activation = ENTRIES[name].load()(ENTRIES[name].spec())
+        linear = activation.linear(h.shape[1], 256, position="hidden" if index else "first")
+        z = linear(h) * (30 if name in SIREN_FAMILY else 1)
+        assert 0.01 < z.std(dim=0).square().mean().sqrt().item() < 10
+        h = activation(linear(h)).detach()
+
+
 @pytest.mark.parametrize("omega", [3.0, 30.0, 300.0])
-def test_scaled_pre_activations_of_a_deep_siren_keep_unit_spread(omega: float) -> None:
+def test_scaled_pre_activations_of_a_deep_siren_keep_unit_spread(omega):
     torch.manual_seed(0)
     h = torch.rand(4096, 2) * 2 - 1
     for index in range(6):
-        sine = Sine(SineSpec(omega=omega))
+        sine = ENTRIES["sine"].load()(ENTRIES["sine"].spec(omega=omega))
         linear = sine.linear(h.shape[1], 256, position="hidden" if index else "first")
         torch.nn.init.zeros_(linear.bias)
         z = sine.omega * linear(h)
@@ -33,9 +157,38 @@ def test_scaled_pre_activations_of_a_deep_siren_keep_unit_spread(omega: float) -
         h = sine(linear(h))
 
 
-def test_first_omega_applies_to_the_first_layer_only() -> None:
-    spec = SineSpec(omega=30, first_omega=3000)
-    first, hidden = Sine(spec), Sine(spec)
-    first.linear(1, 8, position="first")
-    hidden.linear(8, 8, position="hidden")
-    assert (first.omega, hidden.omega) == (3000, 30)
+@pytest.mark.parametrize(
+    ("name", "options", "count"),
+    [("scaled_sine", {}, 4), ("hosc", {"learnable": True}, 1), ("staf", {"tau": 3}, 9)],
+)
+def test_trained_scalars_are_all_alive(name, options, count):
+    activation = build(name, **options)
+    activation(torch.rand(500, generator=torch.Generator().manual_seed(0)) * 2 - 1).square().sum().backward()
+    parameters = list(activation.parameters())
+    assert sum(parameter.numel() for parameter in parameters) == count
+    assert all((parameter.grad != 0).all() for parameter in parameters)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_staf_is_the_sum_of_its_sines(seed):
+    torch.manual_seed(seed)
+    staf = build("staf", tau=3).double()
+    terms = list(zip(staf.b.tolist(), staf.w.tolist(), staf.p.tolist(), strict=True))
+    check(staf, lambda z: mp.fsum(b * mp.sin(w * z + p) for b, w, p in terms), torch.float64, 1e-12)
+
+
+def test_staf_starts_with_unit_variance_and_frequencies_up_to_omega():
+    torch.manual_seed(0)
+    stafs = [build("staf", omega=20.0) for _ in range(2000)]
+    # A sine of random phase has variance 1/2.
+    assert np.mean([staf.b.square().sum().item() / 2 for staf in stafs]) == pytest.approx(1.0, rel=0.05)
+    assert torch.stack([staf.w for staf in stafs]).mean().item() == pytest.approx(10.0, rel=0.03)
+    assert torch.stack([staf.p for staf in stafs]).abs().max().item() == pytest.approx(math.pi, rel=0.01)
+
+
+def test_siren_family_asks_for_its_learning_rate():
+    assert {name for name, entry in ENTRIES.items() if entry.training == {"lr": 1e-4}} == set(SIREN_FAMILY)
+
+
+def test_scaled_sine_answers_to_its_other_names():
+    assert set(ENTRIES["scaled_sine"].aliases) == {"incode_sine", "learnable_sine"}

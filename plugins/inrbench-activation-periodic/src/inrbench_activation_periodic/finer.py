@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from inrbench_activation_periodic.plugin import FinerSpec
-from inrbench_core import Activation, Position
-from inrbench_core.api.initialisation import siren_linear
+from inrbench_activation_periodic.sine import SirenActivation
+from inrbench_core import Position
 
 
-class Finer(Activation):
-    """sin(omega (|z| + 1) z), with SIREN's initialisation.
+class Finer(SirenActivation):
+    """sin(omega (|z| + 1) z).
 
     The published code holds |z| + 1 constant in the backward pass, which gives wrong derivatives by
     the coordinates. Ours is the true gradient unless `detach_scale` asks for theirs.
@@ -19,7 +19,6 @@ class Finer(Activation):
 
     def __init__(self, spec: FinerSpec) -> None:
         super().__init__(spec)
-        self.omega = spec.omega
         self.first_bias = spec.first_bias
         self.detach_scale = spec.detach_scale
 
@@ -30,7 +29,7 @@ class Finer(Activation):
         return torch.sin(self.omega * scale * x)
 
     def linear(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
-        layer = siren_linear(in_features, out_features, self.omega, first=position == "first")
+        layer = super().linear(in_features, out_features, position=position)
         if position == "first" and self.first_bias is not None:
             nn.init.uniform_(layer.bias, -self.first_bias, self.first_bias)
         return layer

@@ -1,0 +1,1 @@
+"""Bell-shaped activations: local where a sine is global."""

@@ -1,0 +1,64 @@
+"""The entries of this distribution. Imports no torch."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field
+
+from inrbench_core import ActivationEntry, ComponentSpec, hookimpl
+
+REFERENCE = "Ramasinghe and Lucey 2021, arXiv:2111.15135"
+
+
+class BellSpec(ComponentSpec):
+    """Options that all bells share."""
+
+    a: float = Field(0.1, gt=0, description="half-width, in units of the pre-activation")
+    learnable: bool = Field(False, description="train a, one for each layer; kept positive by training its logarithm")
+
+
+class GaussianSpec(BellSpec):
+    """Gaussian bell."""
+
+    init: Literal["kaiming", "default"] = Field(
+        "kaiming",
+        description="weights N(0, sqrt(2/in)), as in INR-Bench, or torch's default, as in WIRE's and FINER's code",
+    )
+
+
+class SuperGaussianSpec(BellSpec):
+    """Power of a Gaussian bell, which is a Gaussian of half-width a/sqrt(b)."""
+
+    b: float = Field(1.0, gt=0, description="exponent")
+
+
+class LaplacianSpec(BellSpec):
+    """Two-sided exponential, with a kink at 0."""
+
+    def derivatives(self) -> int | None:
+        return 1  # The second one lacks the delta at 0, which holds all of its mean.
+
+
+class QuadraticSpec(BellSpec):
+    """Rational bell of heavy tails."""
+
+    a: float = Field(3.0, gt=0, description="inverse half-width; below about 0.5 the bell is nearly constant")
+
+
+class MultiQuadraticSpec(BellSpec):
+    """Inverse multiquadric bell, of tails heavier still."""
+
+    a: float = Field(3.0, gt=0, description="inverse half-width; below about 0.5 the bell is nearly constant")
+
+
+@hookimpl
+def inrbench_activations() -> Iterator[ActivationEntry]:
+    package = "inrbench_activation_bell.bell"
+    for name, spec, target, formula in (
+        ("gaussian", GaussianSpec, "Gaussian", "exp(-z^2 / (2 a^2))"),
+        ("super_gaussian", SuperGaussianSpec, "SuperGaussian", "exp(-z^2 / (2 a^2))^b"),
+        ("laplacian", LaplacianSpec, "Laplacian", "exp(-|z| / a)"),
+        ("quadratic", QuadraticSpec, "Quadratic", "1 / (1 + (a z)^2)"),
+        ("multi_quadratic", MultiQuadraticSpec, "MultiQuadratic", "1 / sqrt(1 + (a z)^2)"),
+    ):
+        yield ActivationEntry(name, spec, f"{package}:{target}", reference=REFERENCE, formula=formula)

@@ -1,0 +1,34 @@
+"""H-SIREN: a hyperbolic first layer (Gao and Jaiman 2024, arXiv:2410.04716)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from inrbench_activation_periodic.plugin import HSirenSpec
+from inrbench_activation_periodic.sine import SirenActivation
+from inrbench_core import Position
+
+# Beyond it, omega sinh(2 z) passes 2^24 at omega = 30: float32 has no phase left, and infinity is near.
+LARGEST = 7.0
+
+
+class HSiren(SirenActivation):
+    """sin(omega sinh(2 z)) behind the first layer, sin(omega z) behind the others.
+
+    The paper states sin(sinh(2 x)); omega stays outside of sinh, since inside it overflows at
+    |z| = 1.5. The first layer's z is cut to [-7, 7], of which U(±1/in) weights use [-2, 2].
+    """
+
+    def __init__(self, spec: HSirenSpec) -> None:
+        super().__init__(spec)
+        self.first = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.first:
+            x = torch.sinh(2.0 * x.clamp(-LARGEST, LARGEST))
+        return torch.sin(self.omega * x)
+
+    def linear(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
+        self.first = position == "first"
+        return super().linear(in_features, out_features, position=position)

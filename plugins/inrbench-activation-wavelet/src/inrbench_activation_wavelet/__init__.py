@@ -1,0 +1,1 @@
+"""Wavelet activations: waves under a Gaussian envelope, as in WIRE."""
