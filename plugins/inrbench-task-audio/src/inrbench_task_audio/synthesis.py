@@ -43,6 +43,15 @@ _RESONANCES = np.array(
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
+def _pitch(name: str) -> float:
+    """Equal temperament, A4 = 440 Hz."""
+    return float(440.0 * 2.0 ** (int(name[-1]) - 4 + (_SEMITONES[name[:-1]] - 9) / 12))
+
+
+# Each bar is played twice, as written.
+_NOTES = [_pitch(name) for figure in _FIGURES for name in figure.split() * 2]
+
+
 def synthesise(name: str, duration_s: float = DURATION_S) -> Array:
     """Make a recording.
 
@@ -56,30 +65,18 @@ def synthesise(name: str, duration_s: float = DURATION_S) -> Array:
     rng = np.random.default_rng(1007)
     length = max(1, round(duration_s * SAMPLE_RATE))
     voice = {"cello": _bowed_note, "pluck": _plucked_note}[name]
-    dry = np.zeros(length + SAMPLE_RATE)
-    start_s = 0.0
-    for index, frequency in enumerate(_score(duration_s)):
+    dry = np.zeros(length + SAMPLE_RATE)  # the last note may end later
+    start = index = 0
+    while start < length:
         note_s = _NOTE_S * (1.0 + 0.03 * rng.uniform(-1.0, 1.0))
-        note = voice(frequency, note_s, rng) * (1.0 if index % 8 == 0 else 0.7)
-        start = round(start_s * SAMPLE_RATE)
-        dry[start : start + note.size] += note[: dry.size - start]
-        start_s += note_s
+        note = voice(_NOTES[index % len(_NOTES)], note_s, rng) * (1.0 if index % 8 == 0 else 0.7)
+        dry[start : start + note.size] += note
+        start += round(note_s * SAMPLE_RATE)
+        index += 1
     sound = _reverberate(dry, rng)[:length]
     sound /= np.abs(sound).max()
     sound += 2e-4 * rng.standard_normal(length)
     return np.asarray(sound / np.abs(sound).max())
-
-
-def _score(duration_s: float) -> list[float]:
-    """Fundamental frequencies in Hz of the notes that begin within the duration, each bar played twice."""
-    notes = [_pitch(name) for figure in _FIGURES for name in (figure.split() * 2)]
-    count = int(duration_s / (_NOTE_S * 0.97)) + 1
-    return [notes[index % len(notes)] for index in range(count)]
-
-
-def _pitch(name: str) -> float:
-    """Equal temperament, A4 = 440 Hz."""
-    return float(440.0 * 2.0 ** (int(name[-1]) - 4 + (_SEMITONES[name[:-1]] - 9) / 12))
 
 
 def _body(frequency: Array) -> Array:

@@ -1,0 +1,1 @@
+"""Video fitting: a clip as a function of time and place."""

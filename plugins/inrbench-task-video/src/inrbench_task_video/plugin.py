@@ -1,0 +1,82 @@
+"""The entry of this distribution. Imports no torch."""
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from inrbench_core import DataError, Metric, TaskEntry, TaskSpec, hookimpl
+from inrbench_core.plugins.suggest import did_you_mean
+from inrbench_task_video.samples import SAMPLES, find_sample
+
+GENERATED = "panzoom"
+# What is read without a video decoder; every other file goes to av.
+PLAIN_SUFFIXES = (".gif", ".npy")
+
+
+class VideoSpec(TaskSpec):
+    """Fit a video: colour as a function of time and place."""
+
+    source: str = Field(
+        GENERATED,
+        validate_default=False,
+        description="panzoom (generated), bikes or carphone (extra [samples]), a gif or npy file, a folder of frames, "
+        "or a video file (extra [video])",
+    )
+    start: int = Field(0, ge=0, description="first frame")
+    frames: int | None = Field(
+        None, ge=2, description="number of frames; default: 48 of panzoom, all that follow of a file"
+    )
+    size: int | None = Field(
+        None, ge=2, description="longer side of a frame, pixels; default: 128 of panzoom, as it is of a file"
+    )
+    held_out: float = Field(0.1, ge=0, le=0.5, description="share of the frames that is never trained on")
+
+    @field_validator("source")
+    @classmethod
+    def _find(cls, source: str, info: ValidationInfo) -> str:
+        names = [GENERATED, *SAMPLES]
+        if source == GENERATED:
+            return source
+        if source in SAMPLES:
+            try:
+                find_sample(source)
+            except DataError as error:
+                raise ValueError(str(error)) from None
+            _require_decoder(source, "samples")
+            return source
+        path = Path((info.context or {}).get("folder", "."), source).expanduser().resolve()
+        if path.exists():
+            if path.is_file() and path.suffix.lower() not in PLAIN_SUFFIXES:
+                _require_decoder(source, "video")
+            return str(path)
+        if Path(source).suffix or len(Path(source).parts) > 1:
+            raise ValueError(f"there is no file or folder {path}")
+        known = f"known: {', '.join(names)}, or a file or folder"
+        raise ValueError(f"unknown source {source!r}{did_you_mean(source, names)} ({known})")
+
+
+def _require_decoder(source: str, extra: str) -> None:
+    if importlib.util.find_spec("av") is None:
+        raise ValueError(f"{source!r} needs an extra to be decoded: pip install 'inrbench-task-video[{extra}]'")
+
+
+@hookimpl
+def inrbench_tasks() -> Iterator[TaskEntry]:
+    yield TaskEntry(
+        "video",
+        VideoSpec,
+        "inrbench_task_video.problem:prepare",
+        reference="Sitzmann et al. 2020, arXiv:2006.09661, section 4.1",
+        formula="mean of (f(t, y, x) - colour(t, y, x))^2 over the pixels of the training frames",
+        training={"batch": 16_384},
+        signal="video",
+        metrics=(
+            Metric("psnr", "dB"),
+            Metric("ssim"),
+            Metric("psnr_train", "dB"),
+            Metric("psnr_held_out", "dB"),
+        ),
+        baselines=("constant", "linear"),
+    )

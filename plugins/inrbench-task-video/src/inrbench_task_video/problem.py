@@ -1,0 +1,195 @@
+"""The video task: fit colour over time and place, with some frames held out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from skimage.metrics import structural_similarity
+from torch import Tensor, nn
+
+from inrbench_core import Batch, DataError, Evaluation, FieldShape, Index, Problem, SeedStreams, grid_coords, predict
+from inrbench_task_video.clip import Clip, load_clip, scaled_size
+from inrbench_task_video.picture import contact_sheet, shown_frames
+from inrbench_task_video.plugin import VideoSpec
+
+Array = np.ndarray[Any, Any]
+
+CURVE_PIXELS = 131_072
+SSIM_WINDOW = 11
+
+
+def prepare(spec: VideoSpec, *, device: torch.device, seeds: SeedStreams) -> VideoProblem:
+    """Load the clip and choose the frames to hold out. Raises DataError if it cannot be used."""
+    return VideoProblem(load_clip(spec), spec.held_out, device=device, seeds=seeds)
+
+
+class VideoProblem(Problem):
+    """f: (t, y, x) -> colour, coordinates and colours in [-1, 1], first and last samples at the ends.
+
+    Args:
+        clip: the signal.
+        held_out: share of the frames never trained on, at least one if it is not 0; `seeds` decides which,
+            never the first or the last, so that each can be interpolated.
+    """
+
+    def __init__(self, clip: Clip, held_out: float, *, device: torch.device, seeds: SeedStreams) -> None:
+        self.frames = clip.frames
+        self.device = device
+        count, height, width, channels = clip.frames.shape
+        wanted = min(count - 2, max(1, round(held_out * count))) if held_out else 0
+        chosen = seeds.numpy("held_out").choice(np.arange(1, count - 1), wanted, replace=False) if wanted else []
+        self.held_out = sorted(int(frame) for frame in chosen)
+        self.train = [frame for frame in range(count) if frame not in self.held_out]
+        self._train = torch.tensor(self.train, device=device)
+        self._values = torch.from_numpy(clip.frames).reshape(-1, channels).to(device)
+        self._axes = [grid_coords((size,), device).squeeze(1) for size in (count, height, width)]
+        self._curve = _curve_pixels(count, height * width, seeds).to(device)
+        self.shapes = {"field": FieldShape(3, channels, (count, height, width))}
+        self.elements = len(self.train) * height * width
+        self.record = {
+            **clip.record,
+            "held_out_frames": " ".join(map(str, self.held_out)),
+            "curve_pixels_per_frame": self._curve.shape[1],
+        }
+
+    def batch(self, index: Index) -> Batch:
+        """coords (n, 3) and values (n, C) of pixels of the training frames."""
+        if isinstance(index, slice):
+            index = torch.arange(*index.indices(self.elements), device=self.device)
+        pixels = self._axes[1].numel() * self._axes[2].numel()
+        chosen = self._train[index // pixels] * pixels + index % pixels
+        return {"coords": self._coords(chosen), "values": self._values[chosen] / 127.5 - 1.0}
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Squared error of the colour, averaged over its channels."""
+        return (model(batch["coords"]) - batch["values"]).square().mean(dim=1)
+
+    def evaluate(self, model: nn.Module, *, full: bool = True) -> Evaluation:
+        """All metrics; on the curve psnr only, over `curve_pixels_per_frame` random pixels of each frame."""
+        if full:
+            return self._measure(self._predicted(model, self._axes))
+        errors = []
+        for pixels in self._curve:
+            truth = self._values[pixels] / 255.0
+            errors.append((self._colours(model, self._coords(pixels)) - truth).square().mean().item())
+        return Evaluation({"psnr": _mean(_psnr(error) for error in errors)})
+
+    def baseline(self, name: str) -> Evaluation:
+        """constant: the training frames' mean colour; or linear: blends of the neighbouring training frames.
+
+        The latter copies the training frames, so that only its psnr_held_out means something.
+        """
+        if name == "constant":
+            colour = np.mean([self.frames[t].mean(axis=(0, 1)) for t in self.train], axis=0) / 255.0
+            return self._measure(np.broadcast_to(colour.astype(np.float32), self.frames.shape))
+        if name == "linear":
+            evaluation = self._measure(self._blended())
+            for metric in ("psnr", "ssim", "psnr_train"):
+                evaluation.metrics[metric] = math.nan
+            return evaluation
+        raise DataError(f"the video task has no baseline {name!r}")
+
+    def truth(self) -> Array:
+        numbers = shown_frames(len(self.frames), self.held_out)
+        return contact_sheet(self.frames[numbers], numbers, self.held_out)
+
+    def render(self, model: nn.Module, size: int) -> Evaluation:
+        """The same frames with `size` pixels along the longer side."""
+        sizes = scaled_size(self._axes[1].numel(), self._axes[2].numel(), size)
+        axes = [self._axes[0], *(grid_coords((count,), self.device).squeeze(1) for count in sizes)]
+        frames = np.stack([_eight_bits(frame) for frame in self._predicted(model, axes)])
+        return Evaluation({}, {"frames": frames}, self._sheet(frames))
+
+    def _coords(self, pixel: Tensor) -> Tensor:
+        """Coordinates (n, 3) of pixels counted through all frames."""
+        _, height, width = (axis.numel() for axis in self._axes)
+        t, y, x = self._axes
+        row = pixel // width
+        return torch.stack([t[row // height], y[row % height], x[pixel % width]], dim=1)
+
+    def _colours(self, model: nn.Module, coords: Tensor) -> Tensor:
+        """Colours in [0, 1], cut off there."""
+        return ((predict(model, coords) + 1.0) / 2.0).clamp(0.0, 1.0)
+
+    def _predicted(self, model: nn.Module, axes: list[Tensor]) -> Iterator[Array]:
+        """Frame after frame, (H, W, C) in [0, 1], so that memory does not grow with their number."""
+        height, width = axes[1].numel(), axes[2].numel()
+        place = torch.cartesian_prod(axes[1], axes[2])
+        for t in axes[0]:
+            coords = torch.cat([t.expand(len(place), 1), place], dim=1)
+            yield self._colours(model, coords).reshape(height, width, -1).cpu().numpy()
+
+    def _blended(self) -> Iterator[Array]:
+        for t, frame in enumerate(self.frames):
+            if t not in self.held_out:
+                yield frame / np.float32(255.0)
+                continue
+            before = max(s for s in self.train if s < t)
+            after = min(s for s in self.train if s > t)
+            share = (t - before) / (after - before)
+            yield ((1.0 - share) * self.frames[before] + share * self.frames[after]).astype(np.float32) / 255.0
+
+    def _measure(self, frames: Iterable[Array]) -> Evaluation:
+        """Compare frames (H, W, C) in [0, 1] with the clip's, one at a time."""
+        psnr, ssim = [], []
+        kept = np.empty_like(self.frames)
+        for t, frame in enumerate(frames):
+            truth = self.frames[t] / np.float32(255.0)
+            psnr.append(_psnr(float(np.square(frame - truth, dtype=np.float64).mean())))
+            ssim.append(_ssim(truth, frame))
+            kept[t] = _eight_bits(frame)
+        metrics = {
+            "psnr": _mean(psnr),
+            "ssim": _mean(ssim),
+            "psnr_train": _mean(psnr[t] for t in self.train),
+            "psnr_held_out": _mean(psnr[t] for t in self.held_out),
+        }
+        return Evaluation(metrics, {"frames": kept}, self._sheet(kept))
+
+    def _sheet(self, frames: Array) -> Array:
+        numbers = shown_frames(len(frames), self.held_out)
+        return contact_sheet(frames[numbers], numbers, self.held_out)
+
+
+def _curve_pixels(count: int, pixels: int, seeds: SeedStreams) -> Tensor:
+    """Pixels of each frame that the curve looks at, counted through all frames, (T, n)."""
+    first = torch.arange(count).unsqueeze(1) * pixels
+    if count * pixels <= CURVE_PIXELS:
+        return first + torch.arange(pixels)
+    shape = (count, -(-CURVE_PIXELS // count))
+    return first + torch.randint(pixels, shape, generator=seeds.generator("curve"))
+
+
+def _psnr(error: float) -> float:
+    """Of one frame, dB, from its mean squared error in [0, 1]; infinite for a copy."""
+    return math.inf if error == 0.0 else -10.0 * math.log10(error)
+
+
+def _ssim(truth: Array, frame: Array) -> float:
+    """Of one frame, with Wang et al.'s (2004) Gaussian window; NaN where the frame is smaller than that."""
+    if min(truth.shape[:2]) < SSIM_WINDOW:
+        return math.nan
+    return float(
+        structural_similarity(
+            truth,
+            frame,
+            data_range=1.0,
+            channel_axis=-1,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+    )
+
+
+def _mean(values: Iterable[float]) -> float:
+    listed = list(values)
+    return sum(listed) / len(listed) if listed else math.nan
+
+
+def _eight_bits(frame: Array) -> Array:
+    return np.rint(np.nan_to_num(frame) * 255.0).astype(np.uint8)

@@ -1,0 +1,158 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from inrbench_task_video.clip import Clip
+from inrbench_task_video.picture import shown_frames
+from inrbench_task_video.plugin import VideoSpec
+from inrbench_task_video.problem import VideoProblem, prepare
+from torch import Tensor, nn
+
+from inrbench_core import SeedStreams
+
+CPU = torch.device("cpu")
+
+
+class Lookup(nn.Module):
+    """Answers with the colour of the nearest pixel, plus an error: a model of known quality."""
+
+    def __init__(self, frames: np.ndarray, error: float = 0.0) -> None:
+        super().__init__()
+        self.values = torch.from_numpy(frames) / 127.5 - 1.0 + 2.0 * error
+
+    def forward(self, coords: Tensor) -> Tensor:
+        sizes = torch.tensor(self.values.shape[:3])
+        t, y, x = ((coords + 1) / 2 * (sizes - 1)).round().long().unbind(dim=1)
+        return self.values[t, y, x]
+
+
+def noise_clip(shape: tuple[int, ...] = (10, 14, 17, 3)) -> Clip:
+    return Clip(np.random.default_rng(0).integers(60, 190, shape, dtype=np.uint8), {"source": "test"})
+
+
+def problem(clip: Clip | None = None, held_out: float = 0.2, seed: int = 0) -> VideoProblem:
+    return VideoProblem(clip or noise_clip(), held_out, device=CPU, seeds=SeedStreams(seed))
+
+
+def test_held_out_frames_are_never_in_a_batch_and_all_others_are() -> None:
+    video = problem()
+    batch = video.batch(slice(None))
+    frames = ((batch["coords"][:, 0] + 1) / 2 * 9).round().long()
+    assert len(video.held_out) == 2
+    assert video.elements == 8 * 14 * 17 == len(frames)
+    assert sorted(set(frames.tolist()) | set(video.held_out)) == list(range(10))
+    assert not set(frames.tolist()) & set(video.held_out)
+    assert torch.equal(batch["values"], Lookup(video.frames)(batch["coords"]))
+    assert len(torch.unique(batch["coords"], dim=0)) == video.elements
+
+
+def test_a_batch_of_chosen_elements_is_that_part_of_all() -> None:
+    video, chosen = problem(), torch.tensor([0, 5, 1003, 1903])
+    for name, values in video.batch(chosen).items():
+        assert torch.equal(values, video.batch(slice(None))[name][chosen])
+
+
+def test_held_out_frames_follow_the_seed_and_leave_both_ends() -> None:
+    assert problem(seed=3).held_out == problem(seed=3).held_out
+    assert len({tuple(problem(seed=seed).held_out) for seed in range(8)}) > 1
+    for seed in range(8):
+        assert {0, 9} <= set(problem(held_out=0.5, seed=seed).train)
+    assert len(problem(held_out=0.01).held_out) == 1
+    assert problem(noise_clip((2, 4, 4, 3)), held_out=0.5).held_out == []
+
+
+def test_evaluation_of_a_model_with_a_known_error() -> None:
+    video = problem()
+    evaluation = video.evaluate(Lookup(video.frames, error=0.1))
+    for name in ("psnr", "psnr_train", "psnr_held_out"):
+        assert evaluation.metrics[name] == pytest.approx(20.0, abs=1e-4)
+    assert 0.8 < evaluation.metrics["ssim"] < 1.0
+    assert evaluation.outputs["frames"].astype(int) == pytest.approx(video.frames + 25.5, abs=1)
+    assert evaluation.preview is not None
+    assert evaluation.preview.shape == video.truth().shape
+    assert video.evaluate(Lookup(video.frames, error=0.1), full=False).metrics == {
+        "psnr": pytest.approx(20.0, abs=1e-4)
+    }
+
+
+def test_psnr_is_the_mean_over_frames_not_of_the_pooled_error() -> None:
+    video = problem(held_out=0.0)
+    model = Lookup(video.frames)
+    model.values += 2.0 * 10.0 ** -torch.linspace(1.0, 2.0, 10)[:, None, None, None]  # 20 dB to 40 dB
+    metrics = video.evaluate(model).metrics
+    assert metrics["psnr"] == pytest.approx(30.0, abs=1e-3)
+    assert math.isnan(metrics["psnr_held_out"])
+
+
+def test_a_perfect_model() -> None:
+    video = problem()
+    evaluation = video.evaluate(Lookup(video.frames))
+    assert evaluation.metrics["ssim"] == pytest.approx(1.0, abs=1e-6)
+    assert evaluation.metrics["psnr"] > 100.0
+    assert np.array_equal(evaluation.outputs["frames"], video.frames)
+    assert np.array_equal(evaluation.preview, video.truth())
+
+
+def test_predictions_are_cut_to_the_range_of_colours() -> None:
+    video = problem(Clip(np.full((3, 12, 12, 1), 255, np.uint8), {}))
+    assert video.evaluate(Lookup(video.frames, error=5.0)).metrics["psnr"] == math.inf
+
+
+def test_curve_of_a_large_clip_looks_at_a_part_of_every_frame() -> None:
+    video = problem(noise_clip((4, 200, 200, 1)))
+    assert video.record["curve_pixels_per_frame"] == 131_072 / 4
+    model = Lookup(video.frames)
+    model.values[:, :, 100:] += 0.2
+    exact, estimate = (video.evaluate(model, full=full).metrics["psnr"] for full in (True, False))
+    assert estimate == pytest.approx(exact, abs=0.1)
+
+
+def test_loss_is_the_squared_error_of_each_element() -> None:
+    video = problem()
+    model = Lookup(video.frames, error=0.15)
+    assert video.loss(model, video.batch(torch.tensor([1, 2, 3]))) == pytest.approx([0.09] * 3, abs=1e-5)
+
+
+def test_linear_baseline_is_exact_where_the_clip_fades_linearly() -> None:
+    fade = np.broadcast_to(np.arange(0, 200, 20, dtype=np.uint8)[:, None, None, None], (10, 12, 12, 3)).copy()
+    metrics = problem(Clip(fade, {}), held_out=0.4).baseline("linear").metrics
+    assert metrics["psnr_held_out"] > 100.0
+    assert math.isnan(metrics["psnr"])
+    noisy = problem(held_out=0.1).baseline("linear").metrics
+    # Of independent noise of variance v the blend of two frames errs by 1.5 v.
+    assert noisy["psnr_held_out"] == pytest.approx(-10 * math.log10(1.5 * (130**2 - 1) / 12 / 255**2), abs=0.3)
+
+
+def test_constant_baseline_errs_by_the_variance() -> None:
+    metrics = problem(noise_clip((10, 40, 40, 3))).baseline("constant").metrics
+    assert metrics["psnr"] == pytest.approx(-10 * math.log10((130**2 - 1) / 12 / 255**2), abs=0.1)
+
+
+def test_render_at_another_size() -> None:
+    rendered = problem(noise_clip((3, 20, 30, 3))).render(nn.Identity(), 60)
+    frames = rendered.outputs["frames"]  # red is t, green is y, blue is x
+    assert frames.shape == (3, 40, 60, 3)
+    assert frames[1, :, 0, 0] == pytest.approx(np.full(40, 128), abs=1)
+    assert frames[0, :, 0, 1].astype(float) == pytest.approx(np.linspace(0, 255, 40), abs=0.51)
+    assert rendered.metrics == {}
+
+
+def test_sheet_prefers_held_out_frames() -> None:
+    assert shown_frames(4, [2]) == [0, 1, 2, 3]
+    shown = shown_frames(48, [7, 20, 21])
+    assert len(shown) == 8
+    assert {7, 20} <= set(shown)
+
+
+def test_a_clip_too_small_for_ssim_and_a_diverged_model() -> None:
+    video = problem(noise_clip((3, 5, 7, 1)))
+    metrics = video.evaluate(Lookup(video.frames, error=math.nan)).metrics
+    assert math.isnan(metrics["psnr"])
+    assert math.isnan(metrics["ssim"])
+
+
+def test_the_default_clip_is_prepared_from_a_spec() -> None:
+    video = prepare(VideoSpec(frames=3, size=16), device=CPU, seeds=SeedStreams(0))
+    assert video.shapes["field"].resolution == (3, 16, 16)
+    assert video.record["held_out_frames"] == "1"
