@@ -7,7 +7,12 @@ does not import torch: the names that need it are loaded on first use.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
+
+# pydantic looks for plugins of its own in every installed distribution, and one malformed
+# entry_points.txt of anybody's would then end us with a traceback from inside pydantic.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 from inrbench_core.api.entries import (
     API_VERSION,

@@ -135,6 +135,9 @@ class ComponentLookup(Protocol):
     def resolve(self, kind: str, value: Any, context: dict[str, Any]) -> Component: ...
 
 
+COMPONENT_MARK = "x-inrbench-component"
+
+
 class ComponentOf:
     """Marks a spec field as a place where a component of one kind goes.
 
@@ -156,7 +159,8 @@ class ComponentOf:
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        return {"$ref": f"#/$defs/{self.kind}"}
+        # Not a $ref: pydantic would look for it in this model's own definitions.
+        return {COMPONENT_MARK: self.kind}
 
     def _validate(self, value: Any, info: core_schema.ValidationInfo) -> Component:
         if isinstance(value, Component):

@@ -51,6 +51,8 @@ def discover() -> tuple[list[PluginSource], list[PluginFailure]]:
 
 
 def _discover_one_by_one() -> tuple[list[PluginSource], list[PluginFailure]]:
+    # torch looks for device backends in the same files when it is imported, and would end us with them.
+    os.environ.setdefault("TORCH_DEVICE_BACKEND_AUTOLOAD", "0")
     sources: list[PluginSource] = []
     failures: list[PluginFailure] = []
     for distribution in importlib.metadata.distributions():

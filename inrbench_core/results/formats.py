@@ -7,7 +7,7 @@ import io
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from rich import box
 from rich.console import Console
@@ -88,7 +88,9 @@ def rich_table(board: Leaderboard) -> Table:
     titles, rows = cells(board)
     table = Table(title=escape(board.task_label), title_justify="left", box=box.SIMPLE_HEAD)
     for index, title in enumerate(titles):
-        table.add_column(escape(title), justify="left" if index in (1, len(titles) - 1) else "right", no_wrap=index != 1)
+        table.add_column(
+            escape(title), justify="left" if index in (1, len(titles) - 1) else "right", no_wrap=index != 1
+        )
     for row, texts in zip(board.rows, rows, strict=True):
         table.add_row(*map(escape, texts), style="dim" if row.baseline else "" if row.complete else "yellow")
     return table

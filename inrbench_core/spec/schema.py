@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from inrbench_core.api.entries import Entry
+from inrbench_core.api.spec import COMPONENT_MARK
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.spec.experiment import ExperimentHead
 from inrbench_core.spec.training import TrainingSpec
@@ -28,7 +29,19 @@ def experiment_schema(catalog: Catalog) -> dict[str, Any]:
         "description": properties["seeds"].get("description", ""),
     }
     head["required"] = [name for name in head.get("required", []) if name != "name"]
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **head, "$defs": definitions}
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **head, "$defs": definitions}
+    resolved: dict[str, Any] = _with_references(schema)
+    return resolved
+
+
+def _with_references(schema: Any) -> Any:
+    """Turn the marks that component fields leave into references to the definition of their kind."""
+    if isinstance(schema, list):
+        return [_with_references(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    plain = {key: _with_references(value) for key, value in schema.items() if key != COMPONENT_MARK}
+    return {"$ref": f"#/$defs/{schema[COMPONENT_MARK]}", **plain} if COMPONENT_MARK in schema else plain
 
 
 def _described(definition: str, old: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""A cosine activation."""

@@ -1,0 +1,12 @@
+import torch
+
+from inrbench_core import Activation
+
+
+class Outsine(Activation):
+    def __init__(self, spec):
+        super().__init__(spec)
+        self.omega = spec.omega
+
+    def forward(self, x):
+        return torch.cos(self.omega * x)

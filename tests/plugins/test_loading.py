@@ -1,0 +1,123 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from inrbench_core.plugins.discovery import allowed
+from inrbench_core.plugins.loading import load_catalog
+from inrbench_core.plugins.suggest import did_you_mean
+
+STAND_INS = Path(__file__).parent.parent / "stand_ins"
+
+
+def test_listing_in_a_fresh_process_imports_no_torch():
+    code = """
+import sys
+from inrbench_core.cli.app import build_app
+sys.argv = ["inrbench", "list"]
+try:
+    build_app()()
+finally:
+    print("torch" in sys.modules, file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stderr.strip() == "False"
+    assert "executors" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, True),
+        ({"INRBENCH_PLUGINS": ""}, False),
+        ({"INRBENCH_PLUGINS": "other, Some_Plugin"}, True),
+        ({"INRBENCH_PLUGINS": "other"}, False),
+        ({"INRBENCH_DISABLE": "some.plugin"}, False),
+        ({"INRBENCH_DISABLE": "other"}, True),
+    ],
+)
+def test_the_environment_decides_what_loads(environment, expected):
+    assert allowed("some-plugin", environment) is expected
+
+
+def test_with_no_plugins_core_still_works(monkeypatch):
+    monkeypatch.setenv("INRBENCH_PLUGINS", "")
+    catalog = load_catalog()
+    assert {item.distribution for item in catalog.registered} == {"inrbench"}
+    assert catalog.failures == []
+
+
+def test_a_plugin_file_that_is_missing_or_broken_is_a_failure_with_its_name(tmp_path):
+    missing, broken = tmp_path / "absent.py", tmp_path / "broken.py"
+    broken.write_text("1/0")
+    failures = load_catalog([missing, broken, STAND_INS / "small_plugin.py"]).failures
+    assert [failure.distribution for failure in failures] == [str(missing), str(broken)]
+    assert "ZeroDivisionError" in failures[1].error
+    assert "broken.py" in failures[1].traceback
+
+
+def test_strict_plugins_raise(tmp_path, monkeypatch):
+    broken = tmp_path / "broken.py"
+    broken.write_text("1/0")
+    monkeypatch.setenv("INRBENCH_STRICT_PLUGINS", "1")
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        load_catalog([broken])
+
+
+RECORD = """
+from inrbench_core import ActivationEntry, ComponentSpec, hookimpl
+class Spec(ComponentSpec):
+    '''A spec.'''
+class Reserved(ComponentSpec):
+    label: int = 1
+@hookimpl
+def inrbench_activations():
+    yield ActivationEntry("good", Spec, "module:Class")
+    yield {record}
+"""
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ("ActivationEntry('Bad Name', Spec, 'm:C')", "name 'Bad Name' may hold only"),
+        ("ActivationEntry('bad', dict, 'm:C')", "spec must be a subclass of ComponentSpec"),
+        ("ActivationEntry('bad', Spec, 'm.C')", "target 'm.C' is not 'module:attribute'"),
+        ("ActivationEntry('bad', Reserved, 'm:C')", "the spec field 'label' is reserved"),
+        ("ActivationEntry('bad', Spec, 'm:C', api=9)", "pip install --upgrade inrbench"),
+        ("1/0", "ZeroDivisionError"),
+    ],
+)
+def test_a_wrong_record_is_told_and_the_good_one_beside_it_stays(tmp_path, record, message):
+    file = tmp_path / "records.py"
+    file.write_text(RECORD.replace("{record}", record))
+    catalog = load_catalog([file])
+    (failure,) = [item for item in catalog.failures if item.distribution == str(file)]
+    assert message in failure.describe()
+    # A hook that raises half-way gives nothing: what it would have added is not known.
+    assert ("good" in catalog.names("activation")) is (record != "1/0")
+
+
+def test_an_unknown_hook_is_a_failure(tmp_path):
+    file = tmp_path / "unknown_hook.py"
+    file.write_text("from inrbench_core import hookimpl\n@hookimpl\ndef inrbench_colours(): yield 1\n")
+    (failure,) = [item for item in load_catalog([file]).failures if item.distribution == str(file)]
+    assert failure.stage == "register"
+    assert "inrbench_colours" in failure.error
+
+
+def test_printing_on_import_does_not_reach_stdout(tmp_path, capsys):
+    file = tmp_path / "printing.py"
+    file.write_text("print('hello from a plugin')")
+    load_catalog([file])
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "hello" in captured.err
+
+
+def test_did_you_mean():
+    assert did_you_mean("sien", ["sine", "relu"]) == "; did you mean 'sine'?"
+    assert did_you_mean("hash-grid", ["hash_grid"]) == "; did you mean 'hash_grid'?"
+    assert did_you_mean("xyz", ["sine"]) == ""
