@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from inrbench_core import ComponentSpec, EncodingEntry, hookimpl
 
@@ -30,6 +30,42 @@ class RffSpec(ComponentSpec):
     )
 
 
+class LearnedRffSpec(RffSpec):
+    """Fourier features whose directions start at random and are trained."""
+
+
+class FkanSpec(ComponentSpec):
+    """Learnable Fourier features of each axis: scaled cosines and sines of whole frequencies."""
+
+    frequencies: int = Field(
+        1024, ge=1, description="frequencies 1 to this, rad per unit (the domain is 2 units); 1024 as in INR-Bench"
+    )
+    mode: Literal["features", "layer"] = Field(
+        "features",
+        description="features: each wave times a trained scale; layer: sums of waves, one Fourier KAN layer",
+    )
+    out_features: int | None = Field(None, ge=1, description="features of mode layer, which needs it")
+    smooth: bool = Field(False, description="start with amplitudes that fall as 1 / frequency")
+
+    @model_validator(mode="after")
+    def _layer_has_a_width(self) -> "FkanSpec":
+        if (self.mode == "layer") != (self.out_features is not None):
+            raise ValueError("out_features goes with mode: layer, and mode: layer needs it")
+        return self
+
+
+class SphericalHarmonicsSpec(ComponentSpec):
+    """Real spherical harmonics of the direction of a point in space."""
+
+    degree: int = Field(4, ge=1, le=4, description="number of bands l = 0 to degree - 1; degree^2 features")
+
+
+class ChebyshevFeaturesSpec(ComponentSpec):
+    """Chebyshev polynomials of each axis, without the constant one."""
+
+    degree: int = Field(16, ge=1, le=512, description="highest degree; as many features for each axis")
+
+
 @hookimpl
 def inrbench_encodings() -> Iterator[EncodingEntry]:
     yield EncodingEntry("identity", IdentitySpec, "inrbench_encoding_fourier.identity:Identity", formula="x")
@@ -47,4 +83,31 @@ def inrbench_encodings() -> Iterator[EncodingEntry]:
         "inrbench_encoding_fourier.rff:Rff",
         reference="Tancik et al. 2020, arXiv:2006.10739",
         formula="[sin(2 pi B x), cos(2 pi B x)], B ~ N(0, sigma)",
+    )
+    yield EncodingEntry(
+        "learned_rff",
+        LearnedRffSpec,
+        "inrbench_encoding_fourier.rff:LearnedRff",
+        reference="after Tancik et al. 2020, arXiv:2006.10739, and Li et al. 2021, arXiv:2106.02795",
+        formula="[sin(2 pi B x), cos(2 pi B x)], B trained",
+    )
+    yield EncodingEntry(
+        "fkan",
+        FkanSpec,
+        "inrbench_encoding_fourier.fkan:Fkan",
+        reference="after Mehrabian et al. 2024, arXiv:2409.09323",
+        formula="a_jw cos(w x_j), b_jw sin(w x_j) for w = 1..frequencies; layer: their sums with a weight per output",
+    )
+    yield EncodingEntry(
+        "spherical_harmonics",
+        SphericalHarmonicsSpec,
+        "inrbench_encoding_fourier.spherical:SphericalHarmonics",
+        reference="Ramamoorthi and Hanrahan 2001, doi:10.1145/383259.383317",
+        formula="Y_lm(x / |x|) for l = 0..degree-1, m = -l..l",
+    )
+    yield EncodingEntry(
+        "chebyshev_features",
+        ChebyshevFeaturesSpec,
+        "inrbench_encoding_fourier.chebyshev:ChebyshevFeatures",
+        formula="T_k(x_j) = cos(k arccos x_j) for k = 1..degree",
     )
