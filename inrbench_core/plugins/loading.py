@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import importlib
 import importlib.util
 import os
@@ -49,7 +50,7 @@ def load_catalog(plugin_files: Sequence[Path] = ()) -> Catalog:
     core = dataclasses.replace(CORE, version=_core_version())
     queue: list[tuple[PluginSource, Path | None]] = [(core, None)]
     queue += [(source, None) for source in sources if allowed(source.distribution)]
-    queue += [(PluginSource(file.stem, str(file), str(file), ""), file) for file in plugin_files]
+    queue += [(_file_source(file), file) for file in plugin_files]
     for source, file in queue:
         # A plugin that prints while it loads must not spoil what we print on stdout.
         with contextlib.redirect_stdout(sys.stderr):
@@ -65,6 +66,12 @@ def _core_version() -> str:
     import inrbench_core
 
     return inrbench_core.__version__
+
+
+def _file_source(file: Path) -> PluginSource:
+    """A plugin file goes by its name; its content is its version, so that a change repeats its runs."""
+    version = hashlib.blake2b(file.read_bytes(), digest_size=4).hexdigest() if file.is_file() else ""
+    return PluginSource(file.stem, file.stem, file.name, version)
 
 
 def _load_one(

@@ -171,5 +171,5 @@ def assert_clash(environment: Environment, folder: Path, name: str) -> None:
     told = evaluate(environment, folder, "wave", code=2)
     assert "activation 'wave' is claimed by several distributions" in told
     assert f"'{name}:wave'" in told
-    assert f"'{plugin_file}:wave'" in told
-    assert "1/1" in evaluate(environment, folder, f"{plugin_file}:wave")
+    assert "'small_plugin.py:wave'" in told
+    assert "1/1" in evaluate(environment, folder, "small_plugin.py:wave")
