@@ -1,0 +1,78 @@
+"""The image task: fit colour over place, with some pixels held out."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from inrbench_core import Batch, Evaluation, Index, SeedStreams
+from inrbench_task_image.base import PictureProblem, constant
+from inrbench_task_image.interpolation import fill_linear
+from inrbench_task_image.metrics import psnr, squared_error
+from inrbench_task_image.pictures import Picture, load_picture
+from inrbench_task_image.plugin import ImageSpec
+
+Array = np.ndarray[Any, Any]
+
+
+def prepare(spec: ImageSpec, *, device: torch.device, seeds: SeedStreams) -> ImageProblem:
+    """Load the picture and choose the pixels to hold out. Raises DataError if it cannot be used."""
+    return ImageProblem(load_picture(spec), spec.held_out, device=device, seeds=seeds)
+
+
+class ImageProblem(PictureProblem):
+    """The picture itself, without the held-out pixels.
+
+    Args:
+        picture: the picture to fit.
+        held_out: share of the pixels never trained on; `seeds` decides which. One pixel at least is trained on.
+    """
+
+    def __init__(self, picture: Picture, held_out: float, *, device: torch.device, seeds: SeedStreams) -> None:
+        super().__init__(picture, device=device, seeds=seeds)
+        count = min(round(held_out * self.pixels), self.pixels - 1)
+        self.held_out = np.zeros((self.height, self.width), bool)
+        order = torch.randperm(self.pixels, generator=seeds.generator("mask"))
+        self.held_out.reshape(-1)[order[:count].numpy()] = True
+        self._train = order[count:].sort().values.to(device)
+        self._values = torch.from_numpy(self.picture).reshape(self.pixels, -1).to(device)
+        self.elements = self._train.numel()
+        self.record = {**self.record, "held_out_pixels": count}
+
+    def batch(self, index: Index) -> Batch:
+        """coords (n, 2) and values (n, C) of training pixels."""
+        pixel = self._train[index]
+        return {"coords": self.coords(pixel), "values": self._values[pixel] * 2.0 - 1.0}
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Squared error of the colour, averaged over its channels."""
+        return (model(batch["coords"]) - batch["values"]).square().mean(dim=1)
+
+    def measure(self, answer: Array) -> dict[str, float]:
+        error = squared_error(self.picture, answer)
+        return {
+            **super().measure(answer),
+            "psnr_train": psnr(error[~self.held_out]),
+            "psnr_held_out": psnr(error[self.held_out]),
+        }
+
+    def classical(self, name: str) -> Array:
+        if name == "constant":
+            return constant(self.picture.shape, self.picture[~self.held_out].mean(axis=0, dtype=np.float64))
+        if name == "linear":
+            return fill_linear(self.picture, ~self.held_out)
+        raise self.unknown_baseline(name)
+
+    def baseline(self, name: str) -> Evaluation:
+        """constant: the mean colour of the training pixels; or linear: held-out pixels interpolated between them.
+
+        The latter copies the training pixels, so that only its psnr_held_out means something: the others are NaN.
+        """
+        evaluation = super().baseline(name)
+        if name == "linear":
+            evaluation.metrics.update(psnr=math.nan, ssim=math.nan, psnr_train=math.nan)
+        return evaluation

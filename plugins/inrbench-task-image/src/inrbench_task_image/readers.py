@@ -1,0 +1,97 @@
+"""Reading picture files: png, jpg, tif and what else Pillow knows, with all of their bits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import png
+import tifffile
+from PIL import Image, ImageOps
+
+from inrbench_core import DataError
+
+Array = np.ndarray[Any, Any]
+
+# 16-bit grey and float grey are the only ones beyond 8 bits that Pillow reads unchanged.
+DEEP_GREY = ("I;16", "I;16L", "I;16B", "I", "F")
+
+
+def read_picture(path: Path) -> Array:
+    """The pixels of a file, (H, W, C): C is 1, 2 (grey and alpha), 3 or 4 (colour and alpha).
+
+    The dtype is bool, uint8, uint16, another integer or float, as in the file. Palettes and CMYK are turned into
+    RGB, and photographs turned upright.
+
+    Raises:
+        DataError: if it is missing, no picture, broken, or has several pages.
+    """
+    try:
+        with Image.open(path) as image:
+            pages = getattr(image, "n_frames", 1)
+            if pages > 1:
+                raise DataError(f"{path}: {pages} pages; a picture has one")
+            deep = _bits(path, image) > 8 and image.mode not in DEEP_GREY
+            if not deep:
+                return _from_pillow(image)
+            return _read_png(path) if image.format == "PNG" else _read_tiff(path)
+    except DataError:
+        raise
+    except Image.UnidentifiedImageError:
+        if path.suffix.lower() in (".tif", ".tiff"):
+            return _read_tiff(path)
+        raise DataError(f"{path}: not a picture that can be read (png, jpg, tif, ...)") from None
+    except Exception as error:
+        # Pillow and pypng raise a score of kinds on broken files.
+        raise DataError(f"{path}: cannot be read: {_one_line(error)}") from None
+
+
+def _bits(path: Path, image: Image.Image) -> int:
+    """Bits of a sample in the file, which Pillow's mode does not always tell."""
+    if image.format == "PNG":
+        with path.open("rb") as file:
+            return file.read(25)[24]
+    if image.format == "TIFF":
+        return max(image.tag_v2.get(258, (1,)))
+    return 8
+
+
+def _from_pillow(image: Image.Image) -> Array:
+    image = ImageOps.exif_transpose(image)
+    if image.mode in DEEP_GREY:
+        return np.asarray(image)[..., None]
+    if image.has_transparency_data:
+        image = image.convert("LA" if image.mode in ("1", "L", "LA", "La") else "RGBA")
+    elif image.mode not in ("1", "L", "RGB"):
+        image = image.convert("RGB")
+    pixels = np.asarray(image)
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def _read_png(path: Path) -> Array:
+    width, height, rows, info = png.Reader(filename=str(path)).asDirect()
+    return np.stack([np.asarray(row, np.uint16) for row in rows]).reshape(height, width, info["planes"])
+
+
+def _read_tiff(path: Path) -> Array:
+    try:
+        with tifffile.TiffFile(path) as file:
+            series = file.series[0]
+            pixels, axes = series.asarray(), series.axes
+    except Exception as error:
+        hint = "; pip install 'inrbench-task-image[codecs]'" if "imagecodecs" in str(error) else ""
+        raise DataError(f"{path}: cannot be read: {_one_line(error)}{hint}") from None
+    if axes == "SYX":
+        pixels = np.moveaxis(pixels, 0, -1)
+    elif axes == "YX":
+        pixels = pixels[..., None]
+    elif axes != "YXS":
+        raise DataError(f"{path}: has axes {axes}, shape {pixels.shape}; a picture is grey or RGB")
+    if pixels.shape[-1] > 4:
+        raise DataError(f"{path}: {pixels.shape[-1]} channels; a picture has 1 to 4")
+    return pixels
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
