@@ -1,0 +1,1 @@
+"""Encodings by cells of the domain: interpolated tables, and soft bins."""
