@@ -80,3 +80,40 @@ def test_prelu_slope_is_trained_and_its_gain_follows_the_start():
     prelu(torch.tensor([-2.0])).backward()
     assert prelu.slope.grad.item() == -2.0
     assert prelu.gain == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("elu", -1e-6), ("selu", -1.7580993e-6), ("silu", -5e-7), ("gelu", -5e-7)]
+)
+def test_small_inputs_keep_their_digits_in_float32(name, expected):
+    assert build(name)(torch.tensor([-1e-6])).item() == pytest.approx(expected, rel=2e-6)
+
+
+@pytest.mark.parametrize("beta", [0.5, 1.0, 50.0])
+def test_softplus_is_smooth_across_its_threshold(beta):
+    z = torch.linspace(19.5 / beta, 20.5 / beta, 101, dtype=torch.float64)
+    truth = -special.log_expit(-beta * z.numpy()) / beta
+    softplus = ENTRIES["softplus"].load()(ENTRIES["softplus"].spec(beta=beta))
+    np.testing.assert_allclose(softplus(z), truth, rtol=2e-10)
+
+
+@pytest.mark.parametrize("name", sorted(TRUTH.keys() - {"sigmoid"}))
+def test_a_deep_field_starts_alive(name):
+    torch.manual_seed(0)
+    h = torch.rand(2000, 2) * 2 - 1
+    for index in range(5):
+        activation = build(name)
+        linear = activation.linear(h.shape[1], 256, position="hidden" if index else "first")
+        assert 0.01 < linear(h).std(dim=0).square().mean().sqrt().item() < 10
+        h = activation(linear(h)).detach()
+
+
+def test_only_piecewise_linear_ones_lack_a_second_derivative():
+    assert {name for name, entry in ENTRIES.items() if entry.spec().derivatives() == 1} == {"relu", "prelu"}
+    z = torch.linspace(-2, 2, 12, dtype=torch.float64, requires_grad=True)
+    for name in TRUTH.keys() - {"relu", "prelu"}:
+        assert torch.autograd.gradgradcheck(build(name).double(), (z,))
+
+
+def test_swish_is_silu():
+    assert ENTRIES["silu"].aliases == ("swish",)

@@ -186,8 +186,8 @@ def test_staf_starts_with_unit_variance_and_frequencies_up_to_omega():
     assert torch.stack([staf.p for staf in stafs]).abs().max().item() == pytest.approx(math.pi, rel=0.01)
 
 
-def test_siren_family_asks_for_its_learning_rate():
-    assert {name for name, entry in ENTRIES.items() if entry.training == {"lr": 1e-4}} == set(SIREN_FAMILY)
+def test_sums_and_variants_of_sines_ask_for_their_learning_rate():
+    assert {name for name, entry in ENTRIES.items() if entry.training == {"lr": 1e-4}} == {*SIREN_FAMILY, "staf"}
 
 
 def test_scaled_sine_answers_to_its_other_names():

@@ -83,8 +83,8 @@ def inrbench_activations() -> Iterator[ActivationEntry]:
         "z / (1 + exp(-z))",
         aliases=("swish",),
     )
-    yield ActivationEntry("sigmoid", SigmoidSpec, f"{package}:Sigmoid", formula="1 / (1 + exp(-z))")
-    yield ActivationEntry("tanh", TanhSpec, f"{package}:Tanh", formula="tanh(z)")
+    yield ActivationEntry("sigmoid", SigmoidSpec, f"{package}:Sigmoid", "Rumelhart et al. 1986", "1 / (1 + exp(-z))")
+    yield ActivationEntry("tanh", TanhSpec, f"{package}:Tanh", "LeCun et al. 1998", "tanh(z)")
     yield ActivationEntry(
         "softplus", SoftplusSpec, f"{package}:Softplus", "Dugas et al. 2000", "log(1 + exp(beta z)) / beta"
     )

@@ -28,7 +28,7 @@ class Finer(SirenActivation):
             scale = scale.detach()
         return torch.sin(self.omega * scale * x)
 
-    def linear(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
+    def linear(self, in_features: int, out_features: int, *, position: Position) -> nn.Linear:
         layer = super().linear(in_features, out_features, position=position)
         if position == "first" and self.first_bias is not None:
             nn.init.uniform_(layer.bias, -self.first_bias, self.first_bias)

@@ -29,6 +29,6 @@ class HSiren(SirenActivation):
             x = torch.sinh(2.0 * x.clamp(-LARGEST, LARGEST))
         return torch.sin(self.omega * x)
 
-    def linear(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
+    def linear(self, in_features: int, out_features: int, *, position: Position) -> nn.Linear:
         self.first = position == "first"
         return super().linear(in_features, out_features, position=position)

@@ -124,6 +124,7 @@ def inrbench_activations() -> Iterator[ActivationEntry]:
         f"{package}.staf:Staf",
         reference="Morsali et al. 2025, arXiv:2502.00869",
         formula="sum over j of b_j sin(w_j z + p_j)",
+        training=SIREN_TRAINING,
     )
     yield ActivationEntry(
         "sinc",

@@ -21,7 +21,7 @@ class SirenActivation(Activation):
         self.omega = spec.omega
         self.first_omega = spec.omega if spec.first_omega is None else spec.first_omega
 
-    def linear(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
+    def linear(self, in_features: int, out_features: int, *, position: Position) -> nn.Linear:
         if position == "first":
             self.omega = self.first_omega
         return siren_linear(in_features, out_features, self.omega, first=position == "first")

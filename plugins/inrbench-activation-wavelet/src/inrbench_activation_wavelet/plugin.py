@@ -13,12 +13,11 @@ REFERENCE = "Saragadam et al. 2023, arXiv:2301.05187"
 class GaborSpec(ComponentSpec):
     """Cosine under a Gaussian envelope, real and elementwise."""
 
-    omega: float = Field(1.0, gt=0, description="frequency of the wave, rad per unit")
-    s: float = Field(1.0, gt=0, description="inverse width of the envelope, per unit")
+    omega: float = Field(20.0, gt=0, description="frequency of the wave, rad per unit; 1 in INR-Bench")
+    s: float = Field(10.0, gt=0, description="inverse width of the envelope, per unit; 1 in INR-Bench")
     learnable: bool = Field(False, description="train omega and s, one of each a layer, by their logarithms")
     init: Literal["kaiming", "default"] = Field(
-        "kaiming",
-        description="weights N(0, sqrt(2/in)), as in INR-Bench, or torch's default, better at omega of about 20",
+        "default", description="torch's default weights, as in WIRE's code, or N(0, sqrt(2/in)), as in INR-Bench"
     )
 
 
