@@ -14,6 +14,9 @@ from inrbench_basis_wavelet.mothers import Mother
 # Floats of one intermediate of a block. On a CPU a few of them should share a core's second-level
 # cache; a GPU needs kernels large enough to fill it.
 CPU_BLOCK, GPU_BLOCK = 1 << 17, 1 << 24
+# Compiled code would repeat itself for each block: up to this many blocks' worth it takes as one,
+# beyond it this function stays eager.
+COMPILED_BLOCKS = 32
 
 
 def edge_sum(mother: Mother, x: Tensor, dilation: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
@@ -27,24 +30,33 @@ def edge_sum(mother: Mother, x: Tensor, dilation: Tensor, offset: Tensor, weight
     Returns:
         (N, O). Differentiable any number of times; only the first derivative is bounded in memory.
     """
-    return _EdgeSum.apply(mother, x, dilation, offset, weight)
-
-
-def _blocks(x: Tensor, edges: int) -> list[slice]:
     points = x.shape[0]
-    size = max(8, (GPU_BLOCK if x.is_cuda else CPU_BLOCK) // edges)
+    size = max(8, (GPU_BLOCK if x.is_cuda else CPU_BLOCK) // weight.numel())
+    if torch.compiler.is_compiling():
+        if points > size * COMPILED_BLOCKS:
+            return _eager(mother, x, dilation, offset, weight, size)
+        size = points
+    return _EdgeSum.apply(mother, x, dilation, offset, weight, size)
+
+
+@torch.compiler.disable
+def _eager(mother: Mother, x: Tensor, dilation: Tensor, offset: Tensor, weight: Tensor, size: int) -> Tensor:
+    return _EdgeSum.apply(mother, x, dilation, offset, weight, size)
+
+
+def _blocks(points: int, size: int) -> list[slice]:
     return [slice(start, min(start + size, points)) for start in range(0, points, size)]
 
 
 class _EdgeSum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, mother: Mother, x: Tensor, dilation: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
-        ctx.mother = mother
+    def forward(ctx, mother: Mother, x: Tensor, dilation: Tensor, offset: Tensor, weight: Tensor, size: int) -> Tensor:
+        ctx.mother, ctx.size = mother, size
         ctx.save_for_backward(x, dilation, offset, weight)
         columns = x.t()
         out = [
             torch.bmm(weight.unsqueeze(1), mother(_arguments(columns[:, block], dilation, offset))[0]).squeeze(1)
-            for block in _blocks(x, weight.numel())
+            for block in _blocks(x.shape[0], size)
         ]
         return torch.cat(out, dim=1).t() if out else x.new_zeros(0, weight.shape[0])
 
@@ -56,7 +68,7 @@ class _EdgeSum(torch.autograd.Function):
         grad_weight = torch.zeros_like(weight)
         moments = x.new_zeros(x.shape[1], weight.shape[0], 2)
         grad_x = []
-        for block in _blocks(x, weight.numel()):
+        for block in _blocks(x.shape[0], ctx.size):
             inputs, outer = columns[:, block], grad_columns[:, block]
             value, slope = ctx.mother(_arguments(inputs, dilation, offset))
             grad_weight = grad_weight + torch.bmm(value, outer.unsqueeze(2)).squeeze(2)
@@ -65,7 +77,7 @@ class _EdgeSum(torch.autograd.Function):
             if ctx.needs_input_grad[1]:
                 grad_x.append(torch.bmm(slope_weight, pulled).squeeze(1))
         by_x, by_one = (moment.t() * weight for moment in moments.unbind(2))
-        return None, torch.cat(grad_x, dim=1).t() if grad_x else None, by_x, -by_one, grad_weight
+        return None, torch.cat(grad_x, dim=1).t() if grad_x else None, by_x, -by_one, grad_weight, None
 
 
 def _arguments(columns: Tensor, dilation: Tensor, offset: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""A tiny network on every edge of a KAN layer."""

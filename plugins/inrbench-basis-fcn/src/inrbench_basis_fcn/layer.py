@@ -1,0 +1,88 @@
+"""The layer with a small network on every edge."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from inrbench_basis_fcn.plugin import FcnSpec
+from inrbench_core import Basis, Position
+
+# Floats of one intermediate of a block: in cache on a CPU, enough work for a GPU.
+CPU_BLOCK, GPU_BLOCK = 1 << 17, 1 << 24
+# Compiled code would repeat itself for each block: up to this many blocks' worth it takes as one,
+# beyond it this layer stays eager.
+COMPILED_BLOCKS = 32
+
+
+class FcnLayer(nn.Module):
+    """y_o = bias_o + sum over i of w2[i, o] . silu(W1[i, o] f(x_i) + b1[i, o]); (N, I) to (N, O).
+
+    f(x) = [x, sin(2^j x), cos(2^j x)] has F = 1 + 2 sinusoids entries and is shared by all edges.
+    An edge's own output bias would be redundant: only their sum over i acts, and that is `bias`.
+
+    Args:
+        spec: the options; H = spec.hidden.
+        in_features: I.
+        out_features: O.
+    """
+
+    def __init__(self, spec: FcnSpec, in_features: int, out_features: int) -> None:
+        super().__init__()
+        features, hidden = 1 + 2 * spec.sinusoids, spec.hidden
+        self.sinusoids = spec.sinusoids
+        self.floats_per_point = in_features * out_features * hidden
+        self.inner_weight = nn.Parameter(torch.empty(in_features, out_features, hidden, features))
+        self.inner_bias = nn.Parameter(torch.zeros(in_features, out_features, hidden))
+        self.outer_weight = nn.Parameter(torch.empty(in_features, out_features, hidden))
+        self.bias = nn.Parameter(torch.zeros(out_features)) if spec.bias else None
+        if spec.scale == "published":
+            # Xavier's rule on (I, O, H, F) takes the last two axes for a convolution kernel.
+            fans = (in_features + out_features) * hidden
+            inner, outer = math.sqrt(2 / (fans * features)), math.sqrt(2 / fans)
+        else:
+            inner, outer = math.sqrt(2 / features), math.sqrt(2 / (in_features * hidden))
+        nn.init.normal_(self.inner_weight, 0.0, inner)
+        nn.init.normal_(self.outer_weight, 0.0, outer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x, (N, I), to (N, O), in blocks of points that the backward pass computes again."""
+        size = max(8, (GPU_BLOCK if x.is_cuda else CPU_BLOCK) // self.floats_per_point)
+        one_block = size * COMPILED_BLOCKS if torch.compiler.is_compiling() else size
+        y = self._edges(x) if x.shape[0] <= one_block else self._in_blocks(x, size)
+        return y if self.bias is None else y + self.bias
+
+    @torch.compiler.disable
+    def _in_blocks(self, x: Tensor, size: int) -> Tensor:
+        if not torch.is_grad_enabled():
+            return torch.cat([self._edges(block) for block in x.split(size)])
+        parts = [checkpoint(self._edges, b, use_reentrant=False, preserve_rng_state=False) for b in x.split(size)]
+        return torch.cat(parts)
+
+    def _edges(self, x: Tensor) -> Tensor:
+        in_features, out_features, hidden, features = self.inner_weight.shape
+        columns = x.t().unsqueeze(1)
+        octaves = [2.0**j * columns for j in range(self.sinusoids)]
+        seen = torch.cat([columns, *(a.sin() for a in octaves), *(a.cos() for a in octaves)], dim=1)
+        inner = torch.baddbmm(
+            self.inner_bias.reshape(in_features, -1, 1), self.inner_weight.reshape(in_features, -1, features), seen
+        )
+        outer = self.outer_weight.reshape(in_features, -1, 1)
+        # The points come last, (I, O H, N): an edge's weights are then scalars to the inner loop.
+        edges = (functional.silu(inner) * outer).sum(0)
+        return edges.reshape(out_features, hidden, -1).sum(1).t()
+
+
+class FcnBasis(Basis):
+    """Makes layers with a small network on every edge."""
+
+    def __init__(self, spec: FcnSpec) -> None:
+        super().__init__(spec)
+        self.options = spec
+
+    def layer(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
+        return FcnLayer(self.options, in_features, out_features)
