@@ -119,7 +119,7 @@ def test_linear_baseline_is_exact_where_the_clip_fades_linearly() -> None:
     metrics = problem(Clip(fade, {}), held_out=0.4).baseline("linear").metrics
     assert metrics["psnr_held_out"] > 100.0
     assert math.isnan(metrics["psnr"])
-    noisy = problem(held_out=0.1).baseline("linear").metrics
+    noisy = problem(noise_clip((10, 40, 40, 3)), held_out=0.1).baseline("linear").metrics
     # Of independent noise of variance v the blend of two frames errs by 1.5 v.
     assert noisy["psnr_held_out"] == pytest.approx(-10 * math.log10(1.5 * (130**2 - 1) / 12 / 255**2), abs=0.3)
 

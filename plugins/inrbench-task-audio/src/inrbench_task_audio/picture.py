@@ -40,9 +40,8 @@ def draw_recording(samples: Array, rate: float) -> Array:
     _waveform(draw, samples, width)
     image.paste(Image.fromarray(_spectrogram(samples, width)).resize((width, height)), (_LEFT, _SPECTRUM_TOP))
 
-    for value in (1, 0, -1):
-        y = _WAVE_TOP + (1 - value) * _WAVE_HEIGHT / 2
-        _tick(draw, font, y, f"{value}")
+    for level in (1, 0, -1):
+        _tick(draw, font, _WAVE_TOP + (1 - level) * _WAVE_HEIGHT / 2, f"{level}")
     khz = rate / 2000.0
     for value, text in _ticks(khz, 4):
         _tick(draw, font, _SPECTRUM_TOP + height * (1.0 - value / khz), text)

@@ -40,7 +40,7 @@ _RESONANCES = np.array(
     ]
 )
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
+Array = np.ndarray[Any, Any]
 
 
 def _pitch(name: str) -> float:

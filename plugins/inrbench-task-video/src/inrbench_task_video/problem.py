@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ class VideoProblem(Problem):
         self.device = device
         count, height, width, channels = clip.frames.shape
         wanted = min(count - 2, max(1, round(held_out * count))) if held_out else 0
-        chosen = seeds.numpy("held_out").choice(np.arange(1, count - 1), wanted, replace=False) if wanted else []
+        chosen = seeds.numpy("held_out").permutation(np.arange(1, count - 1))[:wanted]
         self.held_out = sorted(int(frame) for frame in chosen)
         self.train = [frame for frame in range(count) if frame not in self.held_out]
         self._train = torch.tensor(self.train, device=device)
@@ -66,7 +67,8 @@ class VideoProblem(Problem):
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Squared error of the colour, averaged over its channels."""
-        return (model(batch["coords"]) - batch["values"]).square().mean(dim=1)
+        error: Tensor = model(batch["coords"]) - batch["values"]
+        return error.square().mean(dim=1)
 
     def evaluate(self, model: nn.Module, *, full: bool = True) -> Evaluation:
         """All metrics; on the curve psnr only, over `curve_pixels_per_frame` random pixels of each frame."""
@@ -88,9 +90,8 @@ class VideoProblem(Problem):
             return self._measure(np.broadcast_to(colour.astype(np.float32), self.frames.shape))
         if name == "linear":
             evaluation = self._measure(self._blended())
-            for metric in ("psnr", "ssim", "psnr_train"):
-                evaluation.metrics[metric] = math.nan
-            return evaluation
+            metrics = {key: value if key == "psnr_held_out" else math.nan for key, value in evaluation.metrics.items()}
+            return replace(evaluation, metrics=metrics)
         raise DataError(f"the video task has no baseline {name!r}")
 
     def truth(self) -> Array:

@@ -109,6 +109,6 @@ def _video(path: Path) -> Iterator[Array]:
             if not container.streams.video:
                 raise DataError(f"{path}: has no video stream")
             for frame in container.decode(video=0):
-                yield frame.to_ndarray(format="rgb24")
+                yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise DataError(f"{path}: not a video that ffmpeg can decode ({error})") from None
