@@ -22,7 +22,7 @@ ROWS_AT_A_TIME = 262_144
 
 
 class PictureProblem(Problem):
-    """f: (row, column) -> colour, both in [-1, 1], the outer pixels' centres at the ends.
+    """f: (row, column) -> colour, both in [-1, 1], the centres of the outer pixels at the ends.
 
     Pixels are counted row by row. Subclasses give `batch` and `loss`, say in `elements` how many
     elements there are, and answer to their baselines in `classical`.
@@ -30,10 +30,15 @@ class PictureProblem(Problem):
     Args:
         picture: the picture that a perfect answer equals.
         device: where training tensors stay.
-        seeds: decides which pixels the curve looks at.
+        seeds: decides which pixels the curve looks at, if there are too many.
+        scored: (H, W), bool: the pixels that the primary metric, a PSNR, is taken over; default all.
     """
 
-    def __init__(self, picture: Picture, *, device: torch.device, seeds: SeedStreams) -> None:
+    primary = "psnr"
+
+    def __init__(
+        self, picture: Picture, *, device: torch.device, seeds: SeedStreams, scored: Array | None = None
+    ) -> None:
         self.picture = picture.pixels
         self.height, self.width, self.channels = picture.pixels.shape
         self.pixels = self.height * self.width
@@ -42,7 +47,8 @@ class PictureProblem(Problem):
         self._columns = grid_coords((self.width,), device).squeeze(1)
         self.shapes = {"field": FieldShape(2, self.channels, (self.height, self.width))}
         self.elements = self.pixels
-        self._curve = _curve_pixels(self.pixels, seeds).to(device)
+        candidates = torch.arange(self.pixels) if scored is None else torch.from_numpy(np.flatnonzero(scored))
+        self._curve = _curve_pixels(candidates, seeds).to(device)
         self.record = {**picture.record, "curve_pixels": self._curve.numel()}
 
     @abstractmethod
@@ -67,7 +73,7 @@ class PictureProblem(Problem):
         """The metrics along the curve: the primary one, over `record["curve_pixels"]` pixels."""
         answer = to_unit(predict(model, self.coords(self._curve))).cpu().numpy()
         truth = self.picture.reshape(-1, self.channels)[self._curve.cpu().numpy()]
-        return {"psnr": psnr(squared_error(truth, answer))}
+        return {self.primary: psnr(squared_error(truth, answer))}
 
     def evaluate(self, model: nn.Module, *, full: bool = True) -> Evaluation:
         """All metrics and outputs; on the curve those of `measure_curve`."""
@@ -120,7 +126,7 @@ def constant(shape: tuple[int, ...], colour: Array) -> Array:
     return np.broadcast_to(colour.astype(np.float32), shape)
 
 
-def _curve_pixels(pixels: int, seeds: SeedStreams) -> Tensor:
-    if pixels <= CURVE_PIXELS:
-        return torch.arange(pixels)
-    return torch.randint(pixels, (CURVE_PIXELS,), generator=seeds.generator("curve"))
+def _curve_pixels(candidates: Tensor, seeds: SeedStreams) -> Tensor:
+    if candidates.numel() <= CURVE_PIXELS:
+        return candidates
+    return candidates[torch.randint(candidates.numel(), (CURVE_PIXELS,), generator=seeds.generator("curve"))]

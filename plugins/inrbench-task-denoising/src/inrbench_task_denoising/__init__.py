@@ -1,0 +1,1 @@
+"""Denoising: a clean picture from its noisy pixels."""

@@ -1,0 +1,1 @@
+"""Inpainting: the missing pixels of a picture from the known ones."""

@@ -1,0 +1,84 @@
+"""The inpainting task: fit the known pixels, and be measured on the missing ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from inrbench_task_image.base import PictureProblem, constant
+from inrbench_task_image.interpolation import fill_linear
+from inrbench_task_image.metrics import psnr, squared_error, ssim_map
+from inrbench_task_image.pictures import Picture, load_picture
+from skimage.restoration import inpaint_biharmonic
+from torch import Tensor, nn
+
+from inrbench_core import Batch, Evaluation, Index, SeedStreams
+from inrbench_task_inpainting.masks import missing_pixels
+from inrbench_task_inpainting.plugin import InpaintingSpec
+
+Array = np.ndarray[Any, Any]
+
+
+def prepare(spec: InpaintingSpec, *, device: torch.device, seeds: SeedStreams) -> InpaintingProblem:
+    """Load the picture and take pixels away. Raises DataError if it cannot be used."""
+    picture = load_picture(spec)
+    missing = missing_pixels(spec, *picture.pixels.shape[:2], seeds.numpy("mask"))
+    return InpaintingProblem(picture, missing, device=device, seeds=seeds)
+
+
+class InpaintingProblem(PictureProblem):
+    """The known pixels are trained on, the missing ones never.
+
+    Args:
+        picture: the whole picture.
+        missing: (H, W), bool.
+    """
+
+    primary = "psnr_missing"
+
+    def __init__(self, picture: Picture, missing: Array, *, device: torch.device, seeds: SeedStreams) -> None:
+        super().__init__(picture, device=device, seeds=seeds, scored=missing)
+        self.missing = missing
+        self._known = torch.from_numpy(np.flatnonzero(~missing)).to(device)
+        self._values = torch.from_numpy(self.picture[~missing]).to(device)
+        self.elements = self._known.numel()
+        self.record = {**self.record, "missing_pixels": int(missing.sum())}
+
+    def batch(self, index: Index) -> Batch:
+        """coords (n, 2) and values (n, C) of known pixels."""
+        return {"coords": self.coords(self._known[index]), "values": self._values[index] * 2.0 - 1.0}
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Squared error of the colour, averaged over its channels."""
+        return (model(batch["coords"]) - batch["values"]).square().mean(dim=1)
+
+    def measure(self, answer: Array) -> dict[str, float]:
+        error = squared_error(self.picture, answer)
+        similarity = ssim_map(self.picture, answer)
+        return {
+            "psnr_missing": psnr(error[self.missing]),
+            "ssim_missing": float(similarity[self.missing].mean(dtype=np.float64)),
+            **super().measure(answer),
+            "psnr_known": psnr(error[~self.missing]),
+        }
+
+    def evaluate(self, model: nn.Module, *, full: bool = True) -> Evaluation:
+        """As for any picture; the mask is among the outputs."""
+        evaluation = super().evaluate(model, full=full)
+        return replace(evaluation, outputs={**evaluation.outputs, "missing": self.missing}) if full else evaluation
+
+    def classical(self, name: str) -> Array:
+        """constant: the mean colour of the known pixels; linear: along rows and columns; biharmonic: skimage's.
+
+        None of them sees a missing pixel, and the last two keep the known ones.
+        """
+        if name == "constant":
+            return constant(self.picture.shape, self.picture[~self.missing].mean(axis=0, dtype=np.float64))
+        if name == "linear":
+            return fill_linear(self.picture, ~self.missing)
+        if name == "biharmonic":
+            holes = np.where(self.missing[..., None], 0.0, self.picture)
+            return inpaint_biharmonic(holes, self.missing, channel_axis=-1)
+        raise self.unknown_baseline(name)

@@ -1,0 +1,1 @@
+"""Super-resolution: a fine picture from a coarse one."""
