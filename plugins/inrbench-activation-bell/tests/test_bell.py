@@ -69,11 +69,11 @@ def test_values_known_by_hand(name, options, value):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_values_and_two_derivatives_stay_finite(name, dtype):
     z = torch.tensor(EXTREMES, dtype=dtype)
-    for learnable in (False, True):
-        bell = build(name, learnable=learnable).to(dtype)
-        assert all(np.isfinite(part).all() for part in derivatives(bell, z))
-        bell(z).sum().backward() if learnable else None
-        assert all(parameter.grad.isfinite().all() for parameter in bell.parameters())
+    assert all(np.isfinite(part).all() for part in derivatives(build(name).to(dtype), z))
+    bell = build(name, learnable=True).to(dtype)
+    assert all(np.isfinite(part).all() for part in derivatives(bell, z))
+    bell(z).sum().backward()
+    assert bell.log_a.grad.isfinite().all()
 
 
 def test_super_gaussian_keeps_its_slope_where_the_gaussian_underflows():
