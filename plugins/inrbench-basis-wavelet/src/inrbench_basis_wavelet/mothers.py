@@ -53,7 +53,10 @@ def mexican_hat(u: Tensor) -> Values:
 
 
 def morlet(u: Tensor) -> Values:
-    """c pi^(-1/4) exp(-u^2/2) (cos(w u) - exp(-w^2/2)), w = 5."""
+    """c pi^(-1/4) exp(-u^2/2) (cos(w u) - exp(-w^2/2)), w = 5.
+
+    c gives the complex wavelet unit norm; this, its real part, has half of that energy.
+    """
     w = MORLET_OMEGA
     norm = math.pi**-0.25 / math.sqrt(1 + math.exp(-w * w) - 2 * math.exp(-0.75 * w * w))
     bell = norm * torch.exp(-0.5 * u.square())

@@ -30,7 +30,7 @@ class MexicanHatSpec(WaveletSpec):
 
 
 class MorletSpec(WaveletSpec):
-    """Morlet: a cosine of 5 rad per unit under a Gaussian, with unit norm and zero mean."""
+    """Morlet: the real part of the complex wavelet of unit norm, a cosine under a Gaussian, with zero mean."""
 
 
 class DogSpec(WaveletSpec):
