@@ -1,0 +1,1 @@
+"""Piecewise polynomial bases of KAN layers."""

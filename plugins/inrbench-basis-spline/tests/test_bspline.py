@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+import torch
+from inrbench_basis_spline.bspline import Bspline
+from inrbench_basis_spline.plugin import BsplineSpec
+from scipy.interpolate import BSpline
+
+
+@pytest.mark.parametrize("grid", [1, 5, 8])
+@pytest.mark.parametrize("order", [0, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+def test_values_are_those_of_scipy(grid, order, dtype, tolerance):
+    # Points away from knots: an order of 0 jumps there.
+    x = np.linspace(-2.5, 2.5, 401) + 1e-3
+    knots = -1 + (np.arange(grid + 2 * order + 1) - order) * 2 / grid
+    expected = [BSpline.basis_element(knots[j : j + order + 2], extrapolate=False)(x) for j in range(grid + order)]
+    values = Bspline(BsplineSpec(grid=grid, order=order)).to(dtype).expand(torch.from_numpy(x[:, None]).to(dtype))
+    np.testing.assert_allclose(values[:, 0].T, np.nan_to_num(expected), atol=tolerance)
+
+
+def test_values_known_by_hand():
+    values = Bspline(BsplineSpec(grid=5, order=3)).double().expand(torch.tensor([[0.3]], dtype=torch.float64))
+    expected = [0, 0, 0, 0.0703125, 0.611979, 0.315104, 0.00260417, 0]
+    assert values[0, 0].tolist() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_the_functions_sum_to_one_on_the_whole_domain(order):
+    x = torch.cat([torch.linspace(-1, 1, 101), torch.tensor([-1.0, 1.0])]).double().unsqueeze(1)
+    total = Bspline(BsplineSpec(grid=6, order=order)).double().expand(x).sum(dim=2)
+    assert torch.allclose(total, torch.ones_like(total), atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", ["unit", "published"])
+def test_every_coefficient_gets_a_gradient(scale):
+    torch.manual_seed(0)
+    layer = Bspline(BsplineSpec(grid=8, scale=scale)).layer(2, 3, position="first")
+    layer(torch.rand(512, 2) * 2 - 1).square().sum().backward()
+    assert (layer.coefficients.grad.abs().amax(dim=(0, 1)) > 0).all()
+    assert layer.base.weight.grad.abs().min() > 0
+
+
+def test_published_start_is_small_noise_of_the_stated_size():
+    torch.manual_seed(0)
+    layer = Bspline(BsplineSpec(grid=5, scale="published", base=False)).layer(64, 64, position="hidden")
+    values = layer.basis.expand(torch.linspace(-1, 1, 6)[:, None]) @ layer.coefficients[0].T
+    assert values.abs().max().item() <= 0.05 / 5 + 1e-5
+    assert values.std().item() > 0.1 / 5 / 12**0.5 / 2
+
+
+@pytest.mark.parametrize("order", [2, 3])
+def test_gradients(order):
+    x = (torch.rand(16, 2, dtype=torch.float64) * 2.2 - 1.1).requires_grad_()
+    assert torch.autograd.gradcheck(Bspline(BsplineSpec(order=order)).double().expand, (x,))
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, -1.0, 100.0, -1e4])
+def test_far_and_near_values_stay_finite(value):
+    x = torch.full((1, 2), value, requires_grad=True)
+    y = Bspline(BsplineSpec()).layer(2, 3, position="hidden")(x)
+    y.sum().backward()
+    assert y.isfinite().all()
+    assert x.grad.isfinite().all()
