@@ -17,30 +17,30 @@ Mother = Callable[[Tensor], Values]
 
 MORLET_OMEGA = 5.0
 GAUSSIAN_RATIO = 1.6
-# Below this angle sin(a)/a and its derivative come from their series, which six terms give to 1e-15.
+# Below this angle sin(a)/a and its derivative come from their series.
 SERIES_BELOW = 0.3
+SERIES_TERMS = {torch.float64: 7}  # of sin(a)/a: the next term is below 1e-18, and with 4 below 1e-9
 
 
-def _sinc(t: Tensor) -> Values:
-    """sin(pi t)/(pi t). torch.sinc loses all digits of its derivative near 0 in float32."""
-    angle = math.pi * t
+def _sinc(angle: Tensor) -> Values:
+    """sin(a)/a, in radians. torch.sinc loses all digits of its derivative near 0 in float32."""
     small = angle.abs() < SERIES_BELOW
     square = torch.where(small, angle, 0.0).square()
     safe = torch.where(small, 1.0, angle)
-    series = [(-1.0) ** k / math.factorial(2 * k + 1) for k in range(7)]
+    series = [(-1.0) ** k / math.factorial(2 * k + 1) for k in range(SERIES_TERMS.get(angle.dtype, 4))]
     value = torch.where(small, _polynomial(square, series), safe.sin() / safe)
 
     def slope() -> Tensor:
-        # d/da of the series is a times a series in a^2.
-        inner = angle * _polynomial(square, [2 * k * series[k] for k in range(1, 7)])
-        return math.pi * torch.where(small, inner, (safe.cos() - value) / safe)
+        inner = angle * _polynomial(square, [2 * k * series[k] for k in range(1, len(series))])
+        return torch.where(small, inner, (safe.cos() - value) / safe)
 
     return value, slope
 
 
 def _polynomial(x: Tensor, coefficients: list[float]) -> Tensor:
-    total = torch.full_like(x, coefficients[-1])
-    for coefficient in reversed(coefficients[:-1]):
+    """coefficients[0] + coefficients[1] x + ..., of two coefficients or more."""
+    total = coefficients[-1] * x + coefficients[-2]
+    for coefficient in reversed(coefficients[:-2]):
         total = total * x + coefficient
     return total
 
@@ -72,36 +72,40 @@ def dog(u: Tensor) -> Values:
 
 
 def meyer(u: Tensor) -> Values:
-    """Meyer's wavelet about 0 for the auxiliary function nu(x) = x, a sum of sinc functions."""
+    """Meyer's wavelet about 0 for the auxiliary function nu(x) = x.
+
+    With theta = 2 pi u/3, S(a) = sin(a)/a, and over both signs, the sum of
+    (1 +- 2 sin theta) S(theta +- pi/2)/3 and 2 sin(3 phi) S(phi)/3, phi = pi/4 +- theta:
+    the closed form of Valenzuela and de Oliveira without its removable singularities.
+    """
+    theta = 2 * math.pi / 3 * u
+    wave, slope_wave = theta.sin(), theta.cos()
+    parts = []
     value: Tensor | float = 0.0
-    slopes: list[Callable[[], Tensor]] = []
     for sign in (1.0, -1.0):
-        shifted = u + sign * 0.75
-        b = 0.375 + sign * u
-        wide, wide_slope = _sinc(4 / 3 * shifted)
-        narrow, narrow_slope = _sinc(2 / 3 * shifted)
-        window, window_slope = _sinc(2 * b)
-        angle = 2 * math.pi / 3 * b
-        wave = angle.sin()
-        value = value - 2 / 3 * wide + 1 / 3 * narrow + 2 * window * wave
+        phi = math.pi / 4 + sign * theta
+        outer, outer_slope = _sinc(theta + sign * math.pi / 2)
+        inner, inner_slope = _sinc(phi)
+        sine = torch.sin(3 * phi)
+        value = value + (1 + 2 * sign * wave) * outer / 3 + 2 / 3 * sine * inner
+        parts.append((sign, phi, outer, outer_slope, inner, inner_slope, sine))
 
-        def slope(
-            sign=sign, angle=angle, wave=wave, window=window, parts=(wide_slope, narrow_slope, window_slope)
-        ) -> Tensor:
-            wide, narrow, inner = (part() for part in parts)
-            product = 2 * inner * wave + 2 * math.pi / 3 * window * angle.cos()
-            return -8 / 9 * wide + 2 / 9 * narrow + 2 * sign * product
+    def slope() -> Tensor:
+        total: Tensor | float = 0.0
+        for sign, phi, outer, outer_slope, inner, inner_slope, sine in parts:
+            total = total + 2 / 3 * sign * slope_wave * outer + (1 + 2 * sign * wave) / 3 * outer_slope()
+            total = total + sign * (2 * torch.cos(3 * phi) * inner + 2 / 3 * sine * inner_slope())
+        return 2 * math.pi / 3 * total
 
-        slopes.append(slope)
-    return value, lambda: slopes[0]() + slopes[1]()
+    return value, slope
 
 
 def shannon(u: Tensor) -> Values:
     """2 sinc(2u) - sinc(u) = sinc(u/2) cos(3 pi u/2)."""
-    window, window_slope = _sinc(0.5 * u)
-    angle = 1.5 * math.pi * u
-    wave = angle.cos()
-    return window * wave, lambda: 0.5 * window_slope() * wave - 1.5 * math.pi * window * angle.sin()
+    half = 0.5 * math.pi * u
+    window, window_slope = _sinc(half)
+    wave = torch.cos(3 * half)
+    return window * wave, lambda: math.pi / 2 * (window_slope() * wave - 3 * window * torch.sin(3 * half))
 
 
 def _bump(u: Tensor) -> tuple[Tensor, Tensor]:
