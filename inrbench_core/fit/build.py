@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import nn
@@ -14,7 +15,6 @@ from inrbench_core.api.problem import SeedStreams
 from inrbench_core.api.spec import Component, ParameterBudget
 
 TOLERANCE = 0.02
-LARGEST_WIDTH = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -70,15 +70,13 @@ def _assemble(field: Component, shapes: Mapping[str, FieldShape]) -> nn.Module:
 
 def _solve_width(field: Component, attribute: str, target: int, shapes: Mapping[str, FieldShape]) -> int:
     """The width whose parameter count, which grows with the width, is nearest to the target."""
-    counts: dict[int, int] = {}
 
+    @cache
     def count(width: int) -> int:
-        if width not in counts:
-            counts[width] = _count_without_memory(field.with_spec(**{attribute: width}), shapes)
-        return counts[width]
+        return _count(field.with_spec(**{attribute: width}), shapes)
 
-    low, high = 1, 2
-    while count(high) < target and high < LARGEST_WIDTH:
+    low, high = 1, 1
+    while count(high) < target and (high == 1 or count(high) > count(low)):
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
@@ -86,18 +84,18 @@ def _solve_width(field: Component, attribute: str, target: int, shapes: Mapping[
     best = min((low, high), key=lambda width: abs(count(width) - target))
     if abs(count(best) - target) > TOLERANCE * target:
         raise BudgetError(
-            f"no {attribute} gives {field.describe()} within 2 % of {target:,} parameters: "
-            f"{attribute} {low} has {count(low):,}, {attribute} {high} has {count(high):,}"
+            f"no {attribute} gives {field.describe()} within 2 % of {target:,} parameters: the nearest, {attribute} "
+            f"{best}, has {count(best):,}, and none has fewer than {count(1):,} (at {attribute} 1)"
         )
     return best
 
 
-def _count_without_memory(field: Component, shapes: Mapping[str, FieldShape]) -> int:
-    """The parameter count, by building on the meta device, where tensors have no storage."""
-    try:
-        with torch.device("meta"):
-            return count_parameters(_assemble(field, shapes))
-    except (RuntimeError, NotImplementedError, TypeError, ValueError):
-        # Some initialisations look at values, which meta tensors have none of.
-        with torch.random.fork_rng(devices=[]):
+def _count(field: Component, shapes: Mapping[str, FieldShape]) -> int:
+    """The parameter count, by building on the meta device, where tensors take no memory."""
+    with torch.random.fork_rng(devices=[]):
+        try:
+            with torch.device("meta"):
+                return count_parameters(_assemble(field, shapes))
+        except (RuntimeError, NotImplementedError, TypeError, ValueError):
+            # Some initialisations look at values, which meta tensors have none of.
             return count_parameters(_assemble(field, shapes))

@@ -1,4 +1,4 @@
-"""The training loop: steps over chunks, with losses summed exactly."""
+"""The training loop: steps over chunks, with losses and gradients summed exactly."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,10 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from inrbench_core.api.executor import Progress
-from inrbench_core.api.problem import Batch, Evaluation, Index, Problem, SeedStreams
-from inrbench_core.fit.chunks import chunk_elements
+from inrbench_core.api.problem import Evaluation, Problem, SeedStreams
+from inrbench_core.fit.batches import Batches
+from inrbench_core.fit.chunks import chunk_elements, is_chunkable, measure_footprint
 from inrbench_core.fit.compiling import compile_model, wants_compile
 from inrbench_core.fit.schedule import learning_rate
+from inrbench_core.fit.watch import Diverged, LossWatch, check_metrics, check_parameters
 from inrbench_core.spec.training import TrainingSpec
 
 PROGRESS_SECONDS = 0.1
@@ -27,7 +29,14 @@ CUDA_CHECK_EVERY = 10
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """One evaluation during training: seconds of training so far, mean loss, cheap metrics."""
+    """One evaluation during training.
+
+    Args:
+        step: optimiser steps done.
+        seconds: time spent training so far, in s.
+        loss: mean loss per element of that step, before its update.
+        metrics: the task's cheap metrics, after its update.
+    """
 
     step: int
     seconds: float
@@ -40,14 +49,14 @@ class FitResult:
     """What came of a fit.
 
     Args:
-        status: ok, or diverged: a loss is not finite.
-        step: steps done; if diverged, the step at which it was found.
+        status: ok or diverged.
+        step: steps done; if diverged, the step at which it did.
         reason: why it is not ok.
         curve: evaluations during training.
         train_s: seconds in training steps; `compile_s` and `evaluate_s` likewise.
         compiled: whether torch.compile was used.
         chunk: elements a chunk.
-        peak_memory_bytes: most memory in use: of the process (CPU) or the allocator (CUDA).
+        peak_memory_bytes: the most memory in use: of the allocator (CUDA), else of the process so far.
         evaluation: the final evaluation, or None if diverged.
     """
 
@@ -64,12 +73,6 @@ class FitResult:
     evaluation: Evaluation | None = None
 
 
-class _Diverged(Exception):
-    def __init__(self, step: int, reason: str) -> None:
-        super().__init__(reason)
-        self.step = step
-
-
 def fit(
     problem: Problem,
     model: nn.Module,
@@ -84,149 +87,141 @@ def fit(
         problem: data, loss and metrics.
         model: trained in place; on the problem's device.
         training: the budget.
-        seeds: the run's random streams; minibatches are drawn from "sampling".
-        on_progress: called about ten times a second and at each evaluation.
+        seeds: the run's random streams: minibatches are drawn from "sampling", what the model or the
+            loss draw from torch's global generator comes from "training".
+        on_progress: called about ten times a second, at each evaluation and at the end.
 
     Returns:
         the result; divergence is a status, not an exception.
     """
-    result = FitResult()
-    device = next(model.parameters()).device
-    if device.type == "cuda":
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    on_cuda = device.type == "cuda"
+    if on_cuda:
         torch.cuda.reset_peak_memory_stats(device)
-    try:
-        _train(problem, model, training, seeds, on_progress or (lambda progress: None), device, result)
-    except _Diverged as diverged:
-        result.status, result.step, result.reason = "diverged", diverged.step, str(diverged)
-    if result.status == "ok":
-        started = time.perf_counter()
-        result.evaluation = _evaluate(problem, model, full=True)
-        result.evaluate_s += time.perf_counter() - started
-    result.peak_memory_bytes = _peak_memory(device)
-    return result
+    with torch.random.fork_rng(devices=[device] if on_cuda else []):
+        torch.manual_seed(seeds.derive("training"))
+        run = _Fit(problem, model, training, seeds, on_progress or (lambda progress: None), device)
+        try:
+            run.train()
+        except Diverged as diverged:
+            run.result.status, run.result.step, run.result.reason = "diverged", diverged.step, str(diverged)
+            run.result.evaluation = None
+    run.result.peak_memory_bytes = _peak_memory(device)
+    return run.result
 
 
-class _Batches:
-    """Indices of each step: the whole as one, or parts of a seeded permutation per pass."""
+class _Fit:
+    """One fit under way; see `fit`."""
 
-    def __init__(self, problem: Problem, training: TrainingSpec, seeds: SeedStreams, device: torch.device) -> None:
-        self.elements = problem.elements
-        self.full = training.batch == "full" or int(training.batch) >= problem.elements
-        self.size = self.elements if self.full else int(training.batch)
-        self.generator = seeds.generator("sampling")
-        self.device = device
-        self.permutation = torch.empty(0, dtype=torch.int64)
+    def __init__(
+        self,
+        problem: Problem,
+        model: nn.Module,
+        training: TrainingSpec,
+        seeds: SeedStreams,
+        on_progress: Callable[[Progress], None],
+        device: torch.device,
+    ) -> None:
+        self.problem = problem
+        self.model = model.train()
+        self.training = training
+        self.on_progress = on_progress
+        self.result = FitResult()
+        self.batches = Batches(problem.elements, training, seeds, device)
+        self.watch = LossWatch()
+        self.check_every = CUDA_CHECK_EVERY if device.type == "cuda" else 1
+        self.metrics: dict[str, float] = {}
+        self.loss = math.nan
+        self.fast = model
+        if training.steps:
+            self._choose_chunk(device)
 
-    def next(self) -> Tensor | None:
-        """The next batch's indices, or None for the whole."""
-        if self.full:
-            return None
-        if len(self.permutation) < self.size:
-            # What is left of a pass is too small a batch: it is left out, as most loaders do.
-            self.permutation = torch.randperm(self.elements, generator=self.generator).to(self.device)
-        index, self.permutation = self.permutation[: self.size], self.permutation[self.size :]
-        return index
-
-    def chunks(self, index: Tensor | None, chunk: int) -> Iterator[Index]:
-        """The parts of a batch."""
-        for start in range(0, self.size, chunk):
-            part = slice(start, min(start + chunk, self.size))
-            yield part if index is None else index[part]
-
-
-def _train(
-    problem: Problem,
-    model: nn.Module,
-    training: TrainingSpec,
-    seeds: SeedStreams,
-    on_progress: Callable[[Progress], None],
-    device: torch.device,
-    result: FitResult,
-) -> None:
-    batches = _Batches(problem, training, seeds, device)
-    result.chunk = chunk_elements(model, problem, batches.size, device)
-    fast = model
-    if wants_compile(training, problem, model, batches.size, device.type):
-        compiled, result.compile_s = compile_model(model, problem.loss, _samples(problem, batches, result.chunk))
-        fast, result.compiled = (model, False) if compiled is None else (compiled, True)
-    optimizer = _make_optimizer(model, training)
-    pending: list[Tensor] = []
-    check_every = CUDA_CHECK_EVERY if device.type == "cuda" else 1
-    metrics: dict[str, float] = {}
-    last_progress = time.perf_counter()
-    model.train()
-    for step in range(1, training.steps + 1):
-        started = time.perf_counter()
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(training, step - 1)
-        pending.append(_step(problem, fast, optimizer, batches, result.chunk))
-        evaluate = step == training.steps or (training.evaluate_every and step % training.evaluate_every == 0)
-        loss = math.nan
-        if evaluate or len(pending) >= check_every:
-            loss = _check_losses(pending, step)
-        result.train_s += time.perf_counter() - started
-        result.step = step
-        if evaluate:
+    def train(self) -> None:
+        """All steps, and the evaluations between and after them. Raises Diverged."""
+        training, result = self.training, self.result
+        if training.steps == 0:
+            self._evaluate(full=True)
+            self._report()
+            return
+        optimizer = make_optimizer(self.model, training)
+        last_progress = time.perf_counter()
+        for step in range(1, training.steps + 1):
+            last = step == training.steps
+            evaluate = last or (training.evaluate_every > 0 and step % training.evaluate_every == 0)
             started = time.perf_counter()
-            metrics = _evaluate(problem, model, full=False).metrics
-            result.evaluate_s += time.perf_counter() - started
-            result.curve.append(CurvePoint(step, result.train_s, loss, metrics))
-            model.train()
-        now = time.perf_counter()
-        if evaluate or (not math.isnan(loss) and now - last_progress > PROGRESS_SECONDS):
-            on_progress(Progress(step, training.steps, result.train_s, loss, metrics))
-            last_progress = now
+            self.watch.add(self._step(optimizer, learning_rate(training, step - 1)))
+            result.step = step
+            due = evaluate or started - last_progress > PROGRESS_SECONDS
+            if due or len(self.watch.pending) >= self.check_every:
+                self.loss = self.watch.check(step)
+            result.train_s += time.perf_counter() - started
+            if evaluate:
+                self._evaluate(full=last)
+                self._extend_curve()
+            if due:
+                self._report()
+                last_progress = time.perf_counter()
+
+    def _choose_chunk(self, device: torch.device) -> None:
+        batches, result = self.batches, self.result
+        footprint = measure_footprint(self.model, self.problem)
+        most = chunk_elements(footprint, self.problem, device) if is_chunkable(self.model) else batches.size
+        result.chunk = batches.even_chunk(most)
+        if wants_compile(self.training, self.problem, self.model, batches.size, footprint, device.type):
+            # Compiled code is made for one size; what is left over runs eagerly.
+            uniform = batches.uniform_chunk(most)
+            example = self.problem.batch(batches.example(uniform))
+            compiled, result.compile_s = compile_model(self.model, self.problem, example)
+            if compiled is not None:
+                self.fast, result.compiled, result.chunk = compiled, True, uniform
+
+    def _step(self, optimizer: torch.optim.Optimizer, lr: float) -> Tensor:
+        """One optimiser step; returns the batch's mean loss, detached, on the device."""
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        optimizer.zero_grad(set_to_none=True)
+        losses = []
+        for index in self.batches.next_chunks(self.result.chunk):
+            count = index.stop - index.start if isinstance(index, slice) else len(index)
+            model = self.fast if count == self.result.chunk else self.model
+            loss = self.problem.loss(model, self.problem.batch(index)).sum() / self.batches.size
+            loss.backward()  # type: ignore[no-untyped-call]
+            losses.append(loss.detach())
+        optimizer.step()
+        return torch.stack(losses).sum()
+
+    def _evaluate(self, *, full: bool) -> None:
+        started = time.perf_counter()
+        check_parameters(self.model, self.result.step)
+        self.model.eval()
+        with torch.no_grad():
+            evaluation = self.problem.evaluate(self.model, full=full)
+        self.model.train(not full)
+        self.result.evaluate_s += time.perf_counter() - started
+        check_metrics(self.metrics, evaluation.metrics, self.result.step)
+        self.metrics = evaluation.metrics
+        if full:
+            self.result.evaluation = evaluation
+
+    def _extend_curve(self) -> None:
+        # The last evaluation may have more metrics than those before it, which belong to no curve.
+        names = self.result.curve[0].metrics if self.result.curve else self.metrics
+        metrics = {name: self.metrics[name] for name in names if name in self.metrics}
+        self.result.curve.append(CurvePoint(self.result.step, self.result.train_s, self.loss, metrics))
+
+    def _report(self) -> None:
+        result = self.result
+        self.on_progress(Progress(result.step, self.training.steps, result.train_s, self.loss, self.metrics))
 
 
-def _step(
-    problem: Problem, model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, chunk: int
-) -> Tensor:
-    """One optimiser step; returns the batch's mean loss, detached, on the device."""
-    optimizer.zero_grad(set_to_none=True)
-    index = batches.next()
-    total: Tensor | None = None
-    for part in batches.chunks(index, chunk):
-        loss = problem.loss(model, problem.batch(part)).sum() / batches.size
-        loss.backward()  # type: ignore[no-untyped-call]
-        total = loss.detach() if total is None else total + loss.detach()
-    optimizer.step()
-    assert total is not None
-    return total
-
-
-def _check_losses(pending: list[Tensor], step: int) -> float:
-    """The last loss; raises _Diverged at the first that is not finite. Empties the list."""
-    losses = torch.stack(pending).tolist()
-    pending.clear()
-    for offset, loss in enumerate(losses):
-        if not math.isfinite(loss):
-            at = step - len(losses) + 1 + offset
-            raise _Diverged(at, f"the loss is not finite at step {at}")
-    return float(losses[-1])
-
-
-def _make_optimizer(model: nn.Module, training: TrainingSpec) -> torch.optim.Optimizer:
+def make_optimizer(model: nn.Module, training: TrainingSpec) -> torch.optim.Optimizer:
+    """The optimiser of a training spec, fused where its kernels can: they know no complex numbers."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    # The fused kernels know no complex numbers.
     fused = all(parameter.is_floating_point() for parameter in parameters)
     if training.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=training.lr, momentum=0.9, fused=fused)
+        return torch.optim.SGD(parameters, lr=training.lr, momentum=0.9, fused=fused, foreach=not fused)
     kind = torch.optim.AdamW if training.optimizer == "adamw" else torch.optim.Adam
-    return kind(parameters, lr=training.lr, fused=fused)
-
-
-def _samples(problem: Problem, batches: _Batches, chunk: int) -> list[Batch]:
-    """A batch of each size that training will use, with the kind of index it will use."""
-    sizes = dict.fromkeys((min(chunk, batches.size), (batches.size - 1) % chunk + 1))
-    if batches.full:
-        return [problem.batch(slice(0, size)) for size in sizes]
-    return [problem.batch(torch.arange(size, device=batches.device)) for size in sizes]
-
-
-def _evaluate(problem: Problem, model: nn.Module, *, full: bool) -> Evaluation:
-    model.eval()
-    with torch.no_grad():
-        return problem.evaluate(model, full=full)
+    return kind(parameters, lr=training.lr, fused=fused, foreach=not fused)
 
 
 def _peak_memory(device: torch.device) -> int:
