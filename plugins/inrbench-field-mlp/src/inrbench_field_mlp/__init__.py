@@ -1,1 +1,1 @@
-"""The coordinate-MLP."""
+"""The coordinate-MLP, and recipes made of it."""

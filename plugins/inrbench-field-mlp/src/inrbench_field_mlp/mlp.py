@@ -1,18 +1,19 @@
-"""The coordinate-MLP: values = W_last h + b_last, with an encoding in front."""
+"""The coordinate-MLP: linear layers with an activation between each two, and an encoding in front."""
 
 from __future__ import annotations
 
-from inrbench_core import FieldShape
 from torch import Tensor, nn
 
+from inrbench_core import FieldShape
 from inrbench_field_mlp.plugin import MlpSpec
 
 
 class Mlp(nn.Module):
     """An encoding and depth + 2 linear layers; maps (N, in_features) to (N, out_features).
 
-    Each layer has an activation of its own, so that learnable scalars are not tied together. Linear
-    layers are built by the activation, since their initialisation belongs to it.
+    Each layer has an activation of its own, so that no trained scalar is shared by two layers. The
+    activation builds the linear layer in front of it, since the initialisation belongs to it; the last
+    linear layer comes from an activation as well, but none follows it.
     """
 
     def __init__(self, spec: MlpSpec, shape: FieldShape) -> None:
@@ -20,18 +21,18 @@ class Mlp(nn.Module):
         self.encoding = spec.encoding.build(shape.in_features, shape.resolution)
         layers: list[nn.Module] = []
         features = self.encoding.out_features
-        activation = None
         for index in range(spec.depth + 1):
             activation = spec.activation.build()
             layers.append(activation.linear(features, spec.width, position="hidden" if index else "first"))
+            # Not after the first layer: there it would divide out how far a point is from the origin.
             if spec.norm == "layer" and index:
                 layers.append(nn.LayerNorm(spec.width))
             layers.append(activation)
             features = spec.width
-        assert activation is not None
-        # The last layer's initialisation belongs to the activation that feeds it.
-        layers.append(activation.linear(features, shape.out_features, position="last"))
+        layers.append(spec.activation.build().linear(features, shape.out_features, position="last"))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, coords: Tensor) -> Tensor:
-        return self.layers(self.encoding(coords))
+        """Values at coords, (N, in_features) in [-1, 1]: (N, out_features)."""
+        values: Tensor = self.layers(self.encoding(coords))
+        return values

@@ -3,21 +3,21 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from inrbench_core import ActivationRef, ComponentSpec, EncodingRef, FieldEntry, RecipeEntry, Width, hookimpl
 from pydantic import Field
 
-from inrbench_field_mlp import recipes
+from inrbench_core import ActivationRef, ComponentSpec, EncodingRef, FieldEntry, RecipeEntry, Width, hookimpl
+from inrbench_field_mlp.recipes import named_recipes, paper_recipes
 
 
 class MlpSpec(ComponentSpec):
-    """Coordinate-MLP: an encoding, then linear layers with activations between them."""
+    """Coordinate-MLP: an encoding, then linear layers with an activation between each two."""
 
     encoding: EncodingRef = Field("identity", description="what the first layer sees of the coordinates")
     activation: ActivationRef = Field("relu", description="the non-linearity, with its initialisation")
     width: Width = 256
     depth: int = Field(3, ge=0, description="hidden layers after the first; the last layer is linear and not counted")
     norm: Literal["none", "layer"] = Field(
-        "none", description="layer: LayerNorm before the activation of every hidden layer after the first"
+        "none", description="layer: LayerNorm before the activation of each hidden layer after the first"
     )
 
 
@@ -27,11 +27,11 @@ def inrbench_fields() -> Iterator[FieldEntry]:
         "mlp",
         MlpSpec,
         "inrbench_field_mlp.mlp:Mlp",
-        formula="W_last h + b_last, h_l = act(W_l h_(l-1) + b_l), h_0 = encoding(x)",
+        formula="W_last h + b_last, h_l = activation(W_l h_{l-1} + b_l), h_0 = encoding(x)",
     )
 
 
 @hookimpl
 def inrbench_recipes() -> Iterator[RecipeEntry]:
-    yield from recipes.named_recipes()
-    yield from recipes.paper_recipes()
+    yield from named_recipes()
+    yield from paper_recipes()
