@@ -27,6 +27,7 @@ class Fkan(Encoding):
         super().__init__(spec, in_features, resolution)
         self.frequencies = spec.frequencies
         waves = 2 * in_features * spec.frequencies
+        shape: tuple[int, ...]
         if spec.out_features is None:
             self.out_features = waves
             shape, std = (waves,), 1.0 / math.sqrt(spec.frequencies)

@@ -26,4 +26,5 @@ class Densegrid(Encoding):
         self.out_features = len(spec.resolutions) * spec.features
 
     def forward(self, coords: Tensor) -> Tensor:
-        return self.grids((coords.unsqueeze(1) + 1.0) / 2.0).flatten(1)
+        features: Tensor = self.grids((coords.unsqueeze(1) + 1.0) / 2.0)
+        return features.flatten(1)

@@ -35,7 +35,8 @@ class Hashgrid(Encoding):
         self.out_features = spec.levels * spec.features
 
     def forward(self, coords: Tensor) -> Tensor:
-        return self.grids((coords.unsqueeze(1) + 1.0) / 2.0).flatten(1)
+        features: Tensor = self.grids((coords.unsqueeze(1) + 1.0) / 2.0)
+        return features.flatten(1)
 
 
 def level_resolutions(levels: int, coarsest: int, finest: int) -> list[int]:

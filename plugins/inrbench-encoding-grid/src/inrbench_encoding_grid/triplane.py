@@ -40,7 +40,7 @@ class Triplane(Encoding):
         self.out_features = spec.features * (len(pairs) if spec.combine == "concat" else 1)
 
     def forward(self, coords: Tensor) -> Tensor:
-        features = self.planes((coords[:, self.axes] + 1.0) / 2.0)
+        features: Tensor = self.planes((coords[:, self.axes] + 1.0) / 2.0)
         if self.combine == "sum":
             return features.sum(dim=1)
         if self.combine == "product":
