@@ -43,8 +43,7 @@ class PictureProblem(Problem):
         self.height, self.width, self.channels = picture.pixels.shape
         self.pixels = self.height * self.width
         self.device = device
-        self._rows = grid_coords((self.height,), device).squeeze(1)
-        self._columns = grid_coords((self.width,), device).squeeze(1)
+        self._rows, self._columns = self.axes((self.height, self.width))
         self.shapes = {"field": FieldShape(2, self.channels, (self.height, self.width))}
         self.elements = self.pixels
         candidates = torch.arange(self.pixels) if scored is None else torch.from_numpy(np.flatnonzero(scored))
@@ -71,7 +70,7 @@ class PictureProblem(Problem):
 
     def measure_curve(self, model: nn.Module) -> dict[str, float]:
         """The metrics along the curve: the primary one, over `record["curve_pixels"]` pixels."""
-        answer = to_unit(predict(model, self.coords(self._curve))).cpu().numpy()
+        answer = to_unit(predict(model, self.coords(self._curve))).clamp(0.0, 1.0).cpu().numpy()
         truth = self.picture.reshape(-1, self.channels)[self._curve.cpu().numpy()]
         return {self.primary: psnr(squared_error(truth, answer))}
 
@@ -79,7 +78,7 @@ class PictureProblem(Problem):
         """All metrics and outputs; on the curve those of `measure_curve`."""
         if not full:
             return Evaluation(self.measure_curve(model))
-        answer = self.predicted(model, self._rows, self._columns)
+        answer = self.predicted(model, self._rows, self._columns).clip(0.0, 1.0)
         return self.present(self.measure(answer), answer)
 
     def baseline(self, name: str) -> Evaluation:
@@ -91,11 +90,12 @@ class PictureProblem(Problem):
 
     def render(self, model: nn.Module, size: int) -> Evaluation:
         """The same picture with `size` pixels along the longer side."""
-        rows, columns = (
-            grid_coords((count,), self.device).squeeze(1) for count in scaled_size(self.height, self.width, size)
-        )
-        answer = self.predicted(model, rows, columns)
+        answer = self.predicted(model, *self.axes(scaled_size(self.height, self.width, size))).clip(0.0, 1.0)
         return Evaluation({}, {"reconstruction": answer}, preview(answer))
+
+    def axes(self, sizes: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Coordinates of the rows, (sizes[0],), and of the columns, (sizes[1],)."""
+        return grid_coords(sizes[:1], self.device).squeeze(1), grid_coords(sizes[1:], self.device).squeeze(1)
 
     def present(self, metrics: dict[str, float], answer: Array) -> Evaluation:
         """The metrics with the outputs: reconstruction, and error (root mean square over channels)."""
@@ -103,7 +103,10 @@ class PictureProblem(Problem):
         return Evaluation(metrics, {"reconstruction": answer, "error": error}, preview(answer))
 
     def predicted(self, model: nn.Module, rows: Tensor, columns: Tensor) -> Array:
-        """The model's picture at these row and column coordinates, float32 (rows, columns, C), clamped to [0, 1]."""
+        """The model's picture at these row and column coordinates, float32 (rows, columns, C).
+
+        Black is 0 and white 1, but nothing is cut off yet.
+        """
         answer = np.empty((rows.numel(), columns.numel(), self.channels), np.float32)
         block = max(1, ROWS_AT_A_TIME // columns.numel())
         for start in range(0, rows.numel(), block):
@@ -117,8 +120,8 @@ class PictureProblem(Problem):
 
 
 def to_unit(values: Tensor) -> Tensor:
-    """A field's values, where -1 is black and 1 is white, as [0, 1], clamped."""
-    return ((values.float() + 1.0) / 2.0).clamp(0.0, 1.0)
+    """A field's values, where -1 is black and 1 is white, as 0 and 1."""
+    return (values.float() + 1.0) / 2.0
 
 
 def constant(shape: tuple[int, ...], colour: Array) -> Array:

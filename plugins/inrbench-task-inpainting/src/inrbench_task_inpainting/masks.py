@@ -50,12 +50,12 @@ def _box(height: int, width: int, share: float, generator: np.random.Generator) 
 
 def _text(height: int, width: int) -> Array:
     """`LINES` lines of letters all over the picture, the same for every seed."""
-    canvas = Image.new("1", (width, height))
+    canvas = Image.new("L", (width, height))
     draw = ImageDraw.Draw(canvas)
     step = height / LINES
     font = ImageFont.load_default(size=max(1.0, 0.8 * step))
     line = TEXT * (1 + int(width / max(1.0, font.getlength(TEXT))) + 1)
     for number in range(LINES):
         start = number * 7 % len(TEXT)
-        draw.text((0, number * step), line[start:], fill=1, font=font)
-    return np.array(canvas)
+        draw.text((0, number * step), line[start:], fill=255, font=font)
+    return np.asarray(canvas) > 127

@@ -1,0 +1,1 @@
+"""Poisson reconstruction: a picture from its derivatives."""
