@@ -67,8 +67,8 @@ class DenoisingProblem(PictureProblem):
         It is an oracle's figure: nobody without the clean picture could have stopped there.
         """
         evaluation = super().evaluate(model, full=full)
-        # max keeps its first argument where a comparison with NaN fails.
-        best = max(self._best.get(model, -math.inf), evaluation.metrics["psnr"])
+        # fmax leaves NaN out wherever it can.
+        best = float(np.fmax(self._best.get(model, math.nan), evaluation.metrics["psnr"]))
         self._best[model] = evaluation.metrics["psnr_best_oracle"] = best
         return evaluation
 

@@ -18,7 +18,7 @@ Array = np.ndarray[Any, Any]
 
 # Beyond this many pixels, the training curve is measured on as many random ones.
 CURVE_PIXELS = 262_144
-ROWS_AT_A_TIME = 262_144
+PIXELS_AT_A_TIME = 262_144
 
 
 class PictureProblem(Problem):
@@ -108,7 +108,7 @@ class PictureProblem(Problem):
         Black is 0 and white 1, but nothing is cut off yet.
         """
         answer = np.empty((rows.numel(), columns.numel(), self.channels), np.float32)
-        block = max(1, ROWS_AT_A_TIME // columns.numel())
+        block = max(1, PIXELS_AT_A_TIME // columns.numel())
         for start in range(0, rows.numel(), block):
             part = rows[start : start + block]
             values = to_unit(predict(model, torch.cartesian_prod(part, columns)))

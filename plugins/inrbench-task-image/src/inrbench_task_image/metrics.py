@@ -13,6 +13,7 @@ Array = np.ndarray[Any, Any]
 # What a copy scores: a finite figure can be averaged and ranked, and no float32 fit of more than a
 # few pixels reaches it.
 MAX_PSNR = 200.0
+MIN_ERROR = 10.0 ** (-MAX_PSNR / 10.0)
 SSIM_WINDOW = 11
 
 
@@ -29,7 +30,8 @@ def psnr(error: Array) -> float:
     if error.size == 0:
         return math.nan
     mean = float(error.mean(dtype=np.float64))
-    return MAX_PSNR if mean == 0.0 else min(MAX_PSNR, -10.0 * math.log10(mean))
+    # Compared this way round, NaN stays NaN.
+    return MAX_PSNR if mean <= MIN_ERROR else -10.0 * math.log10(mean)
 
 
 def ssim_map(truth: Array, picture: Array) -> Array:

@@ -1,0 +1,192 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from inrbench_task_image import base
+from inrbench_task_image.interpolation import fill_linear
+from inrbench_task_image.metrics import MAX_PSNR, psnr, squared_error, ssim, ssim_map
+from inrbench_task_image.plugin import ImageSpec, inrbench_tasks
+from inrbench_task_image.problem import prepare
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from torch import nn
+
+from inrbench_core import SeedStreams, grid_coords
+
+(ENTRY,) = inrbench_tasks()
+CPU = torch.device("cpu")
+
+
+def problem(seed=0, **options):
+    return prepare(ImageSpec(**{"size": 24, **options}), device=CPU, seeds=SeedStreams(seed))
+
+
+class Lookup(nn.Module):
+    """A field that knows the picture: values at the nearest pixel."""
+
+    def __init__(self, picture, shift=0.0):
+        super().__init__()
+        self.register_buffer("values", torch.from_numpy(picture) * 2 - 1 + shift)
+        self.size = torch.tensor(picture.shape[:2])
+
+    def forward(self, coords):
+        row, column = ((coords + 1) / 2 * (self.size - 1)).round().long().unbind(1)
+        return self.values[row, column]
+
+
+def test_psnr_of_known_errors():
+    assert psnr(np.full((4, 4), 0.01)) == pytest.approx(20.0)
+    assert psnr(np.zeros((4, 4))) == MAX_PSNR
+    assert math.isnan(psnr(np.empty(0)))
+    assert math.isnan(psnr(np.array([0.1, math.nan])))
+
+
+def test_metrics_agree_with_scikit_image():
+    rng = np.random.default_rng(0)
+    truth, answer = rng.random((2, 20, 30, 3))
+    assert psnr(squared_error(truth, answer)) == pytest.approx(peak_signal_noise_ratio(truth, answer, data_range=1))
+    settings = {"data_range": 1, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    assert ssim(truth, answer) == pytest.approx(structural_similarity(truth, answer, channel_axis=-1, **settings))
+    assert ssim(truth, truth) == pytest.approx(1.0)
+    assert ssim_map(truth, answer).shape == (20, 30)
+    assert math.isnan(ssim(truth[:10], answer[:10]))
+
+
+def test_a_perfect_field_is_perfect():
+    task = problem()
+    evaluation = task.evaluate(Lookup(task.picture))
+    assert evaluation.metrics["psnr"] > 120
+    assert evaluation.metrics["ssim"] == pytest.approx(1.0)
+    assert evaluation.outputs["reconstruction"].dtype == np.float32
+    assert evaluation.outputs["error"].shape == (24, 24)
+    np.testing.assert_array_equal(evaluation.preview, task.truth())
+
+
+def test_metrics_are_those_of_the_entry():
+    task = problem()
+    names = [metric.name for metric in ENTRY.metrics]
+    assert list(task.evaluate(Lookup(task.picture)).metrics) == names
+    assert list(task.evaluate(Lookup(task.picture), full=False).metrics) == names[:1]
+    for name in ENTRY.baselines:
+        assert list(task.baseline(name).metrics) == names
+
+
+def test_answers_are_clamped():
+    task = problem()
+    white = task.evaluate(Lookup(np.ones_like(task.picture), shift=9.0))
+    expected = -10 * math.log10(np.square(1 - task.picture.astype(float)).mean())
+    assert white.metrics["psnr"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_an_answer_that_is_not_a_number_is_not_a_number():
+    task = problem()
+    evaluation = task.evaluate(Lookup(task.picture, shift=math.nan))
+    assert math.isnan(evaluation.metrics["psnr"])
+    assert evaluation.preview.max() == 0
+
+
+def test_coordinates_are_those_of_the_grid():
+    task = problem(source="chelsea", held_out=0)
+    coords = task.batch(slice(None))["coords"]
+    assert torch.equal(coords, grid_coords((16, 24)))
+    values = task.batch(slice(None))["values"]
+    np.testing.assert_allclose(values.reshape(16, 24, 3), task.picture * 2 - 1, atol=1e-6)
+
+
+def test_loss_is_the_squared_error_of_each_pixel():
+    task = problem()
+    batch = task.batch(torch.tensor([5, 0, 7]))
+    losses = task.loss(lambda coords: torch.zeros(len(coords), 3), batch)
+    torch.testing.assert_close(losses, batch["values"].square().mean(dim=1))
+
+
+def test_held_out_pixels_are_never_trained_on():
+    task = problem(held_out=0.3)
+    assert task.held_out.sum() == round(0.3 * 576) == 576 - task.elements
+    trained = ((task.batch(slice(0, task.elements))["coords"] + 1) / 2 * 23).round().long()
+    assert not task.held_out[trained[:, 0], trained[:, 1]].any()
+    assert len(trained.unique(dim=0)) == task.elements
+
+
+def test_the_mask_follows_the_seed():
+    assert (problem(1).held_out == problem(1).held_out).all()
+    assert (problem(1).held_out != problem(2).held_out).any()
+
+
+def test_held_out_and_training_quality_are_told_apart():
+    task = problem(held_out=0.5)
+    wrong = np.where(task.held_out[..., None], np.clip(task.picture + 0.1, 0, 1), task.picture).astype(np.float32)
+    metrics = task.measure(wrong)
+    assert metrics["psnr_train"] == MAX_PSNR
+    assert 20 <= metrics["psnr_held_out"] < 21
+    assert math.isnan(problem(held_out=0).evaluate(Lookup(task.picture)).metrics["psnr_held_out"])
+
+
+def test_constant_is_the_mean_of_the_training_pixels():
+    task = problem(held_out=0.5)
+    constant = task.baseline("constant").outputs["reconstruction"]
+    np.testing.assert_allclose(constant[3, 4], task.picture[~task.held_out].mean(axis=0), atol=1e-6)
+
+
+def test_linear_is_only_measured_where_it_guesses():
+    metrics = problem(held_out=0.1).baseline("linear").metrics
+    assert math.isnan(metrics["psnr"])
+    assert metrics["psnr_held_out"] > problem(held_out=0.1).baseline("constant").metrics["psnr_held_out"] + 3
+    assert math.isnan(problem(held_out=0).baseline("linear").metrics["psnr_held_out"])
+
+
+def test_linear_filling_is_exact_on_a_plane_inside():
+    row, column = np.mgrid[:9, :9]
+    plane = (0.1 * row - 0.03 * column)[..., None]
+    known = np.ones((9, 9), bool)
+    known[[2, 3, 5], [4, 4, 6]] = False
+    np.testing.assert_allclose(fill_linear(np.where(known[..., None], plane, 99.0), known), plane, atol=1e-6)
+
+
+def test_linear_filling_with_whole_lines_missing():
+    picture = np.tile(np.arange(5.0), (4, 1))[..., None]
+    known = np.ones((4, 5), bool)
+    known[1] = False
+    np.testing.assert_allclose(fill_linear(picture, known), picture, atol=1e-6)
+    known[:] = False
+    known[0, 0] = True
+    np.testing.assert_array_equal(fill_linear(picture + 3, known), np.full((4, 5, 1), 3.0))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 1), (2, 2)])
+def test_tiny_pictures(tmp_path, shape):
+    Image.fromarray(np.full(shape, 100, np.uint8)).save(tmp_path / "tiny.png")
+    task = problem(source=str(tmp_path / "tiny.png"), size=None, held_out=0.9)
+    assert task.elements >= 1
+    evaluation = task.evaluate(nn.Linear(2, 1))
+    assert math.isfinite(evaluation.metrics["psnr"])
+    assert math.isnan(evaluation.metrics["ssim"])
+    for name in ENTRY.baselines:
+        task.baseline(name)
+    assert max(task.render(nn.Linear(2, 1), 3).preview.shape) == 3
+
+
+def test_the_curve_of_a_large_picture_is_sampled(monkeypatch):
+    monkeypatch.setattr(base, "CURVE_PIXELS", 200)
+    task = problem()
+    assert task.record["curve_pixels"] == 200
+    dark = Lookup(np.zeros_like(task.picture))
+    sampled, whole = (task.evaluate(dark, full=full).metrics["psnr"] for full in (False, True))
+    assert sampled != whole
+    assert sampled == pytest.approx(whole, abs=1.0)
+
+
+def test_prediction_in_blocks_of_rows_is_the_same(monkeypatch):
+    task = problem(source="chelsea")
+    field = nn.Linear(2, 3)
+    whole = task.evaluate(field).outputs["reconstruction"]
+    monkeypatch.setattr(base, "PIXELS_AT_A_TIME", 50)
+    np.testing.assert_allclose(task.evaluate(field).outputs["reconstruction"], whole, atol=1e-6)
+
+
+def test_render_keeps_the_aspect_and_the_corners():
+    task = problem(source="chelsea")
+    rendered = task.render(Lookup(task.picture), 47)
+    assert rendered.preview.shape == (31, 47, 3)
+    np.testing.assert_allclose(rendered.outputs["reconstruction"][-1, -1], task.picture[-1, -1], atol=1e-6)

@@ -1,0 +1,111 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from inrbench_task_image.pictures import Picture
+from inrbench_task_inpainting.masks import missing_pixels
+from inrbench_task_inpainting.plugin import InpaintingSpec, inrbench_tasks
+from inrbench_task_inpainting.problem import InpaintingProblem, prepare
+from pydantic import ValidationError
+from torch import nn
+
+from inrbench_core import DataError, SeedStreams
+
+(ENTRY,) = inrbench_tasks()
+CPU = torch.device("cpu")
+MASKS = ["random", "box", "text"]
+
+
+def problem(seed=0, **options):
+    return prepare(InpaintingSpec(**{"size": 48, **options}), device=CPU, seeds=SeedStreams(seed))
+
+
+def trained_pixels(task):
+    coords = torch.cat([task.batch(slice(start, start + 100))["coords"] for start in range(0, task.elements, 100)])
+    sizes = torch.tensor([task.height, task.width])
+    return ((coords + 1) / 2 * (sizes - 1)).round().long()
+
+
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("source", ["astronaut", "chelsea"])
+def test_exactly_the_known_pixels_are_trained_on(mask, source):
+    task = problem(mask=mask, source=source)
+    row, column = trained_pixels(task).unbind(1)
+    trained = np.zeros_like(task.missing)
+    trained[row, column] = True
+    np.testing.assert_array_equal(trained, ~task.missing)
+    assert task.elements == (~task.missing).sum()
+    values = task.batch(slice(0, task.elements))["values"]
+    np.testing.assert_allclose(values, task.picture[row, column] * 2 - 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("mask", MASKS)
+def test_no_missing_value_reaches_training_or_baselines(mask):
+    whole = problem(mask=mask)
+    altered = np.where(whole.missing[..., None], 1 - whole.picture, whole.picture)
+    other = InpaintingProblem(Picture(altered, {}), whole.missing, device=CPU, seeds=SeedStreams(0))
+    everything = slice(0, whole.elements)
+    assert torch.equal(whole.batch(everything)["values"], other.batch(everything)["values"])
+    for name in ENTRY.baselines:
+        np.testing.assert_array_equal(whole.classical(name), other.classical(name))
+
+
+def test_shares():
+    assert problem(share=0.7).missing.sum() == round(0.7 * 48 * 48)
+    box = problem(mask="box", share=0.25).missing
+    assert box.sum() == 24 * 24
+    rows, columns = np.flatnonzero(box.any(axis=1)), np.flatnonzero(box.any(axis=0))
+    assert np.ptp(rows) == np.ptp(columns) == 23
+    assert 0.05 < problem(mask="text", size=256).missing.mean() < 0.35
+    with pytest.raises(ValidationError, match="share has no meaning with mask: text"):
+        InpaintingSpec(mask="text", share=0.5)
+
+
+@pytest.mark.parametrize("mask", ["random", "box"])
+def test_the_mask_follows_the_seed(mask):
+    np.testing.assert_array_equal(problem(5, mask=mask).missing, problem(5, mask=mask).missing)
+    assert (problem(5, mask=mask).missing != problem(6, mask=mask).missing).any()
+
+
+@pytest.mark.parametrize("mask", MASKS)
+def test_a_picture_too_small_for_its_mask_is_refused(mask):
+    with pytest.raises(DataError, match="the picture is too small"):
+        missing_pixels(InpaintingSpec(mask=mask), 1, 1, np.random.default_rng(0))
+
+
+def test_the_missing_region_is_measured_apart():
+    task = problem()
+    shifted = task.picture + np.where(task.picture > 0.5, -0.1, 0.1).astype(np.float32)
+    metrics = task.measure(np.where(task.missing[..., None], shifted, task.picture))
+    assert metrics["psnr_missing"] == pytest.approx(20, abs=1e-3)
+    assert metrics["psnr_known"] == 200
+    assert metrics["psnr"] == pytest.approx(20 + 10 * math.log10(2), abs=1e-3)
+    assert metrics["ssim_missing"] < 1
+    assert list(metrics) == [metric.name for metric in ENTRY.metrics]
+
+
+def test_the_curve_is_over_the_missing_region():
+    task = problem()
+    field = nn.Linear(2, 3)
+    along = task.evaluate(field, full=False).metrics
+    final = task.evaluate(field)
+    assert along == {"psnr_missing": pytest.approx(final.metrics["psnr_missing"])}
+    np.testing.assert_array_equal(final.outputs["missing"], task.missing)
+
+
+@pytest.mark.parametrize("mask", ["random", "text"])
+def test_classical_fillings_beat_the_mean(mask):
+    task = problem(mask=mask, size=96, crop="square")
+    scores = {name: task.baseline(name).metrics["psnr_missing"] for name in ENTRY.baselines}
+    assert scores["biharmonic"] > scores["constant"] + 5
+    assert scores["linear"] > scores["constant"] + 5
+
+
+def test_biharmonic_filling_is_exact_on_a_plane():
+    row, column = np.mgrid[:16, :16]
+    plane = (0.2 + 0.02 * row + 0.01 * column).astype(np.float32)[..., None]
+    missing = np.zeros((16, 16), bool)
+    missing[5:9, 6:11] = True
+    task = InpaintingProblem(Picture(plane, {}), missing, device=CPU, seeds=SeedStreams(0))
+    np.testing.assert_allclose(task.classical("biharmonic"), plane, atol=1e-5)
