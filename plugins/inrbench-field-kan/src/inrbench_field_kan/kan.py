@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from inrbench_core import FieldShape
 from torch import Tensor, nn
 
+from inrbench_core import FieldShape
 from inrbench_field_kan.plugin import KanSpec
 
 
 class Kan(nn.Module):
-    """depth + 2 KAN layers; maps (N, in_features) to (N, out_features).
+    """depth + 2 KAN layers, each of a basis of its own; maps (N, in_features) to (N, out_features).
 
-    Normalisation, where asked for, follows hidden layers only. After the last layer it would confine
-    the output (a LayerNorm over one value is a constant), and on raw coordinates it would keep little
-    more than their order; published code has both errors.
+    Published code has LayerNorm after the last layer, where it confines the output (of one value it
+    makes a constant), or before the first, where of two coordinates it keeps only which is larger. Here
+    it follows hidden layers only. Batch norm is not offered: it makes points depend on each other.
     """
 
     def __init__(self, spec: KanSpec, shape: FieldShape) -> None:
@@ -29,4 +29,6 @@ class Kan(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, coords: Tensor) -> Tensor:
-        return self.layers(coords)
+        """Values at coords, (N, in_features) in [-1, 1]: (N, out_features)."""
+        values: Tensor = self.layers(coords)
+        return values

@@ -3,21 +3,19 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from inrbench_core import BasisRef, ComponentSpec, FieldEntry, RecipeEntry, Width, hookimpl
 from pydantic import Field
 
-from inrbench_field_kan import recipes
+from inrbench_core import BasisRef, ComponentSpec, FieldEntry, RecipeEntry, Width, hookimpl
+from inrbench_field_kan.recipes import named_recipes, paper_recipes
 
 
 class KanSpec(ComponentSpec):
-    """Coordinate-KAN: layers of learnable univariate functions on every edge, no encoding."""
+    """Coordinate-KAN: layers of trained univariate functions on every edge, without an encoding."""
 
     basis: BasisRef = Field("bspline", description="the functions on the edges")
     width: Width = 64
-    depth: int = Field(2, ge=0, description="hidden layers after the first; the last layer is a KAN layer, not counted")
-    norm: Literal["none", "layer"] = Field(
-        "none", description="layer: LayerNorm after every layer but the last"
-    )
+    depth: int = Field(2, ge=0, description="hidden layers after the first; the last layer is not counted")
+    norm: Literal["none", "layer"] = Field("none", description="layer: LayerNorm after every layer but the last")
 
 
 @hookimpl
@@ -27,11 +25,11 @@ def inrbench_fields() -> Iterator[FieldEntry]:
         KanSpec,
         "inrbench_field_kan.kan:Kan",
         reference="Liu et al. 2024, arXiv:2404.19756",
-        formula="L_last(... L_1(x)), each layer y_o = sum_i f_oi(x_i)",
+        formula="L_last(... L_1(x)), each layer y_o = sum over i of f_oi(x_i)",
     )
 
 
 @hookimpl
 def inrbench_recipes() -> Iterator[RecipeEntry]:
-    yield from recipes.named_recipes()
-    yield from recipes.paper_recipes()
+    yield from named_recipes()
+    yield from paper_recipes()

@@ -1,0 +1,135 @@
+import pytest
+import torch
+from inrbench_basis_polynomial import plugin as polynomial
+from inrbench_basis_spline import plugin as spline
+from inrbench_basis_wavelet import plugin as wavelet
+from inrbench_field_kan import recipes
+from inrbench_field_kan.kan import Kan
+from inrbench_field_kan.plugin import KanSpec
+from torch import nn
+
+from inrbench_core import BasisEntry, Component, ExpansionBasis, ExpansionSpec, FieldShape
+
+BASES = {
+    entry.name: entry for entry in (*polynomial.inrbench_bases(), *spline.inrbench_bases(), *wavelet.inrbench_bases())
+}
+# One kind of layer each: an expansion, one with a silu branch, one with parameters on the edges.
+KINDS = ["chebyshev", "bspline", "mexican_hat"]
+
+
+class Waves(ExpansionBasis):
+    """Cosines and sines of eight frequencies: as many functions as the paper's Fourier KAN."""
+
+    size = 16
+
+    def expand(self, x):
+        angles = x.unsqueeze(1) * torch.arange(1, 9, dtype=x.dtype).unsqueeze(1)
+        return torch.cat([angles.cos(), angles.sin()], dim=1).transpose(1, 2)
+
+
+class WavesEntry(BasisEntry):
+    def load(self):
+        return Waves
+
+
+def basis(name, **options):
+    return Component(BASES[name], BASES[name].spec(**options), distribution="x", version="0")
+
+
+def kan(component, shape=(2, 3), **options):
+    torch.manual_seed(0)
+    return Kan(KanSpec(basis=component, **options), FieldShape(*shape))
+
+
+def parameters(module):
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+@pytest.mark.parametrize(
+    ("component", "count"),
+    [
+        (basis("chebyshev", degree=4, bias=False), 83_520),
+        (Component(WavesEntry("waves", ExpansionSpec, ""), ExpansionSpec(), "x", "0"), 267_587),
+        # 16,704 edges with 11 splines and the silu branch; published ones have one scale more on each edge.
+        (basis("bspline", grid=8, order=3), 217_152 - 16_704),
+        (basis("mexican_hat", bias=False), 50_112),
+    ],
+)
+def test_the_papers_networks_have_their_parameters(component, count):
+    assert parameters(kan(component, width=64, depth=4)) == count
+
+
+@pytest.mark.parametrize("norm", ["none", "layer"])
+@pytest.mark.parametrize("depth", [0, 1, 3])
+def test_layers_know_where_they_stand(depth, norm):
+    layers = kan(basis("chebyshev"), depth=depth, norm=norm, width=8).layers
+    positions = [layer.position for layer in layers if not isinstance(layer, nn.LayerNorm)]
+    assert positions == ["first", *["hidden"] * depth, "last"]
+
+
+def test_norm_follows_every_layer_but_the_last():
+    kinds = [isinstance(layer, nn.LayerNorm) for layer in kan(basis("chebyshev"), depth=2, norm="layer").layers]
+    assert kinds == [False, True, False, True, False, True, False]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_layers_share_no_parameter(name):
+    """One basis for several layers would be named only once among the parameters, but be found twice."""
+    layers = kan(basis(name), depth=3, width=8).layers
+    separate = [parameter for layer in layers for parameter in layer.parameters()]
+    assert len({parameter.data_ptr() for parameter in separate}) == len(separate)
+    modules = [module for layer in layers for module in layer.modules()]
+    assert len({id(module) for module in modules}) == len(modules)
+
+
+@pytest.mark.parametrize("norm", ["none", "layer"])
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("name", KINDS)
+def test_values_are_free_at_every_point(name, outputs, norm):
+    """A norm behind the last layer would make one output a constant, and confine three to a curve."""
+    field = kan(basis(name), shape=(2, outputs), width=8, depth=1, norm=norm).double()
+    coords = torch.rand(6, 2, dtype=torch.float64) * 2 - 1
+    target = torch.rand(6, outputs, dtype=torch.float64) * 2 - 1
+    for _ in range(20):
+        residuals = (target - field(coords)).flatten()
+        rows = [torch.autograd.grad(-r, list(field.parameters()), retain_graph=True) for r in residuals]
+        jacobian = torch.stack([torch.cat([part.flatten() for part in row]) for row in rows])
+        # The smallest step that removes the residuals to first order.
+        kernel = jacobian @ jacobian.T + 1e-3 * torch.eye(len(residuals))
+        step = jacobian.T @ torch.linalg.solve(kernel, residuals.detach())
+        nn.utils.vector_to_parameters(nn.utils.parameters_to_vector(field.parameters()) + step, field.parameters())
+    assert (field(coords) - target).abs().max().item() < 1e-3
+
+
+@pytest.mark.parametrize("norm", ["none", "layer"])
+@pytest.mark.parametrize("name", KINDS)
+def test_the_first_layer_sees_more_than_the_order_of_coordinates(name, norm):
+    field = kan(basis(name), width=16, norm=norm)
+    first, second = field(torch.tensor([[0.2, 0.1], [0.9, 0.5]]))
+    assert (first - second).abs().max().item() > 1e-3
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_points_do_not_influence_each_other(name):
+    field = kan(basis(name), norm="layer", width=8).double()
+    coords = torch.rand(10, 2, dtype=torch.float64) * 2 - 1
+    torch.testing.assert_close(field(coords)[3:5], field(coords[3:5]))
+
+
+def test_the_papers_bases_are_twenty_two():
+    assert len(recipes.PAPER_BASES) == 22
+    certain = {recipe.name for recipe in recipes.paper_recipes() if "which has it" in recipe.summary}
+    assert certain == {"inr-bench/bspline", "inr-bench/fourier"}
+
+
+@pytest.mark.parametrize("recipe", [*recipes.named_recipes(), *recipes.paper_recipes()], ids=lambda recipe: recipe.name)
+def test_recipes_name_options_that_exist(recipe):
+    field = dict(recipe.stands_for)
+    options = dict(field.pop("basis"))
+    name = options.pop("name")
+    if name not in BASES:
+        pytest.skip(f"{name} is in a distribution that these tests do not need")
+    assert field.pop("name") == "kan"
+    spec = KanSpec(basis=basis(name, **options), **field)
+    assert spec.width == 64
+    assert spec.depth == (4 if recipe.name.startswith("inr-bench/") else 2)
