@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from inrbench_core.api.entries import Entry, RecipeEntry, TaskEntry
-from inrbench_core.api.spec import ComponentOf
+from inrbench_core.api.spec import ComponentOf, ParameterBudget
 from inrbench_core.plugins.catalog import Catalog, Registered
 
 
@@ -44,15 +45,30 @@ def describe_entry(item: Registered, catalog: Catalog) -> dict[str, Any]:
 
 def _describe_parameter(name: str, info: FieldInfo) -> dict[str, Any]:
     component = next((marker.kind for marker in info.metadata if isinstance(marker, ComponentOf)), None)
-    annotation = str(info.annotation).replace("typing.", "").replace("<class '", "").replace("'>", "")
     default = None if info.default is PydanticUndefined else info.default
     return {
         "name": name,
-        "type": f"name of a component ({component})" if component else annotation,
+        "type": f"name of a component ({component})" if component else _type_text(info.annotation),
         "required": info.is_required(),
         "default": default if isinstance(default, str | int | float | bool | None) else str(default),
         "description": info.description or "",
     }
+
+
+def _type_text(annotation: Any) -> str:
+    """A type as people write it: int or 'nyquist', float or none."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type_text(arguments[0])
+    if origin is Literal:
+        return " or ".join(repr(choice) for choice in arguments)
+    if origin in (Union, UnionType):
+        return " or ".join(_type_text(choice) for choice in arguments)
+    if origin is not None:
+        return f"{origin.__name__} of {', '.join(_type_text(choice) for choice in arguments)}"
+    if annotation is ParameterBudget:
+        return "{parameters: int}"
+    return "none" if annotation is NoneType else str(getattr(annotation, "__name__", annotation))
 
 
 def parameters_text(data: dict[str, Any]) -> str:

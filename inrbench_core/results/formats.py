@@ -7,7 +7,7 @@ import io
 import json
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from rich import box
 from rich.console import Console

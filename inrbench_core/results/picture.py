@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from inrbench_core.api.entries import Metric
 from inrbench_core.results.formats import format_number
 from inrbench_core.results.leaderboard import Leaderboard
 from inrbench_core.runs.store import RunStore
@@ -39,7 +41,6 @@ def draw_experiment(board: Leaderboard, store: RunStore, target: Path) -> bool:
     Returns:
         False, and nothing is written, if no run has a preview.
     """
-    primary = board.metrics[0]
     truth: np.ndarray[Any, Any] | None = None
     panels = []
     for row in board.rows:
@@ -48,9 +49,8 @@ def draw_experiment(board: Leaderboard, store: RunStore, target: Path) -> bool:
             if record is None or record.preview is None:
                 continue
             truth = record.truth if truth is None else truth
-            figure = format_number(float(record.metrics.get(primary.name, float("nan"))))
             name = f"{row.label} (baseline)" if row.baseline else row.label
-            panels.append(Panel(record.preview, (name, f"{primary.name} {figure} {primary.unit}".strip())))
+            panels.append(Panel(record.preview, (name, _first_figure(board.metrics, record.metrics))))
             break
     if not panels:
         return False
@@ -58,6 +58,15 @@ def draw_experiment(board: Leaderboard, store: RunStore, target: Path) -> bool:
         panels.insert(0, Panel(truth, ("truth", "")))
     contact_sheet(panels).save(target)
     return True
+
+
+def _first_figure(metrics: Sequence[Metric], figures: Mapping[str, float]) -> str:
+    """The primary metric, or the next one that is defined: a baseline may have none for some."""
+    for metric in metrics:
+        value = float(figures.get(metric.name, math.nan))
+        if not math.isnan(value):
+            return f"{metric.name} {format_number(value)} {metric.unit}".strip()
+    return ""
 
 
 def contact_sheet(panels: Sequence[Panel]) -> Image.Image:

@@ -89,13 +89,11 @@ def _drive(
     loggers: _Loggers,
     finish: Callable[[RunSpec, RunRecord], None],
 ) -> None:
-    from inrbench_core.runs.worker import make_payload
-
     runs = {run.id: run for run in waiting}
     under_way: set[str] = set()
     try:
         for run in waiting:
-            executor.submit(run.id, make_payload(run, store.folder, plugin_files))
+            executor.submit(run.id, _payload(run, store.folder, plugin_files))
         for event in executor.events():
             run = runs[event.run_id]
             if event.what == "started":
@@ -119,6 +117,16 @@ def _drive(
         raise
     finally:
         executor.shutdown()
+
+
+def _payload(run: RunSpec, folder: Path, plugin_files: list[Path]) -> dict[str, Any]:
+    """What a worker needs, as plain data; see `inrbench_core.runs.worker.work`."""
+    return {
+        "run": run.to_data(),
+        "id": run.id,
+        "folder": str(folder.resolve()),
+        "plugin_files": [str(file.resolve()) for file in plugin_files],
+    }
 
 
 def _write_failure(store: RunStore, run: RunSpec, status: Status, message: str) -> RunRecord:

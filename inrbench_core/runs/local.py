@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 from collections import deque
@@ -170,7 +171,8 @@ def _serve(connection: Connection, threads: int) -> None:
 
 
 def _may_be_cuda(device: str) -> bool:
-    if device == "cpu":
+    # Importing torch takes seconds, which this process otherwise spends nowhere.
+    if device == "cpu" or not (shutil.which("nvidia-smi") or os.path.exists("/proc/driver/nvidia")):
         return False
     import torch
 

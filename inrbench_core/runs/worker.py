@@ -20,16 +20,6 @@ def _catalog(plugin_files: tuple[str, ...]) -> Catalog:
     return load_catalog([Path(file) for file in plugin_files])
 
 
-def make_payload(run: RunSpec, folder: Path, plugin_files: list[Path]) -> dict[str, Any]:
-    """The JSON-able mapping that `work` takes."""
-    return {
-        "run": run.to_data(),
-        "id": run.id,
-        "folder": str(folder.resolve()),
-        "plugin_files": [str(file.resolve()) for file in plugin_files],
-    }
-
-
 def work(payload: Mapping[str, Any], on_progress: Callable[[Progress], None] | None = None) -> None:
     """Carry out the payload's run and write its file.
 
