@@ -15,6 +15,8 @@ from inrbench_core.api.problem import SeedStreams
 from inrbench_core.api.spec import Component, ParameterBudget
 
 TOLERANCE = 0.02
+# The meta device, where tensors take no memory, spares large models; its first use imports for seconds.
+META_FROM = 5_000_000
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def _solve_width(field: Component, attribute: str, target: int, shapes: Mapping[
 
     @cache
     def count(width: int) -> int:
-        return _count(field.with_spec(**{attribute: width}), shapes)
+        return _count(field.with_spec(**{attribute: width}), shapes, on_meta=target > META_FROM)
 
     low, high = 1, 1
     while count(high) < target and (high == 1 or count(high) > count(low)):
@@ -90,12 +92,13 @@ def _solve_width(field: Component, attribute: str, target: int, shapes: Mapping[
     return best
 
 
-def _count(field: Component, shapes: Mapping[str, FieldShape]) -> int:
-    """The parameter count, by building on the meta device, where tensors take no memory."""
+def _count(field: Component, shapes: Mapping[str, FieldShape], *, on_meta: bool) -> int:
+    """The parameter count, from a model built to be thrown away."""
     with torch.random.fork_rng(devices=[]):
-        try:
-            with torch.device("meta"):
-                return count_parameters(_assemble(field, shapes))
-        except (RuntimeError, NotImplementedError, TypeError, ValueError):
-            # Some initialisations look at values, which meta tensors have none of.
-            return count_parameters(_assemble(field, shapes))
+        if on_meta:
+            try:
+                with torch.device("meta"):
+                    return count_parameters(_assemble(field, shapes))
+            except (RuntimeError, NotImplementedError, TypeError, ValueError):
+                pass  # Some initialisations look at values, which meta tensors have none of.
+        return count_parameters(_assemble(field, shapes))

@@ -1,0 +1,203 @@
+"""Speed of a training step of a SIREN, 256 x 3 hidden, on 256 x 256 points, beside the machine's own limit.
+
+Every round times, one after another: plain matrix products of the same sizes as the step's, a plain
+whole-batch training loop, the fit engine eager, and the fit engine compiled. A ratio is formed within
+a round, so that whatever else the machine does meanwhile strikes both of its sides; medians over the
+rounds are printed. It also compares the gradients of chunks with those of the whole batch.
+
+    python benchmarks/fit_engine.py [--rounds 7] [--side 256] [--threads 2] [--device cpu]
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from inrbench_core.api.components import FieldShape
+from inrbench_core.api.problem import Batch, Evaluation, Index, Problem, SeedStreams, grid_coords
+from inrbench_core.fit import fit
+from inrbench_core.fit.chunks import chunk_elements, measure_footprint
+from inrbench_core.spec.training import TrainingSpec
+
+WIDTH, HIDDEN, OMEGA = 256, 3, 30.0
+STEPS = 2  # a round's; the engine's own set-up does not count as training
+AIMS = {"compiled / GEMM": 0.7, "compiled / plain loop": 1.5}
+
+
+class Sine(nn.Module):
+    """sin(omega x)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sin(OMEGA * x)
+
+
+def make_siren() -> nn.Module:
+    """SIREN (Sitzmann et al. 2020, arXiv:2006.09661) of colour by place, in its own initialisation."""
+    torch.manual_seed(0)
+    sizes = [2, *[WIDTH] * (HIDDEN + 1), 3]
+    layers: list[nn.Module] = []
+    for number, (size_in, size_out) in enumerate(itertools.pairwise(sizes)):
+        linear = nn.Linear(size_in, size_out)
+        bound = 1 / size_in if number == 0 else math.sqrt(6 / size_in) / OMEGA
+        nn.init.uniform_(linear.weight, -bound, bound)
+        layers += [linear, Sine()]
+    return nn.Sequential(*layers[:-1])
+
+
+class Picture(Problem):
+    """A smooth made-up colour picture."""
+
+    def __init__(self, side: int, device: torch.device) -> None:
+        self.shapes = {"picture": FieldShape(2, 3, (side, side))}
+        self.elements = side * side
+        self.record: dict[str, str | int | float] = {}
+        self.coords = grid_coords((side, side), device)
+        waves = torch.tensor([[3.0, 8.0, 20.0], [5.0, -9.0, 14.0]], device=device)
+        self.values = torch.sin(self.coords @ waves)
+
+    def batch(self, index: Index) -> Batch:
+        return {"coords": self.coords[index], "values": self.values[index]}
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        return (model(batch["coords"]) - batch["values"]).square().mean(dim=1)
+
+    def evaluate(self, model: nn.Module, *, full: bool = True) -> Evaluation:
+        return Evaluation({})
+
+    def baseline(self, name: str) -> Evaluation:
+        raise NotImplementedError
+
+    def truth(self) -> Any:
+        raise NotImplementedError
+
+
+def step_flops(points: int) -> float:
+    """Of a step's matrix products: forward, gradient by the weights, gradient by the input (but of the first)."""
+    linear = [2.0 * WIDTH, *[float(WIDTH * WIDTH)] * HIDDEN, 3.0 * WIDTH]
+    return 2.0 * points * (3 * sum(linear) - linear[0])
+
+
+def gemm_seconds(points: int, device: torch.device) -> float:
+    """Seconds that the products of a step would take at the rate of the hidden layers' own.
+
+    Of each hidden layer: (n, 256) (256, 256) forward and for the gradient by the input, and
+    (256, n) (n, 256) for the gradient by the weights, into memory that is already there.
+    """
+    x, y = torch.randn(points, WIDTH, device=device), torch.empty(points, WIDTH, device=device)
+    w, g = torch.randn(WIDTH, WIDTH, device=device), torch.empty(WIDTH, WIDTH, device=device)
+    synchronize(device)
+    started = time.perf_counter()
+    for _ in range(HIDDEN):
+        torch.mm(x, w.t(), out=y)
+        torch.mm(x, w, out=y)
+        torch.mm(y.t(), x, out=g)
+    synchronize(device)
+    elapsed = time.perf_counter() - started
+    return elapsed * step_flops(points) / (2.0 * points * WIDTH * WIDTH * 3 * HIDDEN)
+
+
+def plain_seconds(problem: Picture, model: nn.Module, device: torch.device) -> float:
+    """Seconds a step of the loop everybody writes: the whole batch, mean squared error, Adam as it comes."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+    synchronize(device)
+    started = time.perf_counter()
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        nn.functional.mse_loss(model(problem.coords), problem.values).backward()
+        optimizer.step()
+    synchronize(device)
+    return (time.perf_counter() - started) / STEPS
+
+
+class Engine:
+    """`inrbench_core.fit.fit` on one model, over and over."""
+
+    def __init__(self, problem: Picture, compile: str) -> None:
+        self.problem, self.compile, self.compile_s = problem, compile, 0.0
+        self.model = make_siren().to(problem.coords.device)
+
+    def seconds(self) -> float:
+        """Seconds a training step, without compiling and evaluation."""
+        training = TrainingSpec(steps=STEPS, lr=1e-4, evaluate_every=0, compile=self.compile)
+        result = fit(self.problem, self.model, training, seeds=SeedStreams(0))
+        if self.compile == "on" and not result.compiled:
+            raise SystemExit("torch.compile does not work here")
+        self.compile_s = max(self.compile_s, result.compile_s)
+        return result.train_s / STEPS
+
+
+def gradient_difference(problem: Picture) -> float:
+    """Largest difference of the whole batch's gradients to those summed over chunks, over the largest gradient."""
+    whole, parts = make_siren().to(problem.coords.device), make_siren().to(problem.coords.device)
+    problem.loss(whole, problem.batch(slice(None))).mean().backward()
+    chunk = chunk_elements(measure_footprint(parts, problem), problem, problem.coords.device)
+    for start in range(0, problem.elements, chunk):
+        index = slice(start, min(start + chunk, problem.elements))
+        (problem.loss(parts, problem.batch(index)).sum() / problem.elements).backward()
+    pairs = [(a.grad, b.grad) for a, b in zip(whole.parameters(), parts.parameters(), strict=True)]
+    return max(float((a - b).abs().max() / a.abs().max()) for a, b in pairs if a is not None and b is not None)
+
+
+def synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7, help="how often all ways are timed (default %(default)s)")
+    parser.add_argument("--side", type=int, default=256, help="points along each axis (default %(default)s)")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="default %(default)s")
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"), help="default %(default)s")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    device, points = options.device, options.side**2
+
+    problem = Picture(options.side, device)
+    print(
+        f"SIREN {WIDTH} x {HIDDEN}, {points:,} points, {device}, {options.threads} threads, torch {torch.__version__}"
+    )
+    print(f"largest relative difference of chunked to whole-batch gradients: {gradient_difference(problem):.1e}")
+
+    plain_model, eager, compiled = make_siren().to(device), Engine(problem, "off"), Engine(problem, "on")
+    ways: dict[str, Callable[[], float]] = {
+        "GEMM": lambda: gemm_seconds(points, device),
+        "plain loop": lambda: plain_seconds(problem, plain_model, device),
+        "eager": eager.seconds,
+        "compiled": compiled.seconds,
+    }
+    for measure in ways.values():
+        measure()
+    first_compile_s = compiled.compile_s
+    rounds = [{name: measure() for name, measure in ways.items()} for _ in range(options.rounds)]
+
+    print(
+        f"\n{'':12}{'GFLOP/s':>10}{'best':>8}{'ms a step':>11}{'/ GEMM':>9}{'/ plain loop':>14}   (medians, best apart)"
+    )
+    for name in ways:
+        seconds = [round_[name] for round_ in rounds]
+        rate = step_flops(points) / 1e9 / statistics.median(seconds)
+        best = step_flops(points) / 1e9 / min(seconds)
+        to_gemm, to_plain = ratio(rounds, name, "GEMM"), ratio(rounds, name, "plain loop")
+        print(f"{name:12}{rate:10.0f}{best:8.0f}{1e3 * statistics.median(seconds):11.1f}{to_gemm:9.2f}{to_plain:14.2f}")
+    print(f"\nfirst compilation: {first_compile_s:.1f} s (less where inductor's cache has it already)")
+    for pair, aim in AIMS.items():
+        got = ratio(rounds, *pair.split(" / "))
+        print(f"{pair}: {got:.2f}, aim {aim}: {'reached' if got >= aim else 'MISSED'}")
+
+
+def ratio(rounds: list[dict[str, float]], way: str, other: str) -> float:
+    """How many times as fast `way` is as `other`: the median over rounds."""
+    return statistics.median(seconds[other] / seconds[way] for seconds in rounds)
+
+
+if __name__ == "__main__":
+    main()

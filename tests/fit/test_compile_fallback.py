@@ -1,0 +1,145 @@
+"""When torch.compile is tried, and what happens where it does not work."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import warnings
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from inrbench_core.api.problem import Evaluation, SeedStreams
+from inrbench_core.fit import fit, loop
+from inrbench_core.fit.chunks import Footprint
+from inrbench_core.fit.compiling import wants_compile
+from inrbench_core.spec.training import TrainingSpec
+
+SEEDS = SeedStreams(0)
+ON = TrainingSpec(steps=6, lr=1e-2, evaluate_every=3, compile="on")
+MUCH = Footprint(largest=1_000, total=10_000)
+
+
+@pytest.fixture
+def quick_compiler(monkeypatch):
+    """Dynamo and AOT autograd as always, but no code generation, which takes seconds."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+
+
+def test_auto_goes_by_the_planned_work(stand_ins) -> None:
+    problem, net = stand_ins.Wave(), stand_ins.make_net()
+
+    def decide(steps: int, points: int = 65_536, footprint: Footprint = MUCH, **options: object) -> bool:
+        return wants_compile(TrainingSpec(steps=steps, **options), problem, net, points, footprint, "cpu")
+
+    assert not decide(10)
+    assert decide(100_000)
+    assert not decide(100_000, points=10)
+    assert not decide(100_000, footprint=Footprint(1, 1))
+    assert not decide(100_000, compile="off")
+    assert decide(1, points=1, compile="on")
+    assert not decide(0, compile="on")
+
+
+def test_auto_leaves_alone_what_cannot_be_compiled(stand_ins) -> None:
+    training = TrainingSpec(steps=100_000)
+    problem, net = stand_ins.Wave(), stand_ins.make_net()
+    assert wants_compile(training, problem, net, 65_536, MUCH, "cpu")
+    net.phase = nn.Parameter(torch.zeros(1, dtype=torch.complex64))
+    assert not wants_compile(training, problem, net, 65_536, MUCH, "cpu")
+    problem.differentiates = True
+    assert not wants_compile(training, problem, stand_ins.make_net(), 65_536, MUCH, "cpu")
+
+
+@pytest.mark.parametrize("when", ["at once", "at the first call", "in the backward pass"])
+def test_a_failing_compiler_means_one_warning_and_the_same_numbers(stand_ins, monkeypatch, when: str) -> None:
+    def model() -> nn.Module:
+        net = stand_ins.make_net()
+        return nn.Sequential(*net[:2], nn.BatchNorm1d(16), nn.Dropout(0.1), *net[2:])
+
+    def fails(module: nn.Module, **_: object) -> nn.Module:
+        if when == "at once":
+            raise RuntimeError("no compiler found\nand a long explanation")
+
+        class Fails(nn.Module):
+            def forward(self, x: Tensor) -> Tensor:
+                y: Tensor = module(x)
+                if when == "at the first call":
+                    raise RuntimeError("no compiler found\nand a long explanation")
+                y.register_hook(self.no_gradient)
+                return y
+
+            def no_gradient(self, gradient: Tensor) -> Tensor:
+                raise RuntimeError("no compiler found\nand a long explanation")
+
+        return Fails()
+
+    eager, fallen_back = model(), model()
+    expected = fit(stand_ins.Wave(), eager, ON.model_copy(update={"compile": "off"}), seeds=SEEDS)
+    monkeypatch.setattr(torch, "compile", fails)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = fit(stand_ins.Wave(), fallen_back, ON, seeds=SEEDS)
+    ours = [str(warning.message) for warning in caught if "torch.compile" in str(warning.message)]
+    assert ours == ["torch.compile does not work here, so this fit goes on without: no compiler found"]
+    assert result.status == "ok"
+    assert not result.compiled
+    assert result.compile_s > 0
+    assert [point.loss for point in result.curve] == [point.loss for point in expected.curve]
+    for name, tensor in eager.state_dict().items():
+        assert torch.equal(tensor, fallen_back.state_dict()[name]), name
+
+
+def test_double_backward_falls_back(stand_ins, quick_compiler) -> None:
+    class Slope(stand_ins.Wave):
+        differentiates = True
+
+        def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
+            x = batch["coords"].detach().requires_grad_()
+            (slope,) = torch.autograd.grad(model(x).sum(), x, create_graph=True)
+            return (slope - 1).square().mean(1)
+
+    with pytest.warns(UserWarning, match="goes on without"):
+        result = fit(Slope(), stand_ins.make_net(), ON, seeds=SEEDS)
+    assert (result.status, result.compiled) == ("ok", False)
+
+
+def test_compiled_steps_agree_and_the_odd_rest_compiles_nothing(stand_ins, quick_compiler, monkeypatch) -> None:
+    monkeypatch.setattr(loop, "chunk_elements", lambda *_: 20)
+    compiled, eager = stand_ins.make_net(), stand_ins.make_net()
+    problem = stand_ins.Wave()
+    fit(problem, eager, ON.model_copy(update={"compile": "off"}), seeds=SEEDS)
+    torch._dynamo.utils.counters.clear()
+    result = fit(problem, compiled, ON, seeds=SEEDS)
+    assert result.compiled
+    assert result.chunk == 16  # 50 = 3 x 16 + 2
+    assert result.compile_s > 0
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+    for ours, theirs in zip(compiled.parameters(), eager.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_fields_by_name_compile(stand_ins, quick_compiler) -> None:
+    class Sum(stand_ins.Wave):
+        def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
+            y = model["a"](batch["coords"]) + model["b"](batch["coords"])
+            return (y - batch["values"]).square().mean(1)
+
+        def evaluate(self, model: nn.Module, *, full: bool = True) -> Evaluation:
+            return Evaluation({"mse": self.loss(model, self.batch(slice(None))).mean().item()})
+
+    model = nn.ModuleDict({"a": stand_ins.make_net(), "b": stand_ins.make_net(width=8)})
+    before = copy.deepcopy(model.state_dict())
+    result = fit(Sum(), model, ON, seeds=SEEDS)
+    assert (result.status, result.compiled) == ("ok", True)
+    assert all(not torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_the_ninth_model_of_a_process_still_compiles(stand_ins, quick_compiler) -> None:
+    """Dynamo stays eager past 8 versions of one forward; a warm worker fits many models."""
+    problem = stand_ins.Wave()
+    for width in range(4, 14):
+        torch._dynamo.utils.counters.clear()
+        fit(problem, stand_ins.make_net(width=width), ON.model_copy(update={"steps": 1}), seeds=SEEDS)
+        assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
