@@ -1,0 +1,1 @@
+"""WIRE: networks of complex Gabor wavelets."""
