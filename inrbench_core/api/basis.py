@@ -72,6 +72,24 @@ class ExpansionBasis(Basis):
         return ExpansionLayer(self, in_features, out_features, position)
 
 
+def grid_offsets(x: Tensor, low: float, spacing: float, count: int) -> Tensor:
+    """Offsets of x from the centres of a uniform grid, low + j spacing, in units of the spacing.
+
+    Centres are whole numbers in these units, so nothing is lost to rounding in any dtype.
+
+    Args:
+        x: shape (N, in).
+        low: the first centre.
+        spacing: distance of neighbouring centres.
+        count: number of centres K.
+
+    Returns:
+        shape (N, K, in).
+    """
+    centres = torch.arange(count, dtype=x.dtype, device=x.device)
+    return ((x - low) / spacing).unsqueeze(1) - centres.unsqueeze(1)
+
+
 def mean_square(expand: Callable[[Tensor], Tensor], in_features: int) -> Tensor:
     """E[phi_k(x)^2] for x uniform on [-1, 1], by Gauss-Legendre quadrature in float64.
 

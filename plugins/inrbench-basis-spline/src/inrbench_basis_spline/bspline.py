@@ -5,64 +5,80 @@ from __future__ import annotations
 import math
 
 import torch
-from inrbench_core import ExpansionBasis
 from torch import Tensor, nn
 
 from inrbench_basis_spline.plugin import BsplineSpec
+from inrbench_core import ExpansionBasis, Position
+from inrbench_core.api.basis import grid_offsets
 
 NOISE = 0.1
 
 
-class Bspline(ExpansionBasis):
-    """The grid + order B-splines whose support touches [-1, 1].
+def uniform_splines(x: Tensor, grid: int, order: int) -> Tensor:
+    """The grid + order B-splines whose support touches [-1, 1]: (N, in) -> (N, K, in).
 
     Knots lie at -1 + (j - order) h, h = 2 / grid, and reach past both ends, so the functions sum to 1
-    on all of [-1, 1]. `scale: unit` starts the coefficients at N(0, 0.1 / sqrt(in K)), so that a layer
-    begins as its silu branch with a little of every spline; without that branch they start at unit
-    output variance. `scale: published` fits splines to uniform noise of ±0.05 / grid, as efficient-kan.
+    on all of [-1, 1].
     """
+    spacing = 2.0 / grid
+    if order == 3:
+        u = grid_offsets(x, -1.0 - spacing, spacing, grid + 3).abs()
+        outer, inner = torch.relu(2.0 - u), torch.relu(1.0 - u)
+        return (outer * outer * outer - 4.0 * (inner * inner * inner)) / 6.0
+    # Cox-de Boor; v counts knots to the left of x, so on uniform knots every denominator is p.
+    v = grid_offsets(x, -1.0 - order * spacing, spacing, grid + 2 * order)
+    splines = ((v >= 0.0) & (v < 1.0)).to(x.dtype)
+    for p in range(1, order + 1):
+        count = splines.shape[1] - 1
+        splines = (v[:, :count] * splines[:, :-1] + (p + 1.0 - v[:, :count]) * splines[:, 1:]) / p
+    return splines
 
-    knots: Tensor
+
+class Bspline(ExpansionBasis):
+    """B-splines of any order; cubic ones in closed form.
+
+    `scale: unit` starts the coefficients at N(0, 0.1 / sqrt(in K)), so that a layer begins as its silu
+    branch with a little of every spline; without that branch they start at unit output variance.
+    `scale: published` fits splines to uniform noise of ±0.05 / grid, as efficient-kan does.
+    """
 
     def __init__(self, spec: BsplineSpec) -> None:
         super().__init__(spec)
-        self.order = spec.order
+        self.grid, self.order = spec.grid, spec.order
         self.size = spec.grid + spec.order
-        self.spacing = 2.0 / spec.grid
-        knots = -1.0 + (torch.arange(spec.grid + 2 * spec.order + 1) - spec.order) * self.spacing
-        self.register_buffer("knots", knots, persistent=False)
+        self.standalone_scale = spec.standalone_scale
 
     def expand(self, x: Tensor) -> Tensor:
-        return (self._cubic(x) if self.order == 3 else self._recursion(x)).transpose(1, 2)
-
-    def _cubic(self, x: Tensor) -> Tensor:
-        """Uniform cubic splines in closed form: (N, in) -> (N, K, in)."""
-        centres = self.knots[2 : 2 + self.size].to(x.dtype)
-        u = (x.unsqueeze(1) - centres.unsqueeze(1)).abs() / self.spacing
-        outer, inner = torch.relu(2.0 - u), torch.relu(1.0 - u)
-        return (outer * outer * outer - 4.0 * (inner * inner * inner)) / 6.0
-
-    def _recursion(self, x: Tensor) -> Tensor:
-        """Cox-de Boor for any order; on uniform knots every denominator is p h: (N, in) -> (N, K, in)."""
-        knots = self.knots.to(x.dtype).unsqueeze(1)
-        x = x.unsqueeze(1)
-        splines = ((x >= knots[:-1]) & (x < knots[1:])).to(x.dtype)
-        for p in range(1, self.order + 1):
-            rising = (x - knots[: -p - 1]) * splines[:, :-1]
-            falling = (knots[p + 1 :] - x) * splines[:, 1:]
-            splines = (rising + falling) / (p * self.spacing)
-        return splines
+        return uniform_splines(x, self.grid, self.order).transpose(1, 2)
 
     def unit_coefficients(self, coefficients: Tensor, std: float) -> None:
         if self.options.base:
             std = NOISE / math.sqrt(coefficients.shape[1] * coefficients.shape[2])
-        nn.init.normal_(coefficients, 0.0, std)
+        super().unit_coefficients(coefficients, std)
 
     def published_coefficients(self, coefficients: Tensor) -> None:
-        grid = self.size - self.order
         out_features, in_features, _ = coefficients.shape
-        points = torch.linspace(-1.0, 1.0, grid + 1)
-        noise = (torch.rand(grid + 1, in_features * out_features) - 0.5) * NOISE / grid
+        points = torch.linspace(-1.0, 1.0, self.grid + 1)
+        noise = (torch.rand(self.grid + 1, in_features * out_features) - 0.5) * NOISE / self.grid
         splines = self.expand(points.unsqueeze(1)).squeeze(1)
+        # Fewer points than splines: of all exact fits, the smallest.
         solution = torch.linalg.lstsq(splines, noise, driver="gelsd").solution
         coefficients.copy_(solution.T.reshape(out_features, in_features, self.size))
+
+    def layer(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
+        layer = super().layer(in_features, out_features, position=position)
+        if self.standalone_scale:
+            nn.utils.parametrize.register_parametrization(layer, "coefficients", _Scale(in_features, out_features))
+        return layer
+
+
+class _Scale(nn.Module):
+    """Multiplies the coefficients of each edge; it spans no new functions, and starts as a gate."""
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__()
+        bound = 1.0 / math.sqrt(in_features)
+        self.scale = nn.Parameter(torch.empty(out_features, in_features, 1).uniform_(-bound, bound))
+
+    def forward(self, coefficients: Tensor) -> Tensor:
+        return coefficients * self.scale

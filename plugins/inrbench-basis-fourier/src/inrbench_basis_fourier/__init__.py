@@ -1,0 +1,1 @@
+"""Bases of sines for KAN layers."""

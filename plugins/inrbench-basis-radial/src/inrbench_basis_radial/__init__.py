@@ -1,0 +1,1 @@
+"""Radial bases of KAN layers."""

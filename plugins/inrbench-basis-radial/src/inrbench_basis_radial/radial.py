@@ -1,0 +1,78 @@
+"""Radial bases: rbf, and grbf, which normalises its input first (FastKAN, Li 2024, arXiv:2405.06721)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from inrbench_basis_radial.plugin import RbfSpec
+from inrbench_core import ExpansionBasis, Position
+from inrbench_core.api.basis import grid_offsets
+
+# Over fewer features a LayerNorm keeps little of them: over two, only which is the larger.
+LEAST_NORMALISED = 8
+
+
+def _gaussian(r: Tensor) -> Tensor:
+    return torch.exp(-r.square())
+
+
+def _inverse_quadratic(r: Tensor) -> Tensor:
+    return 1.0 / (1.0 + r.square())
+
+
+def _inverse_multiquadric(r: Tensor) -> Tensor:
+    return torch.rsqrt(1.0 + r.square())
+
+
+def _wendland(r: Tensor) -> Tensor:
+    """Wendland's C2 function of support 2."""
+    s = r.abs() / 2.0
+    return torch.relu(1.0 - s).pow(4) * (4.0 * s + 1.0)
+
+
+PROFILES = {
+    "gaussian": _gaussian,
+    "inverse_quadratic": _inverse_quadratic,
+    "inverse_multiquadric": _inverse_multiquadric,
+    "wendland": _wendland,
+}
+
+
+class Rbf(ExpansionBasis):
+    """phi_k(x) = profile((x - c_k) / h).
+
+    The published centres lie on [-2, 2]; coordinates lie in [-1, 1], so the first layer's centres do too.
+    The width follows the spacing of the centres (X-KANeRF's does not, whatever the grid).
+    """
+
+    def __init__(self, spec: RbfSpec) -> None:
+        super().__init__(spec)
+        self.size = spec.grid
+        self.profile = PROFILES[spec.profile]
+        self.reach = 2.0
+
+    def setup(self, in_features: int, position: Position) -> None:
+        self.reach = 1.0 if position == "first" else 2.0
+
+    def expand(self, x: Tensor) -> Tensor:
+        spacing = 2.0 * self.reach / (self.size - 1)
+        return self.profile(grid_offsets(x, -self.reach, spacing, self.size)).transpose(1, 2)
+
+    def published_coefficients(self, coefficients: Tensor) -> None:
+        nn.init.normal_(coefficients, 0.0, 0.1)
+
+
+class Grbf(Rbf):
+    """As rbf, after a LayerNorm of the input: in every layer but the first, and from 8 features on."""
+
+    def setup(self, in_features: int, position: Position) -> None:
+        super().setup(in_features, position)
+        normalised = position != "first" and in_features >= LEAST_NORMALISED
+        self.norm = nn.LayerNorm(in_features) if normalised else nn.Identity()
+
+    def domain(self, x: Tensor, position: Position) -> Tensor:
+        return super().domain(self.norm(x), position)
+
+    def published_coefficients(self, coefficients: Tensor) -> None:
+        nn.init.trunc_normal_(coefficients, 0.0, 0.1)

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+import torch
+from inrbench_basis_radial.plugin import GrbfSpec, RbfSpec
+from inrbench_basis_radial.radial import Grbf, Rbf
+from torch import nn
+
+PROFILES = ["gaussian", "inverse_quadratic", "inverse_multiquadric", "wendland"]
+
+
+def test_values_known_by_hand():
+    values = Rbf(RbfSpec(grid=8)).expand(torch.tensor([[0.3]], dtype=torch.float64))[0, 0]
+    expected = [9.2078e-8, 1.06153e-4, 0.0165623, 0.349719, 0.999375, 0.386499, 0.0202293, 1.43292e-4]
+    assert values.tolist() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_profile_is_one_at_its_centre_even_and_falling(profile):
+    basis = Rbf(RbfSpec(grid=5, profile=profile))
+    r = torch.linspace(0, 3, 50, dtype=torch.float64)[:, None]  # The spacing is 1, and centre 2 lies at 0.
+    right, left = basis.expand(r)[:, 0, 2], basis.expand(-r)[:, 0, 2]
+    assert right[0].item() == 1.0
+    torch.testing.assert_close(right, left)
+    assert (right.diff() <= 0).all()
+    closed = {"gaussian": np.exp(-4), "inverse_quadratic": 0.2, "inverse_multiquadric": 5**-0.5, "wendland": 0.0}
+    two = torch.full((1, 1), 2.0, dtype=torch.float64)
+    assert basis.expand(two)[0, 0, 2].item() == pytest.approx(closed[profile])
+
+
+@pytest.mark.parametrize("kind", [(Rbf, RbfSpec), (Grbf, GrbfSpec)])
+@pytest.mark.parametrize("in_features", [2, 64])
+@pytest.mark.parametrize("position", ["first", "hidden"])
+def test_a_layer_starts_near_unit_variance_with_no_dead_coefficients(kind, in_features, position):
+    basis, spec = kind
+    torch.manual_seed(0)
+    layer = basis(spec(base=False)).layer(in_features, 128, position=position)
+    y = layer(torch.rand(4096, in_features) * 2 - 1)
+    assert 0.5 < y.square().mean().sqrt().item() < 2.0
+    y.square().sum().backward()
+    assert (layer.coefficients.grad.abs().amax(dim=(0, 1)) > 0).all()
+
+
+def test_grbf_normalises_hidden_features_but_never_coordinates():
+    layer = Grbf(GrbfSpec()).layer(64, 8, position="hidden")
+    x = torch.randn(16, 64)
+    torch.testing.assert_close(layer.basis.norm(3 * x + 5), layer.basis.norm(x), atol=1e-4, rtol=1e-4)
+    for in_features, position in ((2, "first"), (2, "hidden"), (64, "first")):
+        assert isinstance(Grbf(GrbfSpec()).layer(in_features, 8, position=position).basis.norm, nn.Identity)
+    first = Grbf(GrbfSpec()).layer(2, 8, position="first")
+    assert not torch.allclose(first(torch.tensor([[0.2, 0.1]])), first(torch.tensor([[0.9, 0.5]])))
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_gradients_and_far_values(profile):
+    basis = Rbf(RbfSpec(profile=profile))
+    x = (torch.rand(6, 2, dtype=torch.float64) * 2 - 1).requires_grad_()
+    assert torch.autograd.gradcheck(basis.expand, (x,))
+    far = torch.tensor([[1e4, -1e4], [0.0, 1.0]], requires_grad=True)
+    basis.expand(far).sum().backward()
+    assert far.grad.isfinite().all()
+
+
+def test_published_starts():
+    torch.manual_seed(0)
+    layer = Rbf(RbfSpec(scale="published")).layer(64, 64, position="hidden")
+    assert layer.coefficients.std().item() == pytest.approx(0.1, rel=0.02)
