@@ -122,6 +122,12 @@ def test_filters_denoise():
     assert salted.baseline("median").metrics["psnr"] > salted.baseline("total_variation").metrics["psnr"] + 3
 
 
+def test_filters_keep_the_shape_of_grey_pictures():
+    task = problem(source="camera")
+    for name in ENTRY.baselines:
+        assert task.baseline(name).outputs["reconstruction"].shape == (32, 32, 1)
+
+
 def test_total_variation_takes_away_what_the_noise_brought():
     noisy = noise_on(0.5, shape=(48, 48, 1), level=0.1)
     smooth = total_variation(noisy, 0.09)

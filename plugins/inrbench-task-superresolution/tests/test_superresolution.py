@@ -103,8 +103,9 @@ def test_bicubic_is_keys_kernel_with_areas_aligned(factor):
         assert fine[position] == pytest.approx(expected, abs=1e-5)
 
 
-def test_bicubic_beats_the_mean_and_nearest():
-    task = problem(size=96, factor=2)
+@pytest.mark.parametrize("source", ["chelsea", "camera"])
+def test_bicubic_beats_the_mean_and_nearest(source):
+    task = problem(size=96, factor=2, source=source)
     scores = {name: task.baseline(name).metrics["psnr"] for name in ENTRY.baselines}
     coarse = torch.from_numpy(task.coarse).permute(2, 0, 1)[None]
     nearest = functional.interpolate(coarse, scale_factor=2)[0].permute(1, 2, 0).numpy()

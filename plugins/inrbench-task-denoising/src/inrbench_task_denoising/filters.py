@@ -36,6 +36,8 @@ def total_variation(noisy: Array, std: float) -> Array:
 
 def non_local_means(noisy: Array, std: float) -> Array:
     """Non-local means (Buades et al. 2005) with 5 x 5 patches, filter strength 0.8 of the noise's std."""
-    return denoise_nl_means(
+    smooth = denoise_nl_means(
         noisy, patch_size=5, patch_distance=6, h=0.8 * std, sigma=std, fast_mode=True, channel_axis=-1
     )
+    # scikit-image drops the axis of a single channel.
+    return smooth.reshape(noisy.shape)
