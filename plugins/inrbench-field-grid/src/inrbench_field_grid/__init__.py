@@ -1,0 +1,1 @@
+"""A plain interpolated grid as a field."""

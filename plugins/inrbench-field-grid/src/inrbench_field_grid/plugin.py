@@ -1,0 +1,30 @@
+"""The entries of this distribution. Imports no torch."""
+
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from inrbench_core import ComponentSpec, FieldEntry, Width, hookimpl
+
+
+class GridSpec(ComponentSpec):
+    """Values at the points of a regular grid, linear in between: no network."""
+
+    width: Width = Field(
+        65_536, description="grid points in all, shared out among the axes as the samples are, or {parameters: N}"
+    )
+
+    def derivatives(self) -> int | None:
+        return 1
+
+
+@hookimpl
+def inrbench_fields() -> Iterator[FieldEntry]:
+    yield FieldEntry(
+        "grid",
+        GridSpec,
+        "inrbench_field_grid.grid:Grid",
+        formula="sum over the 2^D corners v of x's cell of table[v] * product over axes of (1 - |x - v| / cell)",
+        # Each value sees the few points of its cells, so its gradient is small.
+        training={"lr": 1e-2},
+    )
