@@ -1,0 +1,144 @@
+"""The solid that a spec names: generated, a mesh, or a volume of voxels."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import trimesh
+from scipy.ndimage import binary_erosion
+
+from inrbench_core import DataError
+from inrbench_task_shape.meshes import Mesh
+from inrbench_task_shape.plugin import VOLUME, ShapeSpec
+from inrbench_task_shape.samples import BUNNY, BUNNY_LICENCE, read_bunny
+from inrbench_task_shape.solids import SOLIDS, Solid
+
+Array = np.ndarray[Any, Any]
+
+# Meshes are scaled so that half their longest side is this.
+HALF_SIZE = 0.9
+
+
+def load_solid(spec: ShapeSpec) -> Solid:
+    """The solid of a spec. Raises DataError, in one line, if its data cannot be used."""
+    if spec.source in SOLIDS:
+        return SOLIDS[spec.source]
+    if spec.source == BUNNY:
+        vertices, faces = read_bunny()
+        # The file's y axis points up; here z does.
+        return MeshSolid(vertices[:, [0, 2, 1]] * [1.0, -1.0, 1.0], faces, BUNNY, {"licence": BUNNY_LICENCE})
+    path = Path(spec.source)
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    record = {"licence": "user's own", "sha256": digest}
+    if path.suffix.lower() == VOLUME:
+        return Voxels(_read_volume(path), path.name, record)
+    return MeshSolid(*_read_mesh(path), path.name, record)
+
+
+class MeshSolid(Solid):
+    """What a watertight mesh encloses, centred and scaled so that its longest side is `2 * HALF_SIZE`.
+
+    Args:
+        vertices: (V, 3).
+        faces: (F, 3).
+        name: for the record and for errors.
+        record: further facts.
+
+    Raises:
+        DataError: if it is empty, not finite, not watertight, or its faces do not all turn the same way.
+    """
+
+    def __init__(self, vertices: Array, faces: Array, name: str, record: dict[str, str]) -> None:
+        if not len(faces):
+            raise DataError(f"{name}: the mesh has no faces")
+        if not np.isfinite(vertices).all():
+            raise DataError(f"{name}: the mesh has vertices that are NaN or infinite")
+        # Formats such as stl write a vertex once for each of its faces: equal ones are made one.
+        mesh = trimesh.Trimesh(vertices, faces, process=True)
+        if not mesh.is_watertight:
+            raise DataError(f"{name}: the mesh is not watertight (an edge has one face, or more than two): no inside")
+        if not mesh.is_winding_consistent:
+            raise DataError(f"{name}: the faces of the mesh do not all turn the same way, so its normals are unknown")
+        low, high = mesh.bounds
+        if mesh.volume == 0.0:
+            raise DataError(f"{name}: the mesh encloses no volume")
+        scale = 2.0 * HALF_SIZE / float((high - low).max())
+        outward = np.array(mesh.faces)[:, :: 1 if mesh.volume > 0.0 else -1]
+        self.mesh = Mesh((np.array(mesh.vertices) - (low + high) / 2.0) * scale, outward)
+        self.record = {"source": name, **record, "vertices": len(mesh.vertices), "faces": len(outward), "scale": scale}
+
+    def inside(self, points: Array) -> Array:
+        return self.mesh.inside(points)
+
+    def surface(self, count: int, random: np.random.Generator) -> tuple[Array, Array]:
+        places, face = self.mesh.sample(count, random)
+        return places, self.mesh.normals[face]
+
+    def nearest(self, points: Array) -> tuple[Array, Array]:
+        distance, face = self.mesh.closest(points)
+        return np.where(self.inside(points), -distance, distance), self.mesh.normals[face]
+
+
+class Voxels(Solid):
+    """The full voxels of a volume; for the occupancy task only.
+
+    The centres of the outer voxels along the longest axis lie at -1 and 1, the other axes keep the scale; beyond
+    the volume all is empty.
+
+    Args:
+        full: (X, Y, Z), bool.
+        name: for the record.
+        record: further facts.
+    """
+
+    def __init__(self, full: Array, name: str, record: dict[str, str]) -> None:
+        self.full = full
+        self._spacing = 2.0 / (max(full.shape) - 1)
+        self._middle = (np.array(full.shape) - 1) / 2.0
+        self.record = {"source": name, **record, "voxels": " x ".join(map(str, full.shape))}
+
+    def inside(self, points: Array) -> Array:
+        number = np.rint(points / self._spacing + self._middle).astype(int)
+        held = ((number >= 0) & (number < self.full.shape)).all(axis=1)
+        x, y, z = np.where(held[:, None], number, 0).T
+        return self.full[x, y, z] & held
+
+    def surface(self, count: int, random: np.random.Generator) -> tuple[Array, Array]:
+        """Random places within the full voxels that touch empty ones; no normals, which steps have none of: NaN."""
+        border = np.argwhere(self.full & ~binary_erosion(self.full))
+        chosen = border[random.integers(len(border), size=count)] + random.uniform(-0.5, 0.5, (count, 3))
+        return (chosen - self._middle) * self._spacing, np.full((count, 3), np.nan)
+
+
+def _read_mesh(path: Path) -> tuple[Array, Array]:
+    try:
+        mesh = trimesh.load_mesh(path, process=False)
+        return np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces, np.int64)
+    except Exception as error:
+        # trimesh raises many kinds on broken files.
+        raise DataError(f"{path.name}: cannot be read as a mesh: {' '.join(str(error).split())}") from None
+
+
+def _read_volume(path: Path) -> Array:
+    try:
+        volume = np.load(path, allow_pickle=False)
+    except Exception as error:
+        raise DataError(f"{path.name}: cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(volume, np.ndarray) or volume.ndim != 3 or min(volume.shape) < 2:
+        raise DataError(f"{path.name}: shape {getattr(volume, 'shape', '?')}; a volume is (X, Y, Z), each 2 at least")
+    if volume.dtype.kind not in "buif":
+        raise DataError(f"{path.name}: dtype {volume.dtype}; a volume holds booleans, or numbers from 0 to 1")
+    if np.isnan(volume).any():
+        raise DataError(f"{path.name}: the volume holds NaN")
+    if volume.min() < 0 or volume.max() > 1:
+        raise DataError(f"{path.name}: values from {volume.min()} to {volume.max()}; occupancy goes from 0 to 1")
+    full = volume > 0.5
+    if full.all() or not full.any():
+        raise DataError(f"{path.name}: every voxel is {'full' if full.all() else 'empty'}: there is no surface")
+    return full
