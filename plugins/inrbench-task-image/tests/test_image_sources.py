@@ -118,6 +118,13 @@ def test_other_kinds_of_pixels(tmp_path):
     assert load(tmp_path / "one_bit.png").pixels.ravel().tolist() == [0, 1]
     tifffile.imwrite(tmp_path / "unit.tif", np.array([[0.25, 0.5]], np.float32))
     assert load(tmp_path / "unit.tif").pixels.ravel().tolist() == [0.25, 0.5]
+    tifffile.imwrite(tmp_path / "signed.tif", np.array([[-300, 0, 900]], np.int16))
+    assert load(tmp_path / "signed.tif").pixels.ravel().tolist() == [0, 0.25, 1]
+    tifffile.imwrite(tmp_path / "flat.tif", np.full((2, 2), 7.0, np.float32))
+    assert load(tmp_path / "flat.tif").pixels.max() == 0
+    tifffile.imwrite(tmp_path / "complex.tif", np.ones((2, 2), np.complex64))
+    with pytest.raises(DataError, match="values of type complex64 are no picture"):
+        load(tmp_path / "complex.tif")
     tifffile.imwrite(tmp_path / "wide.tif", np.array([[-10.0, 0.0, 30.0]], np.float32))
     wide = load(tmp_path / "wide.tif")
     assert wide.pixels.ravel().tolist() == [0, 0.25, 1]

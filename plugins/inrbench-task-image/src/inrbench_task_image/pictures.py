@@ -45,7 +45,7 @@ def load_picture(spec: PictureSpec) -> Picture:
     raw = read_picture(path)
     if 0 in raw.shape:
         raise DataError(f"{path}: has no pixels")
-    pixels, low, high = to_unit(raw, path)
+    pixels, low, high = _scaled(raw, path)
     alpha = pixels.shape[-1] in (2, 4)
     if alpha:
         pixels, opacity = pixels[..., :-1], pixels[..., -1:]
@@ -73,12 +73,14 @@ def load_picture(spec: PictureSpec) -> Picture:
     )
 
 
-def to_unit(raw: Array, path: Path) -> tuple[Array, float, float]:
+def _scaled(raw: Array, path: Path) -> tuple[Array, float, float]:
     """Pixels scaled to [0, 1], float32, and the file's values that become 0 and 1.
 
     uint8 and uint16 are divided by their largest value, and floats in [0, 1] kept. Other integers and
     floats have no known white: their least and greatest value become 0 and 1.
     """
+    if raw.dtype.kind not in "buif":
+        raise DataError(f"{path}: values of type {raw.dtype} are no picture")
     if raw.dtype == bool or raw.dtype in (np.uint8, np.uint16):
         low, high = 0.0, 1.0 if raw.dtype == bool else float(np.iinfo(raw.dtype).max)
     else:
@@ -90,10 +92,11 @@ def to_unit(raw: Array, path: Path) -> tuple[Array, float, float]:
             low, high = 0.0, 1.0
         elif high == low:
             high = low + 1.0
-    if raw.dtype.itemsize > 2:
-        # In double, since float32 cannot hold large integers.
-        return ((raw - np.float64(low)) / (high - low)).astype(np.float32), low, high
-    return raw.astype(np.float32) / np.float32(high - low) - np.float32(low / (high - low)), low, high
+    # Wide types are scaled in double, since float32 cannot hold large integers.
+    pixels = raw.astype(np.float32 if raw.dtype.itemsize <= 2 else np.float64)
+    pixels -= low
+    pixels /= high - low
+    return pixels.astype(np.float32, copy=False), low, high
 
 
 def _cropped(pixels: Array, crop: str | tuple[int, int, int, int] | None) -> Array:
