@@ -47,9 +47,9 @@ def compile_model(model: nn.Module, problem: Problem, example: Batch) -> tuple[n
         the twin or None, with one warning; and the seconds spent.
     """
     started = time.perf_counter()
-    # Earlier models of this process count towards a limit past which dynamo stays eager.
-    torch.compiler.reset()
     try:
+        # Earlier models of this process count towards a limit past which dynamo stays eager.
+        torch.compiler.reset()
         twin = _compile(model)
         with unchanged(model), _quiet():
             problem.loss(twin, example).sum().backward()  # type: ignore[no-untyped-call]
