@@ -11,8 +11,10 @@ from scipy.spatial import cKDTree
 
 Array = np.ndarray[Any, Any]
 
-# The nearest triangle is looked for among those of the nearest of this many points on the mesh.
-_SEARCH_POINTS, _CANDIDATES = 200_000, 8
+# The nearest triangle is looked for among those of the nearest points on the mesh: about 4 for each triangle.
+_FEWEST_POINTS, _MOST_POINTS, _CANDIDATES = 50_000, 200_000, 16
+# The nearest search point may be this much further away than the mesh.
+_MARGIN = 0.05
 _POINTS_AT_A_TIME = 50_000
 # Rays along z miss edges and corners that lie on round coordinates.
 _SHIFT = np.array([1.234e-7, 2.718e-7])
@@ -59,36 +61,44 @@ class Mesh:
 
     @cached_property
     def _search(self) -> tuple[cKDTree, Array]:
-        places, face = self.sample(_SEARCH_POINTS, np.random.default_rng(0))
+        count = min(max(_FEWEST_POINTS, 3 * len(self.faces)), _MOST_POINTS)
+        places, face = self.sample(count, np.random.default_rng(0))
         # Each triangle is there at least once, however small.
         places = np.concatenate([places, self.triangles.mean(axis=1)])
-        return cKDTree(places), np.concatenate([face, np.arange(len(self.faces))])
+        # Compact nodes take five times as long for points far away.
+        tree = cKDTree(places, compact_nodes=False, balanced_tree=False)
+        return tree, np.concatenate([face, np.arange(len(self.faces))])
 
-    def closest(self, points: Array) -> tuple[Array, Array]:
-        """Distance to the mesh (n,), float64, and the number of the nearest face (n,), of points (n, 3).
+    def closest(self, points: Array, within: float = np.inf) -> tuple[Array, Array]:
+        """Distance to the mesh (n,), float64, `within` at most, and the number of the nearest face (n,).
 
-        The distance to a triangle is exact; that no other triangle is nearer is certain only up to the spacing of
-        the search points, which bounds the error by that spacing squared over twice the distance.
+        Points are (n, 3); one further away than `within`, where the search is cut short, gets any face. The distance
+        to a triangle is exact; that no other triangle is nearer is certain only up to the spacing of the search
+        points, which bounds the error by that spacing squared over twice the distance.
         """
         if not len(points):
             return np.empty(0), np.empty(0, np.int64)
-        parts = [self._closest(points[i : i + _POINTS_AT_A_TIME]) for i in range(0, len(points), _POINTS_AT_A_TIME)]
+        parts = [
+            self._closest(points[i : i + _POINTS_AT_A_TIME], within) for i in range(0, len(points), _POINTS_AT_A_TIME)
+        ]
         distance, face = zip(*parts, strict=True)
         return np.concatenate(distance), np.concatenate(face)
 
-    def _closest(self, points: Array) -> tuple[Array, Array]:
+    def _closest(self, points: Array, within: float) -> tuple[Array, Array]:
         tree, owner = self._search
-        _, near = tree.query(points, k=min(_CANDIDATES, len(owner)))
-        faces = owner[near]
+        _, near = tree.query(points, k=min(_CANDIDATES, len(owner)), distance_upper_bound=within + _MARGIN)
+        # What is too far away has the number after the last.
+        faces = owner[near.clip(max=len(owner) - 1)]
         every = np.repeat(points, faces.shape[1], axis=0)
         distances = distance_to_triangles(every, self.triangles[faces.reshape(-1)]).reshape(faces.shape)
         best = distances.argmin(axis=1)
         rows = np.arange(len(points))
-        return distances[rows, best], faces[rows, best]
+        far = near[:, 0] == len(owner)
+        return np.where(far, within, distances[rows, best]).clip(max=within), faces[rows, best]
 
     @cached_property
     def _columns(self) -> tuple[Array, Array, Array, Array]:
-        """Triangles by the columns of a grid over (x, y) that their bounding boxes touch: corner, cell, starts, faces."""
+        """Triangles by the columns of a grid over (x, y) that their bounds touch: corner, cell, starts, faces."""
         flat = self.triangles[:, :, :2]
         low, high = flat.min(axis=(0, 1)), flat.max(axis=(0, 1))
         cell = (high - low).clip(1e-9) / _COLUMNS

@@ -33,10 +33,10 @@ class Solid(ABC):
     def surface(self, count: int, random: np.random.Generator) -> tuple[Array, Array]:
         """Random points on the surface, about uniform by area, and their outward unit normals: (count, 3) each."""
 
-    def nearest(self, points: Array) -> tuple[Array, Array]:
+    def nearest(self, points: Array, within: float = np.inf) -> tuple[Array, Array]:
         """Signed distance (n,), negative inside, and the outward normal (n, 3) at the nearest surface point.
 
-        Raises NotImplementedError for solids that are for the occupancy task only.
+        What is further away than `within` may get any distance beyond, of the right sign, and any normal. Raises NotImplementedError for solids that are for the occupancy task only.
         """
         raise NotImplementedError
 
@@ -59,7 +59,7 @@ class Implicit(Solid):
     def inside(self, points: Array) -> Array:
         return self.function(points.astype(np.float64)) < 0.0
 
-    def nearest(self, points: Array) -> tuple[Array, Array]:
+    def nearest(self, points: Array, within: float = np.inf) -> tuple[Array, Array]:
         points = points.astype(np.float64)
         gradient = self.gradient(points)
         return self.function(points), gradient / np.linalg.norm(gradient, axis=1, keepdims=True).clip(1e-12)

@@ -80,8 +80,8 @@ class MeshSolid(Solid):
         places, face = self.mesh.sample(count, random)
         return places, self.mesh.normals[face]
 
-    def nearest(self, points: Array) -> tuple[Array, Array]:
-        distance, face = self.mesh.closest(points)
+    def nearest(self, points: Array, within: float = np.inf) -> tuple[Array, Array]:
+        distance, face = self.mesh.closest(points, within)
         return np.where(self.inside(points), -distance, distance), self.mesh.normals[face]
 
 

@@ -1,0 +1,52 @@
+"""The occupancy task: which points lie inside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from inrbench_core import Batch, SeedStreams
+from inrbench_task_shape.base import PointProblem, training_points
+from inrbench_task_shape.meshes import Mesh
+from inrbench_task_shape.plugin import OccupancySpec
+from inrbench_task_shape.solids import Solid
+from inrbench_task_shape.sources import load_solid
+
+Array = np.ndarray[Any, Any]
+
+
+def prepare(spec: OccupancySpec, *, device: torch.device, seeds: SeedStreams) -> OccupancyProblem:
+    """Load the solid and draw the training points. Raises DataError if it cannot be used."""
+    return OccupancyProblem(load_solid(spec), spec, device=device, seeds=seeds)
+
+
+class OccupancyProblem(PointProblem):
+    """The field is above 0 inside. Targets are 1 inside and -1 outside."""
+
+    sign = -1.0
+
+    def __init__(self, solid: Solid, spec: OccupancySpec, *, device: torch.device, seeds: SeedStreams) -> None:
+        super().__init__(solid, spec, device=device, seeds=seeds)
+        self.cross_entropy = spec.loss == "cross_entropy"
+        points = training_points(solid, spec, seeds.numpy("points"))
+        self.keep(points, self.exact(points))
+
+    def exact(self, points: Array) -> Array:
+        return np.where(self.solid.inside(points), 1.0, -1.0)
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Cross entropy in nats with the field as logit, or the squared error, of each point."""
+        values = model(batch["coords"]).squeeze(1)
+        if self.cross_entropy:
+            # -log sigmoid(+-f), written so that it does not overflow.
+            return functional.softplus(-batch["values"] * values)
+        return (values - batch["values"]).square()
+
+    def measure(self, values: Array, mesh: Mesh | None) -> dict[str, float]:
+        """iou and accuracy, the share of grid points on the right side."""
+        truth = self.truth_grid(values.shape[0])
+        return {"iou": self.iou(values), "accuracy": float((truth == (values < 0.0)).mean())}

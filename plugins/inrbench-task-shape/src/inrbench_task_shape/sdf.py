@@ -1,0 +1,111 @@
+"""The sdf task: signed distance to a surface, from distances or from the surface alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from inrbench_core import Batch, Index, SeedStreams
+from inrbench_task_shape.base import PointProblem, ShapeProblem, training_points
+from inrbench_task_shape.meshes import Mesh
+from inrbench_task_shape.plugin import SdfSpec
+from inrbench_task_shape.solids import Solid
+from inrbench_task_shape.sources import load_solid
+from inrbench_task_shape.surfaces import compare
+
+Array = np.ndarray[Any, Any]
+
+# The weights of Sitzmann et al. 2020, arXiv:2006.09661, equation 6, and of its published code.
+ZERO, NORMAL, EMPTY, EIKONAL = 3000.0, 100.0, 100.0, 50.0
+# How quickly the penalty for being near zero off the surface falls off with the field's value.
+DECAY = 100.0
+
+
+def prepare(spec: SdfSpec, *, device: torch.device, seeds: SeedStreams) -> SdfProblem:
+    """Load the solid and draw the training points. Raises DataError if it cannot be used."""
+    kind = EikonalProblem if spec.mode == "eikonal" else RegressionProblem
+    return kind(load_solid(spec), spec, device=device, seeds=seeds)
+
+
+class SdfProblem(ShapeProblem):
+    """The field is below 0 inside."""
+
+    sign = 1.0
+
+    def measure(self, values: Array, mesh: Mesh | None) -> dict[str, float]:
+        """iou, and chamfer, normal_consistency and f_score of the surface: see `compare`."""
+        # The same points for every field.
+        return {"iou": self.iou(values), **compare(mesh, self.solid, self.seeds.numpy("evaluation"))}
+
+
+class RegressionProblem(SdfProblem, PointProblem):
+    """The field is the distance over `truncation`, cut off at -1 and 1 (truncated signed distance).
+
+    Only the targets are cut: where Park et al. 2019 (arXiv:1901.05103) cut the field too, a point with a large value
+    of the wrong sign has no gradient.
+    """
+
+    def __init__(self, solid: Solid, spec: SdfSpec, *, device: torch.device, seeds: SeedStreams) -> None:
+        super().__init__(solid, spec, device=device, seeds=seeds)
+        self.truncation = spec.truncation
+        points = training_points(solid, spec, seeds.numpy("points"))
+        self.keep(points, self.exact(points))
+
+    def exact(self, points: Array) -> Array:
+        distance, _ = self.solid.nearest(points, self.truncation)
+        return (distance / self.truncation).clip(-1.0, 1.0)
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Squared error of each point."""
+        return (model(batch["coords"]).squeeze(1) - batch["values"]).square()
+
+
+class EikonalProblem(SdfProblem):
+    """The field is a distance that is known only to be 0 on the surface, with its normals as gradient there.
+
+    An element is a point on the surface and a uniform one in the cube. The share `near_surface` is not used.
+    """
+
+    differentiates = True
+    points_per_element = 2
+
+    def __init__(self, solid: Solid, spec: SdfSpec, *, device: torch.device, seeds: SeedStreams) -> None:
+        super().__init__(solid, spec, device=device, seeds=seeds)
+        random = seeds.numpy("points")
+        places, normals = solid.surface(spec.points, random)
+        empty = random.uniform(-1.0, 1.0, (spec.points, 3))
+        self._tensors = {
+            name: torch.from_numpy(array.astype(np.float32)).to(device)
+            for name, array in (("surface", places), ("normals", normals), ("empty", empty))
+        }
+        self._truncation = spec.truncation
+
+    def exact(self, points: Array) -> Array:
+        return self.solid.nearest(points, self._truncation)[0].clip(-self._truncation, self._truncation)
+
+    def batch(self, index: Index) -> Batch:
+        """surface, normals and empty, (n, 3) each."""
+        return {name: tensor[index] for name, tensor in self._tensors.items()}
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """3000 |f| + 100 (1 - cos(grad f, n)) on the surface, 100 exp(-100 |f|) off it, 50 ||grad f| - 1| on both.
+
+        The weights are those of SIREN's published code.
+        """
+        count = len(batch["surface"])
+        coords = torch.cat([batch["surface"], batch["empty"]]).requires_grad_()
+        with torch.enable_grad():
+            values = model(coords).squeeze(1)
+            (gradient,) = torch.autograd.grad(values.sum(), coords, create_graph=True)
+        cosine = functional.cosine_similarity(gradient[:count], batch["normals"], dim=1)
+        slope = (gradient.norm(dim=1) - 1.0).abs()
+        return (
+            ZERO * values[:count].abs()
+            + NORMAL * (1.0 - cosine)
+            + EMPTY * torch.exp(-DECAY * values[count:].abs())
+            + EIKONAL * (slope[:count] + slope[count:])
+        )

@@ -1,0 +1,62 @@
+"""The surface of a volume of values, and how near it is to the true one."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from skimage.measure import marching_cubes
+
+from inrbench_task_shape.meshes import Mesh
+from inrbench_task_shape.solids import Solid
+
+Array = np.ndarray[Any, Any]
+
+SURFACE_POINTS = 30_000
+# 1 % of the side of the cube (Tatarchenko et al. 2019, arXiv:1905.03678).
+F_SCORE_DISTANCE = 0.02
+
+
+def extract(values: Array) -> Mesh | None:
+    """The zero set of values, (R, R, R), over [-1, 1]^3, negative inside; None if there is none.
+
+    By marching cubes (Lewiner et al. 2003). Where the solid leaves the cube, the surface is open.
+    """
+    if not (values.min() < 0.0 < values.max()):
+        return None
+    spacing = tuple(2.0 / (size - 1) for size in values.shape)
+    vertices, faces, _, _ = marching_cubes(values, 0.0, spacing=spacing, gradient_direction="ascent")
+    mesh = Mesh(vertices.astype(np.float64) - 1.0, faces.astype(np.int64))
+    return mesh if np.linalg.norm(mesh.crosses, axis=1).sum() > 0.0 else None
+
+
+def compare(mesh: Mesh | None, solid: Solid, random: np.random.Generator) -> dict[str, float]:
+    """How near a surface is to a solid's, from `SURFACE_POINTS` random points on each.
+
+    Returns:
+        chamfer: mean distance to the other surface, averaged over both directions, in coordinate units.
+        normal_consistency: mean |cosine| between the normals at nearest points, averaged likewise.
+        f_score: harmonic mean of the two shares of points within `F_SCORE_DISTANCE`, in [0, 1].
+        Without a surface: NaN, NaN and 0.
+    """
+    if mesh is None:
+        return {"chamfer": math.nan, "normal_consistency": math.nan, "f_score": 0.0}
+    places, face = mesh.sample(SURFACE_POINTS, random)
+    signed, true_normals = solid.nearest(places)
+    true_places, normals = solid.surface(SURFACE_POINTS, random)
+    missed, nearest = mesh.closest(true_places)
+    distances = (np.abs(signed), missed)
+    cosines = ((mesh.normals[face] * true_normals).sum(axis=1), (normals * mesh.normals[nearest]).sum(axis=1))
+    precision, recall = (float((distance <= F_SCORE_DISTANCE).mean()) for distance in distances)
+    return {
+        "chamfer": float(np.mean([distance.mean() for distance in distances])),
+        "normal_consistency": float(np.mean([np.abs(cosine).mean() for cosine in cosines])),
+        "f_score": 2.0 * precision * recall / (precision + recall) if precision + recall else 0.0,
+    }
+
+
+def iou(truth: Array, answer: Array) -> float:
+    """Intersection over union of two boolean arrays; NaN if both are empty."""
+    union = np.count_nonzero(truth | answer)
+    return float(np.count_nonzero(truth & answer) / union) if union else math.nan
