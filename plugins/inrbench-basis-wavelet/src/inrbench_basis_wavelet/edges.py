@@ -54,11 +54,12 @@ class _EdgeSum(torch.autograd.Function):
         ctx.mother, ctx.size = mother, size
         ctx.save_for_backward(x, dilation, offset, weight)
         columns = x.t()
-        out = [
-            torch.bmm(weight.unsqueeze(1), mother(_arguments(columns[:, block], dilation, offset))[0]).squeeze(1)
-            for block in _blocks(x.shape[0], size)
-        ]
-        return torch.cat(out, dim=1).t() if out else x.new_zeros(0, weight.shape[0])
+        # Written in place: a list of blocks and their concatenation would hold the result twice.
+        out = x.new_empty(weight.shape[0], x.shape[0])
+        for block in _blocks(x.shape[0], size):
+            value, _ = mother(_arguments(columns[:, block], dilation, offset))
+            out[:, block] = torch.bmm(weight.unsqueeze(1), value).squeeze(1)
+        return out.t()
 
     @staticmethod
     def backward(ctx, grad: Tensor):
@@ -67,17 +68,17 @@ class _EdgeSum(torch.autograd.Function):
         slope_weight = (dilation * weight).t().unsqueeze(1)
         grad_weight = torch.zeros_like(weight)
         moments = x.new_zeros(x.shape[1], weight.shape[0], 2)
-        grad_x = []
+        grad_x = x.new_empty(x.shape[1], x.shape[0]) if ctx.needs_input_grad[1] else None
         for block in _blocks(x.shape[0], ctx.size):
             inputs, outer = columns[:, block], grad_columns[:, block]
             value, slope = ctx.mother(_arguments(inputs, dilation, offset))
             grad_weight = grad_weight + torch.bmm(value, outer.unsqueeze(2)).squeeze(2)
             pulled = (slope() * outer.unsqueeze(1)).transpose(0, 1)
             moments = moments + torch.bmm(pulled, torch.stack([inputs, torch.ones_like(inputs)], dim=2))
-            if ctx.needs_input_grad[1]:
-                grad_x.append(torch.bmm(slope_weight, pulled).squeeze(1))
+            if grad_x is not None:
+                grad_x[:, block] = torch.bmm(slope_weight, pulled).squeeze(1)
         by_x, by_one = (moment.t() * weight for moment in moments.unbind(2))
-        return None, torch.cat(grad_x, dim=1).t() if grad_x else None, by_x, -by_one, grad_weight, None
+        return None, None if grad_x is None else grad_x.t(), by_x, -by_one, grad_weight, None
 
 
 def _arguments(columns: Tensor, dilation: Tensor, offset: Tensor) -> Tensor:
