@@ -9,8 +9,10 @@ from typing import TextIO
 import typer
 
 from inrbench_core.api.errors import InrbenchError
+from inrbench_core.cli import check as check_command
 from inrbench_core.cli import eval as eval_command
 from inrbench_core.cli import list as list_command
+from inrbench_core.cli import new as new_command
 from inrbench_core.cli import results as results_command
 from inrbench_core.cli import schema as schema_command
 from inrbench_core.cli import show as show_command
@@ -36,6 +38,8 @@ def build_app() -> typer.Typer:
     app.command("eval")(eval_command.evaluate)
     app.command("results")(results_command.results)
     app.command("schema")(schema_command.schema)
+    app.command("check")(check_command.check)
+    app.command("new")(new_command.new)
     for implementation in get_catalog().manager.hook.inrbench_commands.get_hookimpls():
         try:
             implementation.function(app)

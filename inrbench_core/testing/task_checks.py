@@ -1,0 +1,154 @@
+"""Checks of tasks."""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from inrbench_core.api.components import FieldShape
+from inrbench_core.api.entries import TaskEntry
+from inrbench_core.api.errors import DataError
+from inrbench_core.api.problem import Batch, Evaluation, Problem, SeedStreams
+from inrbench_core.testing.outcome import Skipped, require
+from inrbench_core.testing.subject import Subject
+
+ELEMENTS = 12
+
+
+def check_prepares(subject: Subject) -> None:
+    """A problem has shapes, elements and a record of plain values."""
+    problem = prepare(subject)
+    require(isinstance(problem, Problem), f"prepare gives a {type(problem).__name__}, not a Problem")
+    require(bool(problem.shapes), "the problem needs no field")
+    for name, shape in problem.shapes.items():
+        require(isinstance(shape, FieldShape), f"shapes[{name!r}] is a {type(shape).__name__}, not a FieldShape")
+        fits = shape.resolution is None or len(shape.resolution) == shape.in_features
+        require(fits, f"shapes[{name!r}]: resolution {shape.resolution} for {shape.in_features} coordinates")
+    require(problem.elements > 0, f"it has {problem.elements} elements")
+    for key, value in problem.record.items():
+        require(isinstance(value, str | int | float), f"record[{key!r}] is a {type(value).__name__}")
+
+
+def check_batches(subject: Subject) -> None:
+    """A slice and the same elements by number give the same tensors."""
+    problem = prepare(subject)
+    count = min(ELEMENTS, problem.elements)
+    by_slice, by_number = problem.batch(slice(0, count)), problem.batch(torch.arange(count))
+    require(by_slice.keys() == by_number.keys(), f"a slice gives {list(by_slice)}, numbers give {list(by_number)}")
+    for name, tensor in by_slice.items():
+        same = torch.equal(tensor, by_number[name])
+        require(same, f"{name}: the slice 0 to {count} and the numbers 0 to {count} give other values")
+
+
+def check_loss(subject: Subject) -> None:
+    """The loss is one finite number for each element, and its gradient reaches every field."""
+    problem = prepare(subject)
+    model, count = stand_in(problem), min(ELEMENTS, problem.elements)
+    loss = problem.loss(model, problem.batch(slice(0, count)))
+    require(tuple(loss.shape) == (count,), f"{count} elements give a loss of shape {tuple(loss.shape)}")
+    require(bool(torch.isfinite(loss).all()), "the loss is not finite")
+    loss.sum().backward()  # type: ignore[no-untyped-call]
+    for name, parameter in model.named_parameters():
+        gradient = parameter.grad
+        finite = gradient is not None and bool(torch.isfinite(gradient).all())
+        # A loss on derivatives leaves the last bias alone.
+        require(finite or (problem.differentiates and name.endswith("bias")), f"no finite gradient reaches {name}")
+
+
+def check_loss_adds_over_chunks(subject: Subject) -> None:
+    """The losses of two halves of a batch are those of the whole."""
+    problem = prepare(subject)
+    model, count = stand_in(problem), min(ELEMENTS, problem.elements)
+    whole = _loss(problem, model, 0, count)
+    halves = torch.cat([_loss(problem, model, 0, count // 2), _loss(problem, model, count // 2, count)])
+    error = (whole - halves).abs().max().item()
+    require(error <= 1e-4 * max(whole.abs().max().item(), 1e-6), f"two halves change the loss by {error:.2g}")
+
+
+def check_evaluates(subject: Subject) -> None:
+    """A full evaluation has all declared metrics and no others, and a preview of the truth's size."""
+    problem = prepare(subject)
+    evaluation = problem.evaluate(stand_in(problem).eval(), full=True)
+    declared = {metric.name for metric in _entry(subject).metrics}
+    require(set(evaluation.metrics) == declared, f"declared {sorted(declared)}, got {sorted(evaluation.metrics)}")
+    _require_floats(evaluation)
+    if evaluation.preview is not None:
+        truth = problem.truth()
+        require(evaluation.preview.dtype == "uint8", f"the preview is {evaluation.preview.dtype}, not uint8")
+        same = evaluation.preview.shape == truth.shape
+        require(same, f"the preview is {evaluation.preview.shape}, the truth {truth.shape}")
+
+
+def check_evaluates_quickly(subject: Subject) -> None:
+    """An evaluation along the curve has the primary metric, with the value of a full one."""
+    problem = prepare(subject)
+    model, primary = stand_in(problem).eval(), _entry(subject).primary.name
+    part, full = problem.evaluate(model, full=False).metrics, problem.evaluate(model, full=True).metrics
+    require(primary in part, f"full=False leaves out the primary metric {primary}")
+    declared = {metric.name for metric in _entry(subject).metrics}
+    require(set(part) <= declared, f"metrics that are not declared: {sorted(set(part) - declared)}")
+    same = math.isclose(part[primary], full[primary], rel_tol=1e-5) or math.isnan(part[primary])
+    require(same, f"{primary} is {part[primary]} along the curve and {full[primary]} in full")
+
+
+def check_baselines(subject: Subject) -> None:
+    """Each declared baseline answers with the primary metric, and a model can be measured after it."""
+    entry = _entry(subject)
+    if not entry.baselines:
+        raise Skipped("it declares no baselines")
+    problem = prepare(subject)
+    for name in entry.baselines:
+        evaluation = problem.baseline(name)
+        require(entry.primary.name in evaluation.metrics, f"baseline {name} lacks {entry.primary.name}")
+        undeclared = set(evaluation.metrics) - {metric.name for metric in entry.metrics}
+        require(not undeclared, f"baseline {name} has metrics that are not declared: {sorted(undeclared)}")
+        _require_floats(evaluation)
+
+
+def check_same_seed_same_data(subject: Subject) -> None:
+    """Prepared twice with one seed, whatever torch's own generator has drawn, the data are the same."""
+    problems = []
+    for state in (1, 2):
+        torch.manual_seed(state)
+        problems.append(prepare(subject))
+    count = min(problem.elements for problem in problems)
+    require(problems[0].elements == problems[1].elements, "the number of elements differs")
+    one, two = (problem.batch(slice(0, count)) for problem in problems)
+    for name in one:
+        require(torch.equal(one[name], two[name]), f"{name} differs between two preparations with one seed")
+
+
+def prepare(subject: Subject) -> Problem:
+    """The problem, on the CPU, for seed 0."""
+    try:
+        problem = subject.component.build(device=torch.device("cpu"), seeds=SeedStreams(0))
+    except DataError as error:
+        raise Skipped(f"its data are not here: {error}") from None
+    return cast(Problem, problem)
+
+
+def stand_in(problem: Problem) -> nn.Module:
+    """A smooth little network for each field the problem needs; no plugin is needed for it."""
+    torch.manual_seed(0)
+    fields: dict[str, nn.Module] = {
+        name: nn.Sequential(nn.Linear(shape.in_features, 16), nn.Tanh(), nn.Linear(16, shape.out_features))
+        for name, shape in problem.shapes.items()
+    }
+    return next(iter(fields.values())) if len(fields) == 1 else nn.ModuleDict(fields)
+
+
+def _loss(problem: Problem, model: nn.Module, start: int, stop: int) -> Tensor:
+    batch: Batch = problem.batch(slice(start, stop))
+    return problem.loss(model, batch).detach()
+
+
+def _entry(subject: Subject) -> TaskEntry:
+    return cast(TaskEntry, subject.entry)
+
+
+def _require_floats(evaluation: Evaluation) -> None:
+    for name, value in evaluation.metrics.items():
+        require(isinstance(value, float), f"{name} is a {type(value).__name__}, not a float")
