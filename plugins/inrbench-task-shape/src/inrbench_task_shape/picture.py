@@ -11,8 +11,8 @@ from scipy.ndimage import map_coordinates
 Array = np.ndarray[Any, Any]
 
 PIXELS = 256
-# The cube's corners are this far from its middle; a little less is shown.
-_REACH = 1.45
+# Half of what is shown across, and of the rays' length: the cube's corners are sqrt(3) from its middle.
+_WIDTH, _REACH = 1.25, 1.74
 _STEPS = 160
 
 
@@ -26,7 +26,7 @@ def draw(values: Array) -> Array:
         uint8, (PIXELS, PIXELS, 3).
     """
     right, up, towards = _view()
-    across = np.linspace(-_REACH, _REACH, PIXELS)
+    across = np.linspace(-_WIDTH, _WIDTH, PIXELS)
     start = across[None, :, None] * right + across[::-1, None, None] * up + _REACH * towards
     start = start.reshape(-1, 3)
     step = 2.0 * _REACH / _STEPS

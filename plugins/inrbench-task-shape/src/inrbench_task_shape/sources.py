@@ -27,9 +27,7 @@ def load_solid(spec: ShapeSpec) -> Solid:
     if spec.source in SOLIDS:
         return SOLIDS[spec.source]
     if spec.source == BUNNY:
-        vertices, faces = read_bunny()
-        # The file's y axis points up; here z does.
-        return MeshSolid(vertices[:, [0, 2, 1]] * [1.0, -1.0, 1.0], faces, BUNNY, {"licence": BUNNY_LICENCE})
+        return MeshSolid(*read_bunny(), BUNNY, {"licence": BUNNY_LICENCE})
     path = Path(spec.source)
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()

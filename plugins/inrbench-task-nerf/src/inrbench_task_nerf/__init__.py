@@ -1,0 +1,1 @@
+"""Novel views of a scene from posed pictures, by volume rendering."""
