@@ -1,0 +1,1 @@
+"""Sparse-view computed tomography: a slice from its line integrals."""

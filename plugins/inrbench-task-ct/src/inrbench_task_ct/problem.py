@@ -1,0 +1,122 @@
+"""The ct task: fit line integrals, be measured on the slice."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from inrbench_task_image.base import PictureProblem, to_unit
+from inrbench_task_image.metrics import SSIM_WINDOW, psnr, squared_error, ssim_map
+from inrbench_task_image.pictures import Picture
+from skimage.transform import iradon
+from torch import Tensor, nn
+from torch.nn import functional
+
+from inrbench_core import Batch, Index, SeedStreams
+from inrbench_task_ct.beam import ParallelBeam
+from inrbench_task_ct.plugin import CtSpec
+from inrbench_task_ct.slices import load_slice
+
+Array = np.ndarray[Any, Any]
+
+# The slice is measured with finer steps than fields are trained with, and in parts of this many points.
+MEASURING_SAMPLES_PER_PIXEL = 2
+POINTS_AT_A_TIME = 1 << 20
+
+
+def prepare(spec: CtSpec, *, device: torch.device, seeds: SeedStreams) -> CtProblem:
+    """Load the slice and measure its sinogram. Raises DataError if it cannot be used."""
+    return CtProblem(load_slice(spec), spec, device=device, seeds=seeds)
+
+
+class CtProblem(PictureProblem):
+    """The sinogram's bins, views x size of them, counted view by view.
+
+    A field's -1 is air, and 1 the slice's greatest attenuation; negative attenuation is not forbidden
+    in training. What lies outside the disc that every view sees is air, in the truth and in every answer.
+
+    Args:
+        picture: the slice, (N, N, 1).
+        spec: views, samples and noise; `seeds` draws the noise.
+    """
+
+    def __init__(self, picture: Picture, spec: CtSpec, *, device: torch.device, seeds: SeedStreams) -> None:
+        size = len(picture.pixels)
+        self.beam = ParallelBeam(size, spec.views, device)
+        self.disc = self.beam.inside(self.beam.pixels, self.beam.pixels).cpu().numpy()
+        cut = int(np.count_nonzero(picture.pixels[~self.disc]))
+        seen = Picture(picture.pixels * self.disc[..., None], picture.record)
+        super().__init__(seen, device=device, seeds=seeds, scored=self.disc)
+        self.elements = spec.views * size
+        self.samples = self.points_per_element = spec.samples or size
+        sinogram = _measured(self.picture[..., 0], self.beam)
+        noise_std = spec.noise * float(sinogram.max())
+        sinogram += noise_std * seeds.numpy("noise").standard_normal(sinogram.shape)
+        self.sinogram = sinogram.astype(np.float32)
+        self._values = torch.from_numpy(self.sinogram).reshape(-1).to(device)
+        self.record = {
+            **self.record,
+            "views": spec.views,
+            "bins": size,
+            "samples": self.samples,
+            "bin_unit": "attenuation of value 1 times half the slice's width",
+            "largest_bin": float(self.sinogram.max()),
+            "noise_std": noise_std,
+            "pixels_outside_the_disc_set_to_air": cut,
+        }
+
+    def batch(self, index: Index) -> Batch:
+        """angle, offset and values of bins, (n,) each: points are made from them in the loss, chunk by chunk."""
+        angle, offset = self.beam.rays(self.index(index))
+        return {"angle": angle, "offset": offset, "values": self._values[index]}
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Squared error of the bins' integrals."""
+        integrals = self.beam.integrals(
+            lambda coords: to_unit(model(coords)), batch["angle"], batch["offset"], self.samples
+        )
+        return (integrals - batch["values"]).square()
+
+    def predicted(self, model: nn.Module, rows: Tensor, columns: Tensor) -> Array:
+        """As for any picture, with air outside the disc."""
+        return super().predicted(model, rows, columns) * self.beam.inside(rows, columns).cpu().numpy()[..., None]
+
+    def measure(self, answer: Array) -> dict[str, float]:
+        """Means over the disc; of the similarity without the margin where its window leaves the picture."""
+        margin = SSIM_WINDOW // 2
+        inner = np.zeros_like(self.disc)
+        inner[margin:-margin, margin:-margin] = self.disc[margin:-margin, margin:-margin]
+        return {
+            "psnr": psnr(squared_error(self.picture, answer)[self.disc]),
+            "ssim": float(ssim_map(self.picture, answer)[inner].mean(dtype=np.float64)),
+        }
+
+    def classical(self, name: str) -> Array:
+        """fbp: filtered back-projection with the ramp filter; constant: the mean that the bins tell."""
+        if name == "fbp":
+            angles = np.arange(self.beam.views) * (180.0 / self.beam.views)
+            answer = iradon((self.sinogram / self.beam.spacing).T.astype(np.float64), theta=angles, circle=True)
+        elif name == "constant":
+            mass = float(self.sinogram.sum(axis=1, dtype=np.float64).mean()) * self.beam.spacing
+            answer = np.full(self.disc.shape, mass / (math.pi * self.beam.radius**2))
+        else:
+            raise self.unknown_baseline(name)
+        return (answer * self.disc)[..., None]
+
+
+def _measured(attenuation: Array, beam: ParallelBeam) -> Array:
+    """Integrals of a slice, (N, N), linear between its pixels, along all rays: (views, N), float64."""
+    pixels = torch.from_numpy(attenuation)[None, None]
+
+    def between(coords: Tensor) -> Tensor:
+        # grid_sample wants (column, row).
+        grid = coords.flip(-1)[None, None]
+        return functional.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=True)
+
+    on_cpu = ParallelBeam(beam.size, beam.views)
+    samples = MEASURING_SAMPLES_PER_PIXEL * beam.size
+    parts = torch.arange(beam.views * beam.size).split(max(1, POINTS_AT_A_TIME // samples))
+    integrals = [on_cpu.integrals(between, *on_cpu.rays(part), samples) for part in parts]
+    return torch.cat(integrals).reshape(beam.views, beam.size).double().numpy()

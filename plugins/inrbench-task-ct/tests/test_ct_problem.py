@@ -1,0 +1,142 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from inrbench_task_ct.plugin import CtSpec, inrbench_tasks
+from inrbench_task_ct.problem import prepare
+from torch import nn
+from torch.nn import functional
+
+from inrbench_core import SeedStreams
+
+CPU = torch.device("cpu")
+(ENTRY,) = inrbench_tasks()
+
+
+def problem(seed=0, **options):
+    return prepare(CtSpec(**{"size": 32, "views": 8, **options}), device=CPU, seeds=SeedStreams(seed))
+
+
+class Pixels(nn.Module):
+    """A field that is a picture, (N, N) in [0, 1], linear between pixels."""
+
+    def __init__(self, picture):
+        super().__init__()
+        self.picture = nn.Parameter(torch.as_tensor(picture, dtype=torch.float32))
+
+    def forward(self, coords):
+        grid = coords.flip(-1)[None, None]
+        return functional.grid_sample(self.picture[None, None] * 2 - 1, grid, align_corners=True).reshape(-1, 1)
+
+
+def test_the_slice_itself_is_the_answer():
+    task = problem(samples=64)
+    perfect = Pixels(task.picture[..., 0])
+    evaluation = task.evaluate(perfect)
+    assert evaluation.metrics["psnr"] > 100
+    assert evaluation.metrics["ssim"] == pytest.approx(1.0, abs=1e-6)
+    assert np.array_equal(evaluation.preview, task.truth())
+    assert task.loss(perfect, task.batch(slice(0, task.elements))).max().item() < 1e-8
+    assert task.evaluate(perfect, full=False).metrics["psnr"] > 100
+
+
+def test_loss_is_the_squared_error_of_each_bin():
+    task = problem()
+    air = Pixels(np.zeros((32, 32)))
+    batch = task.batch(torch.tensor([16, 40, 200]))
+    torch.testing.assert_close(task.loss(air, batch), batch["values"].square())
+    assert batch["values"].tolist() == task.sinogram.reshape(-1)[[16, 40, 200]].tolist()
+
+
+@pytest.mark.parametrize("index", [slice(20, 60), torch.arange(20, 60)])
+def test_batches_hold_rays_and_not_their_points(index):
+    batch = problem().batch(index)
+    assert {name: tuple(part.shape) for name, part in batch.items()} == {
+        "angle": (40,),
+        "offset": (40,),
+        "values": (40,),
+    }
+
+
+def test_parts_of_a_batch_add_up():
+    task = problem()
+    field = Pixels(np.random.default_rng(0).uniform(size=(32, 32)))
+    whole = task.loss(field, task.batch(slice(0, 100)))
+    parts = [task.loss(field, task.batch(slice(start, start + 25))) for start in range(0, 100, 25)]
+    torch.testing.assert_close(torch.cat(parts), whole)
+
+
+def test_bins_and_points_are_counted():
+    task = problem(views=5, samples=20)
+    assert (task.elements, task.points_per_element) == (5 * 32, 20)
+    assert problem().points_per_element == 32
+
+
+def test_outside_the_disc_there_is_air():
+    task = problem(size=33)
+    corner = (slice(0, 3), slice(0, 3))
+    white = task.evaluate(Pixels(np.ones((33, 33)))).outputs["reconstruction"]
+    assert not white[corner].any()
+    assert white[16, 16] == 1
+    assert not task.truth()[corner].any()
+    assert not task.render(Pixels(np.ones((33, 33))), 50).outputs["reconstruction"][corner].any()
+
+
+def test_metrics_are_means_over_the_disc():
+    task = problem(size=33)
+    wrong = task.picture[..., 0] + np.where(task.picture[..., 0] < 0.5, 0.1, -0.1)
+    metrics = task.measure(wrong[..., None])
+    assert metrics["psnr"] == pytest.approx(20.0, abs=1e-4)
+    wrong[~task.disc] += 0.7
+    assert task.measure(wrong[..., None])["psnr"] == pytest.approx(20.0, abs=1e-4)
+
+
+def test_noise_is_of_the_strength_asked_for_and_the_seeds_own():
+    clean = problem(views=40)
+    noisy, again, other = (problem(seed, views=40, noise=0.05) for seed in (0, 0, 1))
+    noise = noisy.sinogram - clean.sinogram
+    assert noise.std() == pytest.approx(0.05 * clean.sinogram.max(), rel=0.05)
+    assert abs(noise.mean()) < 4 * noise.std() / math.sqrt(noise.size)
+    assert np.array_equal(noisy.sinogram, again.sinogram)
+    assert not np.array_equal(noisy.sinogram, other.sinogram)
+
+
+def test_more_views_make_back_projection_better_and_it_beats_a_constant():
+    few, many = (problem(size=64, views=views).baseline("fbp").metrics["psnr"] for views in (10, 100))
+    constant = problem(size=64).baseline("constant").metrics["psnr"]
+    assert constant < few < many
+    assert many > 25
+
+
+def test_the_constant_is_the_mean_that_the_bins_tell():
+    task = problem(size=65, views=60)
+    value = task.baseline("constant").outputs["reconstruction"][32, 32, 0]
+    assert value == pytest.approx(task.picture[task.disc].mean(), rel=0.02)
+
+
+def test_every_baseline_answers():
+    task = problem()
+    for name in ENTRY.baselines:
+        evaluation = task.baseline(name)
+        assert evaluation.metrics.keys() == {metric.name for metric in ENTRY.metrics}
+        assert evaluation.preview.shape == task.truth().shape == (32, 32, 3)
+        assert evaluation.preview.dtype == np.uint8
+
+
+def test_training_pixels_reconstructs_the_slice():
+    """The whole inverse problem, with as many views as pixels: gradient descent through the projector."""
+    task = problem(size=24, views=40)
+    field = Pixels(np.full((24, 24), 0.5))
+    optimizer = torch.optim.Adam(field.parameters(), lr=0.08)
+    for _ in range(60):
+        optimizer.zero_grad()
+        task.loss(field, task.batch(slice(0, task.elements))).mean().backward()
+        optimizer.step()
+    assert task.evaluate(field).metrics["psnr"] > 25 > 10 + task.baseline("constant").metrics["psnr"]
+
+
+def test_rendering_is_possible_at_another_size():
+    task = problem()
+    evaluation = task.render(Pixels(task.picture[..., 0]), 80)
+    assert evaluation.preview.shape == (80, 80, 3)
