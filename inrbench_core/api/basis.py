@@ -15,6 +15,9 @@ from inrbench_core.api.components import Position
 from inrbench_core.api.spec import ComponentSpec, ExpansionSpec
 
 QUADRATURE_POINTS = 64
+# Of a grid of local functions, each then has several points on its support.
+FUNCTIONS_PER_PANEL = 16
+LEAST_RMS = 1e-6
 
 
 class Basis(nn.Module):
@@ -54,9 +57,14 @@ class ExpansionBasis(Basis):
 
     def domain(self, x: Tensor, position: Position) -> Tensor:
         """Map a layer's input to where the functions live, following `spec.domain`."""
-        if self.options.domain == "tanh" or (self.options.domain == "auto" and position != "first"):
-            return torch.tanh(x)
-        return x
+        return torch.tanh(x) if self._tanh(position) else x
+
+    def bounded(self, position: Position) -> bool:
+        """Whether the functions only ever see [-1, 1]: coordinates, or the other side of tanh."""
+        return position == "first" or self._tanh(position)
+
+    def _tanh(self, position: Position) -> bool:
+        return self.options.domain == "tanh" or (self.options.domain == "auto" and position != "first")
 
     def published_coefficients(self, coefficients: Tensor) -> None:
         """Fill coefficients, (out, in, K), as the published code does; default N(0, 1/(in K))."""
@@ -90,17 +98,25 @@ def grid_offsets(x: Tensor, low: float, spacing: float, count: int) -> Tensor:
     return ((x - low) / spacing).unsqueeze(1) - centres.unsqueeze(1)
 
 
-def mean_square(expand: Callable[[Tensor], Tensor], in_features: int) -> Tensor:
+def mean_square(expand: Callable[[Tensor], Tensor], in_features: int, panels: int = 1) -> Tensor:
     """E[phi_k(x)^2] for x uniform on [-1, 1], by Gauss-Legendre quadrature in float64.
 
+    Args:
+        expand: as `ExpansionBasis.expand`.
+        in_features: I.
+        panels: equal parts of [-1, 1] with 64 points each; narrow functions need several.
+
     Returns:
-        shape (in_features, K), float64.
+        shape (I, K), float64.
     """
     nodes, weights = np.polynomial.legendre.leggauss(QUADRATURE_POINTS)
-    x = torch.from_numpy(nodes).unsqueeze(1).expand(-1, in_features)
-    with torch.no_grad():
-        phi = expand(x).double()
-    return torch.einsum("n,nik->ik", torch.from_numpy(weights) / 2.0, phi.square())
+    parts = []
+    for panel in range(panels):
+        x = torch.from_numpy((nodes + 1.0 + 2.0 * panel) / panels - 1.0).unsqueeze(1).expand(-1, in_features)
+        with torch.no_grad():
+            phi = expand(x).double()
+        parts.append(torch.einsum("n,nik->ik", torch.from_numpy(weights) / (2.0 * panels), phi.square()))
+    return torch.stack(parts).sum(dim=0)
 
 
 def _total(squares: Tensor) -> float:
@@ -125,10 +141,11 @@ class ExpansionLayer(nn.Module):
         self.basis = basis
         self.position = position
         options = basis.options
-        squares = mean_square(basis.expand, in_features)
+        squares = mean_square(basis.expand, in_features, panels=math.ceil(basis.size / FUNCTIONS_PER_PANEL))
         inverse_rms = None
         if options.normalize == "rms":
-            inverse_rms = squares.clamp_min(torch.finfo(torch.float64).tiny).rsqrt()
+            # A function that all but vanishes on [-1, 1] lies beyond it on purpose: it stays as it is.
+            inverse_rms = torch.where(squares > LEAST_RMS**2, squares.rsqrt(), 1.0)
             squares = squares * inverse_rms.square()
         self.register_buffer("inverse_rms", None if inverse_rms is None else inverse_rms.float())
         self.coefficients = nn.Parameter(torch.empty(out_features, in_features, basis.size))
@@ -145,9 +162,10 @@ class ExpansionLayer(nn.Module):
         phi = self.basis.expand(self.basis.domain(x, self.position))
         if self.inverse_rms is not None:
             phi = phi * self.inverse_rms
-        out_features, in_features, size = self.coefficients.shape
+        coefficients = self.coefficients  # Looked up once: with a parametrization each look-up computes.
+        out_features, in_features, size = coefficients.shape
         terms = phi.transpose(1, 2).reshape(x.shape[0], size * in_features)
-        weight = self.coefficients.transpose(1, 2).reshape(out_features, size * in_features)
+        weight = coefficients.transpose(1, 2).reshape(out_features, size * in_features)
         y = functional.linear(terms, weight, self.bias)
         if self.base is not None:
             y = y + self.base(functional.silu(x))

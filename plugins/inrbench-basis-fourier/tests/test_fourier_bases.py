@@ -16,6 +16,27 @@ def test_fourier_against_numpy_up_to_frequency_1024(dtype, tolerance):
     np.testing.assert_allclose(values, np.concatenate([np.cos(phase), np.sin(phase)], axis=1), atol=tolerance)
 
 
+@pytest.mark.parametrize("grid", [1, 7, 8, 9, 20, 33])
+def test_fourier_has_every_frequency_once(grid):
+    x = np.linspace(-3, 3, 61)
+    values = Fourier(FourierSpec(grid=grid)).expand(torch.from_numpy(x[:, None]))[:, 0]
+    phase = np.outer(x, np.arange(1, grid + 1))
+    np.testing.assert_allclose(values, np.concatenate([np.cos(phase), np.sin(phase)], axis=1), atol=1e-13)
+
+
+def test_no_published_start_is_claimed_for_sine_kan():
+    with pytest.raises(ValueError, match="scale"):
+        SineKanSpec(scale="published")
+
+
+@pytest.mark.parametrize("in_features", [2, 64])
+def test_sine_kan_starts_with_unit_variance(in_features):
+    torch.manual_seed(0)
+    layer = SineKan(SineKanSpec()).layer(in_features, 512, position="hidden")
+    y = layer(torch.rand(2048, in_features) * 2 - 1)
+    assert y.square().mean().sqrt().item() == pytest.approx(1.0, abs=0.1)
+
+
 def test_values_known_by_hand():
     values = Fourier(FourierSpec(grid=2)).expand(torch.tensor([[0.3]], dtype=torch.float64))[0, 0]
     assert values.tolist() == pytest.approx([0.955336, 0.825336, 0.295520, 0.564642], abs=1e-6)

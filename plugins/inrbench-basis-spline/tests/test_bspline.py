@@ -54,6 +54,47 @@ def test_gradients(order):
     assert torch.autograd.gradcheck(Bspline(BsplineSpec(order=order)).double().expand, (x,))
 
 
+@pytest.mark.parametrize("order", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_derivatives_are_right_at_knots_too(order, dtype):
+    grid, coefficients = 8, np.random.default_rng(0).normal(size=8 + order)
+    knots = -1 + (np.arange(grid + 2 * order + 1) - order) * 2 / grid
+    spline = BSpline(knots, coefficients, order)
+    x = torch.linspace(-1, 1, grid + 1, dtype=dtype)[:-1, None].requires_grad_()  # Exact in binary.
+    y = Bspline(BsplineSpec(grid=grid, order=order)).expand(x)[:, 0] @ torch.tensor(coefficients, dtype=dtype)
+    tolerance = 1e-10 if dtype == torch.float64 else 1e-4
+    # The cubic's closed form takes its third derivative from either side of a knot.
+    for count in range(1, min(order, 3 if order != 3 else 2) + 1):
+        (y,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+        expected = spline.derivative(count)(x.detach().double().numpy())
+        np.testing.assert_allclose(y.detach(), expected, rtol=0, atol=tolerance * np.abs(expected).max())
+
+
+def test_a_standalone_scale_changes_nothing_at_the_start_unless_published():
+    x = torch.rand(64, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    outputs = []
+    for standalone in (False, True):
+        torch.manual_seed(0)
+        layer = Bspline(BsplineSpec(standalone_scale=standalone)).layer(16, 32, position="hidden")
+        outputs.append(layer(x))
+    torch.testing.assert_close(*outputs)
+    published = Bspline(BsplineSpec(standalone_scale=True, scale="published")).layer(64, 64, position="hidden")
+    scale = dict(published.named_parameters())["parametrizations.coefficients.0.scale"]
+    assert scale.abs().max().item() == pytest.approx(1 / 8, rel=1e-2)
+    assert scale.std().item() == pytest.approx(1 / 8 / 3**0.5, rel=0.05)
+    published(torch.rand(512, 64) * 2 - 1).square().sum().backward()
+    assert all((parameter.grad.abs() > 0).any() for parameter in published.parameters())
+
+
+@pytest.mark.parametrize("in_features", [2, 64])
+def test_starts_as_the_silu_branch_with_a_little_of_every_spline(in_features):
+    torch.manual_seed(0)
+    layer = Bspline(BsplineSpec(grid=8)).layer(in_features, 256, position="hidden")
+    assert layer.coefficients.std().item() == pytest.approx(0.1 / (in_features * 11) ** 0.5, rel=0.05)
+    assert layer.base.weight.abs().max().item() == pytest.approx(in_features**-0.5, rel=0.02)
+    assert layer.bias is None
+
+
 @pytest.mark.parametrize("value", [0.0, 1.0, -1.0, 100.0, -1e4])
 def test_far_and_near_values_stay_finite(value):
     x = torch.full((1, 2), value, requires_grad=True)

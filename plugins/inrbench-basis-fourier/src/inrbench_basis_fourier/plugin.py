@@ -24,6 +24,7 @@ class SineKanSpec(ExpansionSpec):
     """Sines whose frequencies and phases are trained."""
 
     grid: int = Field(8, ge=1, description="sines on each edge, started at the frequencies 1..grid, rad per unit")
+    scale: Literal["unit"] = Field("unit", description="coefficients at the start: unit output variance")
     domain: Literal["auto", "identity", "tanh"] = Field(
         "identity", description="map of a layer's input: identity, tanh, or auto"
     )

@@ -13,7 +13,7 @@ from inrbench_core import BasisEntry, ExpansionSpec, hookimpl
 class RbfSpec(ExpansionSpec):
     """Radial functions on a uniform grid of centres, with a silu branch."""
 
-    grid: int = Field(8, ge=2, description="centres, on [-1, 1] in the first layer and on [-2, 2] in later ones")
+    grid: int = Field(8, ge=2, description="centres, on [-1, 1] where the input is bounded, else on [-2, 2]")
     profile: Literal["gaussian", "inverse_quadratic", "inverse_multiquadric", "wendland"] = Field(
         "gaussian", description="the radial function, of the distance in units of the spacing"
     )

@@ -27,7 +27,8 @@ def _inverse_multiquadric(r: Tensor) -> Tensor:
 
 def _wendland(r: Tensor) -> Tensor:
     """Wendland's C2 function of support 2."""
-    s = r.abs() / 2.0
+    # |r|, but with a slope at 0, which the second derivative there needs.
+    s = torch.relu(r) - 0.5 * r
     return torch.relu(1.0 - s).pow(4) * (4.0 * s + 1.0)
 
 
@@ -42,7 +43,8 @@ PROFILES = {
 class Rbf(ExpansionBasis):
     """phi_k(x) = profile((x - c_k) / h).
 
-    The published centres lie on [-2, 2]; coordinates lie in [-1, 1], so the first layer's centres do too.
+    The published centres lie on [-2, 2]. Ours do where the layer's input is unbounded or normalised;
+    behind tanh, and in the first layer, they lie on [-1, 1].
     The width follows the spacing of the centres (X-KANeRF's does not, whatever the grid).
     """
 
@@ -53,7 +55,7 @@ class Rbf(ExpansionBasis):
         self.reach = 2.0
 
     def setup(self, in_features: int, position: Position) -> None:
-        self.reach = 1.0 if position == "first" else 2.0
+        self.reach = 1.0 if self.bounded(position) else 2.0
 
     def expand(self, x: Tensor) -> Tensor:
         spacing = 2.0 * self.reach / (self.size - 1)

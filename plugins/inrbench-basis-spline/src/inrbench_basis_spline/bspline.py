@@ -18,15 +18,19 @@ def uniform_splines(x: Tensor, grid: int, order: int) -> Tensor:
     """The grid + order B-splines whose support touches [-1, 1]: (N, in) -> (N, K, in).
 
     Knots lie at -1 + (j - order) h, h = 2 / grid, and reach past both ends, so the functions sum to 1
-    on all of [-1, 1].
+    on all of [-1, 1]. At knots, where samples of a signal often lie, all derivatives are right too: one
+    that jumps is taken from one side, the same for all splines.
     """
     spacing = 2.0 / grid
+    # v is the distance of x from a spline's first knot, in spacings.
+    v = grid_offsets(x, -1.0 - order * spacing, spacing, grid + (order if order == 3 else 2 * order))
     if order == 3:
-        u = grid_offsets(x, -1.0 - spacing, spacing, grid + 3).abs()
-        outer, inner = torch.relu(2.0 - u), torch.relu(1.0 - u)
-        return (outer * outer * outer - 4.0 * (inner * inner * inner)) / 6.0
-    # Cox-de Boor; v counts knots to the left of x, so on uniform knots every denominator is p.
-    v = grid_offsets(x, -1.0 - order * spacing, spacing, grid + 2 * order)
+        # In the usual form, outer is relu(2 - |u|), u = v - 2. Autograd gives |u| the slope 0 at 0, which
+        # would make the second derivative there 0 in place of -2.
+        outer = torch.relu(torch.sub(v, torch.relu(v - 2.0), alpha=2.0))
+        inner = torch.relu(outer - 1.0)
+        return torch.sub(outer * outer * outer, inner * inner * inner, alpha=4.0) / 6.0
+    # Cox-de Boor; on uniform knots every denominator is p.
     splines = ((v >= 0.0) & (v < 1.0)).to(x.dtype)
     for p in range(1, order + 1):
         count = splines.shape[1] - 1
@@ -68,17 +72,23 @@ class Bspline(ExpansionBasis):
     def layer(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
         layer = super().layer(in_features, out_features, position=position)
         if self.standalone_scale:
-            nn.utils.parametrize.register_parametrization(layer, "coefficients", _Scale(in_features, out_features))
+            bound = 1.0 / math.sqrt(in_features) if self.options.scale == "published" else None
+            scale = _Scale(in_features, out_features, bound)
+            nn.utils.parametrize.register_parametrization(layer, "coefficients", scale)
         return layer
 
 
 class _Scale(nn.Module):
-    """Multiplies the coefficients of each edge; it spans no new functions, and starts as a gate."""
+    """Multiplies the coefficients of each edge, (O, I, K); it spans no new functions.
 
-    def __init__(self, in_features: int, out_features: int) -> None:
+    Starts at 1, or with a bound at U(-bound, bound): then it is a gate, nearly shut.
+    """
+
+    def __init__(self, in_features: int, out_features: int, bound: float | None) -> None:
         super().__init__()
-        bound = 1.0 / math.sqrt(in_features)
-        self.scale = nn.Parameter(torch.empty(out_features, in_features, 1).uniform_(-bound, bound))
+        self.scale = nn.Parameter(torch.ones(out_features, in_features, 1))
+        if bound is not None:
+            nn.init.uniform_(self.scale, -bound, bound)
 
     def forward(self, coefficients: Tensor) -> Tensor:
         return coefficients * self.scale

@@ -9,14 +9,13 @@ from torch import Tensor, nn
 
 from inrbench_basis_spline.plugin import FcnInterpolationSpec
 from inrbench_core import ExpansionBasis, Position
-from inrbench_core.api.basis import grid_offsets
 
 
 class Hats(ExpansionBasis):
     """phi_k(x) = max(0, 1 - |x - X_k| / r).
 
-    The published nodes lie on [-2, 2]; coordinates lie in [-1, 1], so the first layer's nodes do too.
-    Piecewise linear, so there is no second derivative to train with.
+    The published nodes lie on [-2, 2]. Ours do where the layer's input is unbounded; behind tanh, and in
+    the first layer, they lie on [-1, 1]. Piecewise linear, so there is no second derivative to train with.
     """
 
     def __init__(self, spec: FcnInterpolationSpec) -> None:
@@ -25,11 +24,17 @@ class Hats(ExpansionBasis):
         self.reach = 2.0
 
     def setup(self, in_features: int, position: Position) -> None:
-        self.reach = 1.0 if position == "first" else 2.0
+        self.reach = 1.0 if self.bounded(position) else 2.0
 
     def expand(self, x: Tensor) -> Tensor:
-        spacing = 2.0 * self.reach / (self.size - 1)
-        return torch.relu(1.0 - grid_offsets(x, -self.reach, spacing, self.size).abs()).transpose(1, 2)
+        # Placed by the cell of x, not by 1 - |x - X_k|: that has no slope at all at the nodes to autograd,
+        # and the nodes of a first layer may well be the samples of the signal.
+        v = (x + self.reach) * ((self.size - 1) / (2.0 * self.reach))
+        cell = v.detach().floor()
+        cell = torch.where(v == self.size - 1, self.size - 2.0, cell)  # The last node closes the last cell.
+        rising = (v - cell).unsqueeze(1)
+        ahead = torch.arange(self.size, dtype=x.dtype, device=x.device).unsqueeze(1) - cell.unsqueeze(1)
+        return torch.where(ahead == 1.0, rising, torch.where(ahead == 0.0, 1.0 - rising, 0.0)).transpose(1, 2)
 
     def published_coefficients(self, coefficients: Tensor) -> None:
         out_features, in_features, size = coefficients.shape

@@ -28,7 +28,7 @@ class BsplineSpec(ExpansionSpec):
 class FcnInterpolationSpec(ExpansionSpec):
     """Linear interpolation between nodes: hats, the B-splines of order 1."""
 
-    nodes: int = Field(8, ge=2, description="nodes on [-1, 1] in the first layer and on [-2, 2] in later ones")
+    nodes: int = Field(8, ge=2, description="nodes, on [-1, 1] where the input is bounded, else on [-2, 2]")
     domain: Literal["auto", "identity", "tanh"] = Field(
         "identity", description="map of a layer's input: identity, tanh, or auto"
     )
@@ -43,6 +43,7 @@ class BsrbfSpec(ExpansionSpec):
     grid: int = Field(5, ge=1, description="intervals on [-1, 1]; grid + order functions of each sort")
     order: int = Field(3, ge=1, le=10, description="degree of the splines")
     base: bool = Field(True, description="add a silu branch, W silu(x)")
+    scale: Literal["unit"] = Field("unit", description="coefficients at the start: unit output variance")
 
     def derivatives(self) -> int | None:
         return self.order
@@ -53,6 +54,7 @@ class ReluKanSpec(ExpansionSpec):
 
     grid: int = Field(5, ge=1, description="steps on [-1, 1]")
     overlap: int = Field(3, ge=0, description="steps by which an interval is longer than one; grid + overlap functions")
+    scale: Literal["unit"] = Field("unit", description="coefficients at the start: unit output variance")
 
     def derivatives(self) -> int | None:
         return 2
