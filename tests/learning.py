@@ -37,13 +37,15 @@ OTHER_ENCODINGS: list[Any] = [
     "oneblob",
     "chebyshev_features",
 ]
-PAPER_ACTIVATIONS = (
-    "relu prelu elu silu sigmoid tanh softplus sine scaled_sine gaussian laplacian quadratic multi_quadratic expsin"
-).split()
-PAPER_BASES = (
-    "bspline fourier grbf rbf fcn fcn_interpolation chebyshev chebyshev2 jacobi hermite gegenbauer legendre laguerre "
-    "bessel fibonacci lucas mexican_hat morlet dog meyer shannon bump"
-).split()
+PAPER_ACTIVATIONS = [
+    *("relu", "prelu", "elu", "silu", "sigmoid", "tanh", "softplus", "sine", "scaled_sine"),
+    *("gaussian", "laplacian", "quadratic", "multi_quadratic", "expsin"),
+]
+PAPER_BASES = [
+    *("bspline", "fourier", "grbf", "rbf", "fcn", "fcn_interpolation"),
+    *("chebyshev", "chebyshev2", "jacobi", "hermite", "gegenbauer", "legendre", "laguerre", "bessel"),
+    *("fibonacci", "lucas", "mexican_hat", "morlet", "dog", "meyer", "shannon", "bump"),
+]
 
 
 def fields(catalog: Catalog) -> dict[str, dict[str, Any]]:
