@@ -29,7 +29,7 @@ def smooth_picture(beam, seed=0):
     picture = np.zeros(rows.shape)
     for row, column, width in zip(*rng.uniform(-0.5, 0.5, (2, 6)), rng.uniform(0.05, 0.15, 6), strict=True):
         picture += np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / (2 * width**2))
-    return picture
+    return picture * beam.inside(beam.pixels, beam.pixels).numpy()
 
 
 @pytest.mark.parametrize("size", [64, 65])
@@ -44,7 +44,7 @@ def test_sinogram_is_that_of_skimage(size):
 @pytest.mark.parametrize("size", [64, 65])
 def test_sinogram_of_an_ellipse_is_the_analytic_one(size):
     """Chord of an ellipse (Kak and Slaney 1988, 3.1), with half-axes a and b and tilt phi from the column axis."""
-    beam = ParallelBeam(size, 30)
+    beam = ParallelBeam(size, 12)
     value, row, column, a, b, phi = 0.7, 0.15, -0.2, 0.5, 0.25, 0.6
 
     def ellipse(coords):
@@ -57,7 +57,7 @@ def test_sinogram_of_an_ellipse_is_the_analytic_one(size):
     across = offset - ((column - beam.centre) * np.cos(angle) - (row - beam.centre) * np.sin(angle))
     squared = (a * np.cos(-angle - phi)) ** 2 + (b * np.sin(-angle - phi)) ** 2
     expected = 2 * value * a * b * np.sqrt(np.maximum(squared - across**2, 0)) / squared
-    ours = beam.integrals(ellipse, *all_rays(beam), 4000)
+    ours = beam.integrals(ellipse, *all_rays(beam), 3000)
     np.testing.assert_allclose(ours.numpy(), expected, rtol=0, atol=1e-3)
 
 
