@@ -47,9 +47,7 @@ class Cameras:
 
 def look_at_origin(azimuth: Tensor, elevation: Tensor, distance: float) -> Tensor:
     """Poses (V, 4, 4) of cameras about the origin, z up; angles (V,) in rad."""
-    backward = torch.stack(
-        [azimuth.cos() * elevation.cos(), azimuth.sin() * elevation.cos(), elevation.sin()], dim=1
-    )
+    backward = torch.stack([azimuth.cos() * elevation.cos(), azimuth.sin() * elevation.cos(), elevation.sin()], dim=1)
     right = torch.stack([-azimuth.sin(), azimuth.cos(), torch.zeros_like(azimuth)], dim=1)
     up = torch.linalg.cross(backward, right)
     poses = torch.eye(4).repeat(len(azimuth), 1, 1)

@@ -56,7 +56,9 @@ class NerfProblem(Problem):
         self._offsets = torch.rand(self.elements, generator=seeds.generator("rays")).to(device)
         views = len(scene.test.colours)
         each = min(self._test_cameras.pixels, -(-CURVE_RAYS // views))
-        picked = [torch.randperm(self._test_cameras.pixels, generator=seeds.generator(f"curve {v}")) for v in range(views)]
+        picked = [
+            torch.randperm(self._test_cameras.pixels, generator=seeds.generator(f"curve {v}")) for v in range(views)
+        ]
         self._curve = torch.stack([pixel[:each] for pixel in picked])
         self.record = {**scene.record, "samples_per_ray": spec.samples, "curve_rays_per_view": each}
 
@@ -87,7 +89,9 @@ class NerfProblem(Problem):
             return self._present(np.stack(colours), np.stack(depth))
         errors = []
         for view, pixel in enumerate(self._curve):
-            answer, _ = self._trace(model, self._test_cameras, (pixel + view * self._test_cameras.pixels).to(self.device))
+            answer, _ = self._trace(
+                model, self._test_cameras, (pixel + view * self._test_cameras.pixels).to(self.device)
+            )
             truth = self.scene.test.colours[view].reshape(-1, 3)[pixel.numpy()] / np.float32(255.0)
             errors.append(psnr(squared_error(truth, answer)))
         return Evaluation({"psnr": float(np.mean(errors))})
@@ -117,7 +121,9 @@ class NerfProblem(Problem):
         height, width = (max(1, round(side * scale)) for side in (test.height, test.width))
         camera = Cameras(test.poses[SHOWN_VIEW : SHOWN_VIEW + 1], height, width, test.angle)
         colours, depth = next(self._views(model, camera))
-        return Evaluation({}, {"views": _eight_bits(colours)[None], "depth": depth[None]}, self._picture(colours, depth))
+        return Evaluation(
+            {}, {"views": _eight_bits(colours)[None], "depth": depth[None]}, self._picture(colours, depth)
+        )
 
     def _render(self, model: nn.Module, rays: Batch) -> tuple[Tensor, Tensor]:
         """Colours on white (n, 3) and depths (n,) of rays; a share of the depth is `far` where light passes through."""
@@ -133,7 +139,7 @@ class NerfProblem(Problem):
         return rendered, (share * depths).sum(dim=1) + behind * rays["far"]
 
     def _trace(self, model: nn.Module, cameras: Cameras, ray: Tensor) -> tuple[Array, Array]:
-        """Colours and depths of rays, in chunks, the samples in the middle of their parts but for the golden shift."""
+        """Colours and depths of rays, in chunks, with the same offset for all."""
         colours, depths = [], []
         for part in ray.split(max(1, POINTS_AT_A_TIME // self.samples)):
             origins, directions = cameras.rays(part)
@@ -160,7 +166,9 @@ class NerfProblem(Problem):
             "ssim": float(np.mean([ssim(*pair) for pair in pairs])),
         }
         outputs = {"views": _eight_bits(views)} | ({} if depth is None else {"depth": depth})
-        return Evaluation(metrics, outputs, self._picture(views[SHOWN_VIEW], None if depth is None else depth[SHOWN_VIEW]))
+        return Evaluation(
+            metrics, outputs, self._picture(views[SHOWN_VIEW], None if depth is None else depth[SHOWN_VIEW])
+        )
 
     def _picture(self, view: Array, depth: Array | None) -> Array:
         """A view beside its depth, near is dark; the depth is blank if it is not known."""

@@ -64,7 +64,9 @@ def load_scene(spec: NerfSpec) -> Scene:
         test = read_views(folder, "test", spec.test_views, spec.size)
         digests = [hashlib.sha256((folder / TRANSFORMS.format(split)).read_bytes()) for split in ("train", "test")]
         record = {"source": folder.name, "licence": "user's own"}
-        record |= {f"sha256_{split}": digest.hexdigest() for split, digest in zip(("train", "test"), digests, strict=True)}
+        record |= {
+            f"sha256_{split}": digest.hexdigest() for split, digest in zip(("train", "test"), digests, strict=True)
+        }
         bound = spec.bound or FOLDER_BOUND
     if train.colours.shape[1:] != test.colours.shape[1:]:
         raise DataError(f"{spec.source}: training views {_size(train)} but test views {_size(test)}")

@@ -48,7 +48,7 @@ class ShapeProblem(Problem):
         solid: what to represent.
         spec: training points and grid.
         device: where training tensors stay.
-        seeds: "sampling points" decides the training points.
+        seeds: "points" decides the training points, "evaluation" those that surfaces are compared at.
     """
 
     # The sign that makes a field's values negative inside.
@@ -125,7 +125,7 @@ class ShapeProblem(Problem):
     def _present(self, values: Array) -> Evaluation:
         if not np.isfinite(values).all():
             # Neither a surface nor a picture can be made of them; the metrics say so.
-            return Evaluation({name: math.nan for name in self.measure(np.ones((2, 2, 2), np.float32), None)})
+            return Evaluation(dict.fromkeys(self.measure(np.ones((2, 2, 2), np.float32), None), math.nan))
         mesh = extract(values)
         return Evaluation(self.measure(values, mesh), _outputs(values, mesh), draw(values))
 

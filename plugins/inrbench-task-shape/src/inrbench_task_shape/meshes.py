@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 Array = np.ndarray[Any, Any]
 
 # The nearest triangle is looked for among those of the nearest points on the mesh: about 4 for each triangle.
-_FEWEST_POINTS, _MOST_POINTS, _CANDIDATES = 50_000, 200_000, 16
+_FEWEST_POINTS, _MOST_POINTS, _CANDIDATES = 20_000, 200_000, 16
 # The nearest search point may be this much further away than the mesh.
 _MARGIN = 0.05
 _POINTS_AT_A_TIME = 50_000

@@ -10,10 +10,10 @@ from scipy.ndimage import map_coordinates
 
 Array = np.ndarray[Any, Any]
 
-PIXELS = 256
+PIXELS = 192
 # Half of what is shown across, and of the rays' length: the cube's corners are sqrt(3) from its middle.
 _WIDTH, _REACH = 1.25, 1.74
-_STEPS = 160
+_STEPS = 128
 
 
 def draw(values: Array) -> Array:

@@ -36,7 +36,8 @@ class Solid(ABC):
     def nearest(self, points: Array, within: float = np.inf) -> tuple[Array, Array]:
         """Signed distance (n,), negative inside, and the outward normal (n, 3) at the nearest surface point.
 
-        What is further away than `within` may get any distance beyond, of the right sign, and any normal. Raises NotImplementedError for solids that are for the occupancy task only.
+        What is further away than `within` may get any distance beyond, of the right sign, and any normal.
+        Raises NotImplementedError for solids that are for the occupancy task only.
         """
         raise NotImplementedError
 

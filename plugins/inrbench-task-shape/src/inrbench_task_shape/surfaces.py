@@ -13,7 +13,7 @@ from inrbench_task_shape.solids import Solid
 
 Array = np.ndarray[Any, Any]
 
-SURFACE_POINTS = 30_000
+SURFACE_POINTS = 20_000
 # 1 % of the side of the cube (Tatarchenko et al. 2019, arXiv:1905.03678).
 F_SCORE_DISTANCE = 0.02
 
@@ -26,7 +26,7 @@ def extract(values: Array) -> Mesh | None:
     if not (values.min() < 0.0 < values.max()):
         return None
     spacing = tuple(2.0 / (size - 1) for size in values.shape)
-    vertices, faces, _, _ = marching_cubes(values, 0.0, spacing=spacing, gradient_direction="ascent")
+    vertices, faces, _, _ = marching_cubes(values, 0.0, spacing=spacing, gradient_direction="descent")
     mesh = Mesh(vertices.astype(np.float64) - 1.0, faces.astype(np.int64))
     return mesh if np.linalg.norm(mesh.crosses, axis=1).sum() > 0.0 else None
 

@@ -1,0 +1,259 @@
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from inrbench_task_image.metrics import psnr, squared_error
+from inrbench_task_nerf import still_life
+from inrbench_task_nerf.cameras import Cameras, look_at_origin, through_cube
+from inrbench_task_nerf.plugin import NerfSpec, inrbench_tasks
+from inrbench_task_nerf.problem import NerfProblem, prepare
+from inrbench_task_nerf.rendering import DENSITY_RATE, density, sample_depths, weights
+from inrbench_task_nerf.views import Views, generate, load_scene, read_views, write_views
+from PIL import Image
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from inrbench_core import DataError, SeedStreams
+
+CPU = torch.device("cpu")
+
+
+class Constant(nn.Module):
+    """The same values everywhere."""
+
+    def __init__(self, *values: float) -> None:
+        super().__init__()
+        self.values = torch.tensor(values)
+
+    def forward(self, coords: Tensor) -> Tensor:
+        return self.values.expand(len(coords), -1)
+
+
+def model(log_density: float, grey: float) -> nn.ModuleDict:
+    """A cube full of fog of density exp(log_density), of one grey level."""
+    level = math.log(grey / (1.0 - grey)) / 4.0
+    return nn.ModuleDict({"density": Constant(log_density / DENSITY_RATE), "colour": Constant(level, level, level)})
+
+
+@pytest.fixture(scope="module")
+def problem() -> NerfProblem:
+    spec = NerfSpec(size=12, train_views=3, test_views=2, samples=16)
+    return prepare(spec, device=CPU, seeds=SeedStreams(0))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for split in ("train", "test"):
+        write_views(tmp_path, split, generate(still_life.cameras(3, 12, test=split == "test")))
+    return tmp_path
+
+
+def test_the_light_through_a_slab_is_that_of_beer_and_lambert() -> None:
+    sigma, near, far = 1.7, torch.tensor([2.0, 3.0]), torch.tensor([2.5, 5.0])
+    _, length = sample_depths(near, far, torch.zeros(2), 32)
+    share, behind = weights(torch.full((2, 32), sigma), length)
+    assert behind == pytest.approx(torch.exp(-sigma * (far - near)).tolist())
+    assert (share.sum(dim=1) + behind) == pytest.approx([1.0, 1.0])
+    # The k-th part gets the light that k parts before it let through, less what it lets through itself.
+    assert share[1, 4].item() == pytest.approx(math.exp(-sigma * 0.25) - math.exp(-sigma * 0.3125), rel=1e-4)
+
+
+def test_weights_of_any_densities_and_the_background_sum_to_one() -> None:
+    densities = torch.rand(50, 20, generator=torch.Generator().manual_seed(0)) ** 4 * 1e3
+    share, behind = weights(densities, torch.rand(50, 1))
+    assert (share.sum(dim=1) + behind) == pytest.approx(torch.ones(50), abs=1e-5)
+    assert share.min() >= 0.0
+
+
+def test_samples_lie_one_in_each_part() -> None:
+    depths, length = sample_depths(torch.tensor([1.0]), torch.tensor([3.0]), torch.tensor([0.3]), 8)
+    assert length.item() == 0.25
+    assert torch.floor((depths - 1.0) / 0.25).long().tolist() == [list(range(8))]
+    within = (depths[0] - 1.0) / 0.25 % 1.0
+    assert within[0].item() == pytest.approx(0.3, abs=1e-5)
+    assert len(torch.unique((within * 1000).round())) == 8
+
+
+def test_density_of_a_field_and_its_cut() -> None:
+    assert density(torch.tensor([-1.0, 0.0, 1.0])) == pytest.approx([math.exp(-5), 1.0, math.exp(5)])
+    assert density(torch.tensor([1e6])).isfinite().all()
+
+
+def test_rays_of_a_camera_against_hand_values() -> None:
+    pose = torch.eye(4)[None].clone()
+    pose[0, :3, 3] = torch.tensor([0.0, 0.0, 4.0])
+    # 90 degrees across 2 pixels: the focal length is 1 pixel, the centres are half a pixel off the axis.
+    origins, directions = Cameras(pose, 2, 2, math.pi / 2).rays(torch.arange(4))
+    assert origins.tolist() == [[0.0, 0.0, 4.0]] * 4
+    exact = torch.tensor([[-0.5, 0.5, -1.0], [0.5, 0.5, -1.0], [-0.5, -0.5, -1.0], [0.5, -0.5, -1.0]]) / math.sqrt(1.5)
+    assert torch.allclose(directions, exact)
+
+
+def test_cameras_look_at_the_origin_upright() -> None:
+    poses = look_at_origin(torch.tensor([0.0, 2.0]), torch.tensor([0.0, 0.7]), 4.0)
+    assert torch.allclose(poses[0, :3], torch.tensor([[0.0, 0, 1, 4], [1, 0, 0, 0], [0, 1, 0, 0]]), atol=1e-6)
+    rotation = poses[:, :3, :3]
+    assert torch.allclose(rotation @ rotation.mT, torch.eye(3).expand(2, 3, 3), atol=1e-6)
+    assert torch.linalg.det(rotation) == pytest.approx([1.0, 1.0])
+    assert torch.allclose(poses[:, :3, 3] - 4.0 * poses[:, :3, 2], torch.zeros(2, 3), atol=1e-6)
+
+
+def test_where_rays_cross_the_cube() -> None:
+    origins = torch.tensor([[0.0, 0.0, 4.0], [0.0, 0.0, 0.0], [3.0, 0.0, 4.0], [0.0, 0.0, 4.0]])
+    slope = 1.0 / math.sqrt(2.0)
+    directions = torch.tensor([[0.0, 0.0, -1.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, slope, slope]])
+    near, far = through_cube(origins, directions, 1.5)
+    assert near[:2].tolist() == [2.5, 0.0]
+    assert far[:2].tolist() == [5.5, 1.5]
+    assert near[2:].tolist() == far[2:].tolist()
+
+
+def test_a_cube_of_fog_is_rendered_in_closed_form(problem: NerfProblem) -> None:
+    fog = model(math.log(0.8), 0.25)
+    batch = problem.batch(slice(None))
+    through = torch.exp(-0.8 * (batch["far"] - batch["near"]))
+    exact = 0.25 * (1.0 - through) + through
+    assert torch.allclose(problem.loss(fog, batch), (exact[:, None] - batch["colours"]).square().mean(dim=1), atol=1e-5)
+    empty = problem.evaluate(model(-40.0, 0.25))
+    assert (empty.outputs["views"] == 255).all()
+
+
+def test_metrics_are_means_over_views(problem: NerfProblem) -> None:
+    evaluation = problem.evaluate(model(9.0, 0.5))
+    truth = problem.scene.test.colours / 255.0
+    views = evaluation.outputs["views"] / 255.0
+    exact = np.mean([psnr(squared_error(*pair)) for pair in zip(truth, views, strict=True)])
+    assert evaluation.metrics["psnr"] == pytest.approx(exact, abs=0.05)
+    # All 144 pixels of these small views are looked at on the curve.
+    assert problem.evaluate(model(9.0, 0.5), full=False).metrics["psnr"] == pytest.approx(evaluation.metrics["psnr"])
+
+
+def test_a_ray_does_not_depend_on_its_batch(problem: NerfProblem) -> None:
+    torch.manual_seed(0)
+    fields = nn.ModuleDict({name: nn.Linear(3, out) for name, out in (("density", 1), ("colour", 3))})
+    whole = problem.loss(fields, problem.batch(slice(None)))
+    chosen = torch.tensor([0, 431, 77, 78])
+    assert torch.allclose(problem.loss(fields, problem.batch(chosen)), whole[chosen], rtol=1e-5)
+    whole.mean().backward()
+    assert all(parameter.grad.abs().max() > 0 for parameter in fields.parameters())
+
+
+def test_view_direction_goes_to_the_colour_only() -> None:
+    spec = NerfSpec(size=8, train_views=2, test_views=1, samples=4, view_direction=True)
+    problem = prepare(spec, device=CPU, seeds=SeedStreams(0))
+    assert {name: shape.in_features for name, shape in problem.shapes.items()} == {"density": 3, "colour": 6}
+    seen: dict[str, Tensor] = {}
+
+    class Spy(Constant):
+        def forward(self, coords: Tensor) -> Tensor:
+            seen[str(len(self.values))] = coords
+            return super().forward(coords)
+
+    batch = problem.batch(slice(0, 5))
+    problem.loss(nn.ModuleDict({"density": Spy(0.0), "colour": Spy(0.0, 0.0, 0.0)}), batch)
+    assert torch.equal(seen["3"][:, :3], seen["1"])
+    assert torch.equal(seen["3"][::4, 3:], batch["directions"])
+    # Points of rays that meet the cube lie in it.
+    assert seen["1"].reshape(5, 4, 3)[batch["far"] > batch["near"]].abs().le(1.0 + 1e-5).all()
+
+
+def test_baselines(problem: NerfProblem) -> None:
+    train, test = (views.colours / 255.0 for views in (problem.scene.train, problem.scene.test))
+    mean = problem.baseline("mean_image").outputs["views"]
+    assert mean[0] / 255.0 == pytest.approx(train.mean(axis=0), abs=0.003)
+    nearest = problem.baseline("nearest_view").outputs["views"]
+    assert all(any(np.array_equal(view, picture) for picture in problem.scene.train.colours) for view in nearest)
+    for name in ("constant", "mean_image", "nearest_view"):
+        evaluation = problem.baseline(name)
+        assert 3.0 < evaluation.metrics["psnr"] < 25.0
+        assert evaluation.preview is not None
+        assert evaluation.preview.shape == problem.truth().shape == (12, 24, 3)
+    assert test.shape == (2, 12, 12, 3)
+    with pytest.raises(DataError, match="no baseline"):
+        problem.baseline("fbp")
+
+
+def test_rendering_at_another_size(problem: NerfProblem) -> None:
+    evaluation = problem.render(model(0.0, 0.5), 20)
+    assert evaluation.outputs["views"].shape == (1, 20, 20, 3)
+    assert evaluation.outputs["depth"].shape == (1, 20, 20)
+
+
+def test_the_still_life_is_where_its_distances_say() -> None:
+    # From above onto the table, onto the ball, and past everything.
+    origins = torch.tensor([[0.0, 0.0, 3.0], [-0.45, -0.35, 3.0], [1.29, 0.0, 3.0]])
+    _, opacity, depth = still_life.render(origins, torch.tensor([[0.0, 0.0, -1.0]]).expand(3, 3))
+    assert opacity == pytest.approx([1.0, 1.0, 0.0], abs=2e-3)
+    # The fog's optical depth outside of the surface makes the mean stop a little above it.
+    assert depth[:2] == pytest.approx([3.37, 2.53], abs=0.02)
+    assert depth[2].isnan()
+
+
+def test_the_still_life_has_a_highlight_that_moves_with_the_eye() -> None:
+    light = torch.nn.functional.normalize(torch.tensor([[0.45, -0.35, 0.82]]), dim=1)
+    # Where the ball faces the light.
+    top = torch.tensor([[-0.45, -0.35, 0.05]]) + 0.42 * light
+    towards = torch.nn.functional.normalize(torch.cat([light, torch.tensor([[-0.9, 0.3, 0.3]])]), dim=1)
+    facing, aside = still_life.shade(top.expand(2, 3), -towards)
+    assert (facing - aside).min() > 0.2
+
+
+def test_a_folder_gives_back_what_was_written(folder: Path) -> None:
+    views = generate(still_life.cameras(3, 12, test=False))
+    again = read_views(folder, "train")
+    assert np.array_equal(again.colours, views.colours)
+    assert torch.allclose(again.cameras.poses, views.cameras.poses)
+    assert again.cameras.angle == pytest.approx(views.cameras.angle)
+    scene = load_scene(NerfSpec(source=str(folder), train_views=2, size=6))
+    assert scene.train.colours.shape == (2, 6, 6, 3)
+    assert (scene.bound, scene.record["view"]) == (1.5, "6 x 6")
+
+
+def test_alpha_is_laid_on_white(folder: Path) -> None:
+    Image.new("RGBA", (12, 12), (255, 0, 0, 51)).save(folder / "train" / "r_0.png")
+    # A fifth of red over white.
+    assert read_views(folder, "train").colours[0, 0, 0].tolist() == [255, 204, 204]
+
+
+def test_folders_that_cannot_be_used(folder: Path) -> None:
+    def broken(text: str) -> None:
+        (folder / "transforms_train.json").write_text(text)
+        with pytest.raises(DataError) as caught:
+            load_scene(NerfSpec(source=str(folder)))
+        assert "\n" not in str(caught.value)
+
+    (folder / "test" / "r_1.png").unlink()
+    with pytest.raises(DataError, match=r"r_1\.png is missing"):
+        load_scene(NerfSpec(source=str(folder)))
+    with pytest.raises(DataError, match="3 views, not 9"):
+        load_scene(NerfSpec(source=str(folder), train_views=9))
+    content = json.loads((folder / "transforms_train.json").read_text())
+    broken("{")
+    broken(json.dumps({"frames": []}))
+    broken(json.dumps({**content, "camera_angle_x": 4.0}))
+    broken(json.dumps({**content, "frames": [{**content["frames"][0], "transform_matrix": [[1.0]]}]}))
+    (folder / "transforms_test.json").unlink()
+    with pytest.raises(ValidationError, match=r"has no transforms_test\.json"):
+        NerfSpec(source=str(folder))
+    with pytest.raises(ValidationError, match="unknown scene 'stil_life'"):
+        NerfSpec(source="stil_life")
+
+
+def test_pictures_of_different_sizes_are_an_error(folder: Path) -> None:
+    Image.new("RGB", (10, 12)).save(folder / "train" / "r_2.png")
+    with pytest.raises(DataError, match="differ in size"):
+        read_views(folder, "train")
+    views = Views(Cameras(torch.eye(4)[None], 8, 8, 0.7), np.zeros((1, 8, 8, 3), np.uint8))
+    write_views(folder, "test", views)
+    write_views(folder, "train", generate(still_life.cameras(1, 12, test=False)))
+    with pytest.raises(DataError, match="training views 12 x 12 but test views 8 x 8"):
+        load_scene(NerfSpec(source=str(folder)))
+
+
+def test_the_entry() -> None:
+    (entry,) = inrbench_tasks()
+    assert entry.primary.name == "psnr"
+    assert entry.baselines == ("constant", "mean_image", "nearest_view")
