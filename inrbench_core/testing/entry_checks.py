@@ -95,11 +95,9 @@ def check_recipe_resolves(subject: Subject) -> None:
 
 
 def _plugin_file(subject: Subject) -> Path | None:
-    """The file the entry was loaded from, if it was given as --plugin-file."""
-    entry = subject.item.entry
-    module = sys.modules.get(getattr(entry, "spec", RecipeEntry).__module__)
-    file = getattr(module, "__file__", None)
-    return Path(file) if file and Path(file).name == subject.item.distribution else None
+    """The file the entry was loaded from, if it was given as --plugin-file; such files are named by themselves."""
+    module = sys.modules.get(f"inrbench_plugin_file_{subject.item.distribution.removesuffix('.py')}")
+    return Path(module.__file__) if module is not None and module.__file__ else None
 
 
 @lru_cache

@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 import torch
 from skimage import data
-from torch import Tensor, nn
+from torch import Tensor
 
 from inrbench_core.api.problem import grid_coords
 from inrbench_core.testing.outcome import Skipped, require
@@ -19,7 +19,8 @@ SIDE, ROW, COLUMN = 32, 96, 208
 STEPS = 150
 # Components differ in the learning rate they bear by more than a factor of ten: one has to do.
 RATES = (3e-3, 3e-2)
-GAIN_DB = 1.0
+# A network that ends in its biases has 0 dB; the slowest sound one, of sigmoids, came to 0.6 dB.
+GAIN_DB = 0.3
 TARGETS = 4
 LARGEST_TARGET = 3.0
 
@@ -38,14 +39,14 @@ def check_output_not_confined(subject: Subject) -> None:
 
 
 def check_learns(subject: Subject) -> None:
-    """In 150 steps it comes nearer to a 32 x 32 crop of a photograph than its mean, by 1 dB at least."""
-    gains = {}
-    for rate in RATES:
-        gains[rate] = _gain(subject, rate)
-        if gains[rate] >= GAIN_DB:
-            return
-    best = max(gains.values())
-    require(False, f"best of rates {RATES}: {best:.2f} dB above the mean of the picture, not {GAIN_DB:g} dB")
+    """In 150 steps at most it comes nearer to a 32 x 32 crop of a photograph than its mean, by 0.3 dB."""
+    gains = [_gain(subject, rate) for rate in RATES[:1]]
+    if gains[0] < GAIN_DB:
+        gains += [_gain(subject, rate) for rate in RATES[1:]]
+    require(
+        max(gains) >= GAIN_DB,
+        f"best of rates {RATES}: {max(gains):.2f} dB above the picture's mean, not {GAIN_DB:g} dB",
+    )
 
 
 def check_compiles(subject: Subject) -> None:
@@ -106,27 +107,24 @@ def _overfit(subject: Subject, coords: Tensor, target: Tensor, seed: int) -> flo
 
 
 def _gain(subject: Subject, rate: float) -> float:
-    """How much nearer than its mean the network comes to the picture, dB."""
+    """How much nearer to the picture than its mean the network comes at that rate, dB; stops at GAIN_DB."""
     torch.manual_seed(0)
     coords, values = picture(subject.dimensions)
     network = subject.network(1)
-    best = train(network, coords, values, rate)
-    return 10.0 * float(np.log10(values.square().mean().item() / best)) if best > 0 else float("inf")
-
-
-def train(network: nn.Module, coords: Tensor, values: Tensor, rate: float) -> float:
-    """Train on all points at once; the mean squared error after the last step, or inf where it diverged."""
     optimizer = torch.optim.Adam(network.parameters(), rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS, 0.01 * rate)
+    best, power = -float("inf"), values.square().mean().item()
     for _ in range(STEPS):
         optimizer.zero_grad()
         loss = (network(coords) - values).square().mean()
         loss.backward()
         optimizer.step()
-        schedule.step()
-    with torch.no_grad():
-        error = (network(coords) - values).square().mean().item()
-    return error if np.isfinite(error) else float("inf")
+        error = loss.item()
+        if not np.isfinite(error):
+            break
+        best = max(best, 10.0 * float(np.log10(power / error)) if error > 0 else float("inf"))
+        if best >= GAIN_DB:
+            break
+    return best
 
 
 @cache

@@ -70,7 +70,6 @@ CHECKS: Mapping[str, tuple[CheckFunction, ...]] = {
     "field": (
         *OF_EVERY_SPEC,
         *OF_EVERY_MODULE,
-        value_checks.check_output_varies,
         state_checks.check_width_budget,
         fit_checks.check_output_not_confined,
     ),

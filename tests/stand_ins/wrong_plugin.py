@@ -1,0 +1,123 @@
+"""A plugin file with components that are wrong in one way each, and a sound one of each kind beside them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, field_serializer
+
+from inrbench_core import (
+    ActivationEntry,
+    ActivationRef,
+    BasisEntry,
+    ComponentSpec,
+    EncodingEntry,
+    ExpansionSpec,
+    FieldEntry,
+    Metric,
+    TaskEntry,
+    TaskSpec,
+    Width,
+    hookimpl,
+)
+
+
+class PlainSpec(ComponentSpec):
+    """A component without options."""
+
+
+class BareSpec(ComponentSpec):
+    """An option without a description."""
+
+    omega: float = Field(3.0, gt=0)
+
+
+class RoundedSpec(ComponentSpec):
+    """An option that is rounded when it is written."""
+
+    omega: float = Field(3.3, gt=0, description="rad per unit")
+
+    @field_serializer("omega")
+    def _round(self, omega: float) -> float:
+        return round(omega)
+
+
+class NetworkSpec(ComponentSpec):
+    """A network with a width."""
+
+    activation: ActivationRef = Field("sound_activation", description="the activation")  # type: ignore[assignment]
+    width: Width = 32
+
+
+class LineSpec(TaskSpec):
+    """A line."""
+
+    samples: int = Field(40, ge=1, description="samples")
+
+
+ENCODINGS = {
+    "sound_encoding": "Waves",
+    "wrong_shape": "WrongShape",
+    "unseeded": "Unseeded",
+    "pinned": "Pinned",
+    "not_saved": "NotSaved",
+    "nan_value": "NanValue",
+    "nan_gradient": "NanGradient",
+    "one_coordinate": "OneCoordinate",
+    "hidden_parameter": "HiddenParameter",
+    "squeezed": "Squeezed",
+    "single_precision": "SinglePrecision",
+}
+ACTIVATIONS = {
+    "sound_activation": "Sine",
+    "batch_dependent": "BatchDependent",
+    "says_batch_dependent": "SaysBatchDependent",
+    "unused_parameter": "UnusedParameter",
+    "nearly_constant": "NearlyConstant",
+    "random_forward": "RandomForward",
+    "detached": "Detached",
+    "not_compilable": "NotCompilable",
+}
+BASES = {"sound_basis": "Powers", "dead_function": "DeadFunction", "confined": "Confined"}
+TASKS = {
+    "sound_task": "Line",
+    "mean_loss": "MeanLoss",
+    "batch_loss": "BatchLoss",
+    "unseeded_data": "UnseededData",
+    "missing_metric": "MissingMetric",
+}
+
+
+@hookimpl
+def inrbench_encodings() -> Any:
+    for name, target in ENCODINGS.items():
+        yield EncodingEntry(name, PlainSpec, f"wrong_plugin_torch:{target}")
+
+
+@hookimpl
+def inrbench_activations() -> Any:
+    for name, target in ACTIVATIONS.items():
+        yield ActivationEntry(name, PlainSpec, f"wrong_plugin_torch:{target}")
+    yield ActivationEntry("undescribed", BareSpec, "wrong_plugin_torch:Sine")
+    yield ActivationEntry("rounded", RoundedSpec, "wrong_plugin_torch:Sine")
+    yield ActivationEntry("misspelt_training", PlainSpec, "wrong_plugin_torch:Sine", training={"rate": 1e-3})
+    yield ActivationEntry("no_target", PlainSpec, "wrong_plugin_torch:Nothing")
+
+
+@hookimpl
+def inrbench_bases() -> Any:
+    for name, target in BASES.items():
+        yield BasisEntry(name, ExpansionSpec, f"wrong_plugin_torch:{target}")
+
+
+@hookimpl
+def inrbench_fields() -> Any:
+    yield FieldEntry("sound_field", NetworkSpec, "wrong_plugin_torch:Network")
+    yield FieldEntry("deaf_to_width", NetworkSpec, "wrong_plugin_torch:DeafToWidth")
+
+
+@hookimpl
+def inrbench_tasks() -> Any:
+    for name, target in TASKS.items():
+        metrics = (Metric("mse", higher_is_better=False), Metric("mae", higher_is_better=False))
+        yield TaskEntry(name, LineSpec, f"wrong_plugin_torch:{target}", metrics=metrics, baselines=("zero",))

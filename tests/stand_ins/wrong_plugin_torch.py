@@ -1,0 +1,221 @@
+"""The torch half of wrong_plugin: each class is sound but for what its name says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from inrbench_core import Activation, Encoding, Evaluation, ExpansionBasis, FieldShape, Problem, grid_coords, predict
+from inrbench_core.api.initialisation import siren_linear
+
+
+class Waves(Encoding):
+    """Sines and cosines in six random directions."""
+
+    def __init__(self, spec: Any, in_features: int, resolution: Any = None) -> None:
+        super().__init__(spec, in_features, resolution)
+        self.out_features = 12
+        self.keep(3 * torch.randn(in_features, 6))
+
+    def keep(self, directions: Tensor) -> None:
+        self.register_buffer("directions", directions)
+
+    def forward(self, coords: Tensor) -> Tensor:
+        phase = coords @ self.directions
+        return torch.cat([torch.sin(phase), torch.cos(phase)], dim=1)
+
+
+class WrongShape(Waves):
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.out_features = 13
+
+
+class Unseeded(Waves):
+    def keep(self, directions: Tensor) -> None:
+        generator = torch.Generator()
+        generator.seed()
+        super().keep(torch.randn(directions.shape, generator=generator))
+
+
+class Pinned(Waves):
+    def keep(self, directions: Tensor) -> None:
+        super().keep(torch.randn(directions.shape, generator=torch.Generator().manual_seed(0)))
+
+
+class NotSaved(Waves):
+    def keep(self, directions: Tensor) -> None:
+        self.directions = directions
+
+    def forward(self, coords: Tensor) -> Tensor:
+        phase = coords @ self.directions.to(coords)
+        return torch.cat([torch.sin(phase), torch.cos(phase)], dim=1)
+
+
+class NanValue(Waves):
+    def forward(self, coords: Tensor) -> Tensor:
+        return super().forward(coords) + torch.log(coords[:, :1] + 1.5) / 10
+
+
+class NanGradient(Waves):
+    def forward(self, coords: Tensor) -> Tensor:
+        return super().forward(torch.arccos(coords.clamp(-1, 1)))
+
+
+class OneCoordinate(Waves):
+    def forward(self, coords: Tensor) -> Tensor:
+        return super().forward(coords[:, :1].expand_as(coords))
+
+
+class HiddenParameter(Waves):
+    def keep(self, directions: Tensor) -> None:
+        super().keep(directions)
+        self.hidden = [torch.ones(1, requires_grad=True)]
+
+    def forward(self, coords: Tensor) -> Tensor:
+        return super().forward(coords) * self.hidden[0]
+
+
+class Squeezed(Waves):
+    def forward(self, coords: Tensor) -> Tensor:
+        return super().forward(coords).squeeze()
+
+
+class SinglePrecision(Waves):
+    def forward(self, coords: Tensor) -> Tensor:
+        return super().forward(coords).float()
+
+
+class Sine(Activation):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sin(10 * x)
+
+    def linear(self, in_features: int, out_features: int, *, position: Any) -> nn.Module:
+        return siren_linear(in_features, out_features, 10.0, first=position == "first")
+
+
+class BatchDependent(Sine):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x - x.mean(dim=0))
+
+
+class SaysBatchDependent(BatchDependent):
+    pointwise = False
+
+
+class UnusedParameter(Sine):
+    def __init__(self, spec: Any) -> None:
+        super().__init__(spec)
+        self.unused = nn.Parameter(torch.ones(1))
+
+
+class NearlyConstant(Activation):
+    def forward(self, x: Tensor) -> Tensor:
+        return 1 / (1 + (0.05 * x).square())
+
+
+class RandomForward(Sine):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + 1e-3 * torch.rand(())
+
+
+class Detached(Sine):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.detach())
+
+
+class NotCompilable(Sine):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) if x.sum() < float("inf") else x
+
+
+class Powers(ExpansionBasis):
+    """1, x, x^2, x^3."""
+
+    size = 4
+
+    def expand(self, x: Tensor) -> Tensor:
+        return torch.stack([torch.ones_like(x), x, x**2, x**3], dim=1).transpose(1, 2)
+
+
+class DeadFunction(Powers):
+    def expand(self, x: Tensor) -> Tensor:
+        return torch.stack([torch.zeros_like(x), torch.ones_like(x), x, x**2], dim=1).transpose(1, 2)
+
+
+class Confined(Powers):
+    def layer(self, in_features: int, out_features: int, *, position: Any) -> nn.Module:
+        return nn.Sequential(super().layer(in_features, out_features, position=position), nn.Tanh())
+
+
+class Network(nn.Module):
+    def __init__(self, spec: Any, shape: FieldShape) -> None:
+        super().__init__()
+        self.activation = spec.activation.build()
+        self.first = self.activation.linear(shape.in_features, spec.width, position="first")
+        self.last = self.activation.linear(spec.width, shape.out_features, position="last")
+
+    def forward(self, coords: Tensor) -> Tensor:
+        return self.last(self.activation(self.first(coords)))
+
+
+class DeafToWidth(Network):
+    def __init__(self, spec: Any, shape: FieldShape) -> None:
+        super().__init__(spec.model_copy(update={"width": 32}), shape)
+
+
+class Line(Problem):
+    """sin(3x) with a little noise."""
+
+    def __init__(self, spec: Any, *, device: torch.device, seeds: Any) -> None:
+        self.coords = grid_coords((spec.samples,), device)
+        noise = 0.1 * torch.randn(spec.samples, 1, generator=self.generator(seeds))
+        self.values = torch.sin(3 * self.coords) + noise.to(device)
+        self.shapes = {"line": FieldShape(1, 1, (spec.samples,))}
+        self.elements = spec.samples
+        self.record = {"source": "sin(3x)"}
+
+    def generator(self, seeds: Any) -> torch.Generator | None:
+        return seeds.generator("noise")
+
+    def batch(self, index: Any) -> Any:
+        return {"coords": self.coords[index], "values": self.values[index]}
+
+    def loss(self, model: nn.Module, batch: Any) -> Tensor:
+        return (model(batch["coords"]) - batch["values"]).square().mean(dim=1)
+
+    def evaluate(self, model: nn.Module, *, full: bool = True) -> Evaluation:
+        return self.score(predict(model, self.coords))
+
+    def score(self, values: Tensor) -> Evaluation:
+        error = values - self.values
+        return Evaluation({"mse": error.square().mean().item(), "mae": error.abs().mean().item()})
+
+    def baseline(self, name: str) -> Evaluation:
+        return self.score(torch.zeros_like(self.values))
+
+    def truth(self) -> Any:
+        raise NotImplementedError
+
+
+class MeanLoss(Line):
+    def loss(self, model: nn.Module, batch: Any) -> Tensor:
+        return super().loss(model, batch).mean()
+
+
+class BatchLoss(Line):
+    def loss(self, model: nn.Module, batch: Any) -> Tensor:
+        losses = super().loss(model, batch)
+        return losses / len(losses)
+
+
+class UnseededData(Line):
+    def generator(self, seeds: Any) -> torch.Generator | None:
+        return None
+
+
+class MissingMetric(Line):
+    def score(self, values: Tensor) -> Evaluation:
+        return Evaluation({"mse": super().score(values).metrics["mse"]})

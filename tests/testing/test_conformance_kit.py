@@ -1,0 +1,146 @@
+"""The kit catches what is wrong, with the check that is about it, and lets what is sound pass."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from inrbench_core.plugins.catalog import Catalog
+from inrbench_core.plugins.loading import load_catalog
+from inrbench_core.testing import CheckResult, iter_checks, parametrize_with_checks, run_checks
+from inrbench_core.testing.kit import CHECKS, OF_EVERY_MODULE, OF_EVERY_SPEC
+
+STAND_INS = Path(__file__).parent.parent / "stand_ins"
+
+# Entry: the check that has to fail, what it has to say, and which other checks follow from the same fault.
+WRONG = {
+    ("encoding", "wrong_shape"): ("out_features", "should give (5, 13), and gives (5, 12)", {"learns"}),
+    ("encoding", "unseeded"): ("same_seed_same_weights", "directions differ", set()),
+    ("encoding", "pinned"): ("other_seed_other_weights", "another seed changes nothing", set()),
+    ("encoding", "not_saved"): ("state_dict_round_trip", "not in state_dict", set()),
+    ("encoding", "nan_value"): ("finite_values", "not finite at -10", {"finite_gradients"}),
+    ("encoding", "nan_gradient"): ("finite_gradients", "the input is not finite", {"finite_second_derivatives"}),
+    ("encoding", "one_coordinate"): ("coordinates_matter", "moving coordinate 1", set()),
+    ("encoding", "hidden_parameter"): ("parameter_count", "not in parameters()", {"dtypes"}),
+    ("encoding", "squeezed"): ("batch_sizes", "1 points give 12 rows", {"chunked_equals_whole", "coordinates_matter"}),
+    ("encoding", "single_precision"): ("dtypes", "float64 gives torch.float32", set()),
+    ("activation", "batch_dependent"): (
+        "chunked_equals_whole",
+        "change the output",
+        {"elementwise", "coordinates_matter"},
+    ),
+    ("activation", "unused_parameter"): ("no_dead_parameters", "nothing depends on 1.unused", set()),
+    ("activation", "nearly_constant"): ("first_batch_statistics", "varies by", {"learns", "output_not_confined"}),
+    ("activation", "random_forward"): ("deterministic", "another output", None),
+    ("activation", "detached"): ("no_dead_parameters", "depends on no parameter", None),
+    ("activation", "undescribed"): ("documented", "omega", set()),
+    ("activation", "rounded"): ("spec_round_trip", "3.0", set()),
+    ("activation", "misspelt_training"): ("training_defaults", "not valid", set()),
+    ("activation", "no_target"): ("target_loads", "Nothing", None),
+    ("basis", "dead_function"): ("no_dead_parameters", "coefficients[..., [0]] have zero gradients", set()),
+    ("basis", "confined"): ("output_not_confined", "misses values", set()),
+    ("field", "deaf_to_width"): ("width_budget", "within 2 %", set()),
+    ("task", "mean_loss"): ("loss", "a loss of shape ()", {"loss_adds_over_chunks"}),
+    ("task", "batch_loss"): ("loss_adds_over_chunks", "two halves change the loss", set()),
+    ("task", "unseeded_data"): ("same_seed_same_data", "values differs", {"evaluates_quickly"}),
+    ("task", "missing_metric"): ("evaluates", "declared ['mae', 'mse'], got ['mse']", set()),
+}
+SOUND = [(kind, f"sound_{kind}") for kind in ("encoding", "activation", "basis", "field", "task")]
+
+
+@pytest.fixture(scope="module")
+def wrong() -> Catalog:
+    return load_catalog([STAND_INS / "wrong_plugin.py", STAND_INS / "heavy_plugin.py"])
+
+
+def by_name(catalog: Catalog, kind: str, entry: str) -> dict[str, CheckResult]:
+    return {result.name: result for result in run_checks(catalog.find(kind, entry), catalog)}
+
+
+@pytest.mark.parametrize(("kind", "entry"), SOUND)
+def test_a_sound_component_fails_no_check(wrong: Catalog, kind: str, entry: str) -> None:
+    results = by_name(wrong, kind, entry)
+    assert [result for result in results.values() if result.status == "failed"] == []
+    assert len(results) == len(CHECKS[kind])
+    # A green run that ran nothing is none.
+    assert Counter(result.status for result in results.values())["passed"] >= len(CHECKS[kind]) - 2
+
+
+@pytest.mark.parametrize(("kind", "entry"), WRONG)
+def test_a_wrong_component_is_caught_by_the_check_that_is_about_it(wrong: Catalog, kind: str, entry: str) -> None:
+    right, message, others = WRONG[kind, entry]
+    failed = {name: result.reason for name, result in by_name(wrong, kind, entry).items() if result.status == "failed"}
+    assert message in failed.get(right, "it passed")
+    if others is not None:
+        assert failed.keys() - {right} <= others
+
+
+def test_a_plugin_module_that_imports_torch_is_caught(wrong: Catalog) -> None:
+    results = by_name(wrong, "activation", "heavy")
+    assert [name for name, result in results.items() if result.status == "failed"] == ["plugin_without_torch"]
+
+
+def test_what_depends_on_the_batch_may_say_so(wrong: Catalog) -> None:
+    result = by_name(wrong, "activation", "says_batch_dependent")["chunked_equals_whole"]
+    assert (result.status, "pointwise = False" in result.reason) == ("skipped", True)
+
+
+def test_what_cannot_be_compiled_says_why(wrong: Catalog) -> None:
+    result = by_name(wrong, "activation", "not_compilable")["compiles"]
+    assert result.status == "skipped"
+    assert result.reason.startswith("torch.compile does not capture it: ")
+
+
+def test_every_skip_has_a_reason_and_every_check_a_docstring(wrong: Catalog) -> None:
+    results = [result for kind, entry in SOUND for result in by_name(wrong, kind, entry).values()]
+    assert all(result.reason for result in results if result.status != "passed")
+    assert all(function.__doc__ for functions in CHECKS.values() for function in functions)
+
+
+def test_every_kind_has_its_checks(wrong: Catalog) -> None:
+    assert set(CHECKS) == {item.entry.kind for item in wrong.registered} | {"recipe"}
+    for kind in ("encoding", "activation", "basis", "field"):
+        assert set(OF_EVERY_SPEC) | set(OF_EVERY_MODULE) <= set(CHECKS[kind])
+
+
+def test_checks_leave_the_random_state_alone(wrong: Catalog) -> None:
+    import torch
+
+    before = torch.random.get_rng_state()
+    next(
+        check for check in iter_checks(wrong.find("activation", "sound_activation"), wrong) if check.name == "learns"
+    )()
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def outcomes(mark: pytest.MarkDecorator) -> dict[str, str]:
+    """How each case of a parametrised test ends."""
+    ends = {}
+    for case in mark.args[1]:
+        try:
+            case.values[0]()
+            ends[case.id] = "passed"
+        except BaseException as end:
+            ends[case.id] = type(end).__name__
+    return ends
+
+
+def test_an_outsiders_pytest_sees_passes_failures_and_skips(wrong: Catalog) -> None:
+    items = [wrong.find("activation", "rounded")]
+    ends = outcomes(parametrize_with_checks(items, wrong))
+    assert len(ends) == len(CHECKS["activation"])
+    assert ends["activation-rounded-spec_round_trip"] == "Failed"
+    assert ends["activation-rounded-learns"] == "passed"
+    excuse = {"rounded/spec_round_trip": "it is meant to be"}
+    assert outcomes(parametrize_with_checks(items, wrong, excused=excuse)).get(
+        "activation-rounded-spec_round_trip"
+    ) == ("Skipped")
+
+
+def test_nothing_to_check_is_an_error(wrong: Catalog) -> None:
+    with pytest.raises(ValueError, match="no entry to check"):
+        parametrize_with_checks("inrbench-is-not-there", wrong)
+    with pytest.raises(ValueError, match="no check 'rounded/misspelt'"):
+        parametrize_with_checks([wrong.find("activation", "rounded")], wrong, excused={"rounded/misspelt": "?"})

@@ -1,0 +1,83 @@
+"""The kit over every component of every installed distribution."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from inrbench_core.plugins.catalog import Catalog
+from inrbench_core.plugins.loading import load_catalog
+from inrbench_core.testing import CheckResult, iter_checks
+from inrbench_core.testing.kit import CHECKS
+
+CATALOG = load_catalog()
+ITEMS = [item for item in CATALOG.registered if item.entry.kind != "recipe"]
+IDS = [f"{item.entry.kind}-{item.entry.name}" for item in ITEMS]
+# They take most of the time; `make test-long` runs them.
+SLOW = {"learns", "compiles", "output_not_confined"}
+SMALL = {"size": 48, "frames": 6, "duration_s": 0.25}
+# At most these are skipped by a component: what it lacks (nothing trained, nothing drawn), and CUDA.
+MOST_SKIPPED = 5
+# Shortfalls that are known, with what was measured.
+KNOWN = {
+    ("bspline", "first_batch_statistics"): "the spread across points shrinks in a deep stack without norm: 0.0038",
+}
+
+
+def run(index: int, names: set[str]) -> list[CheckResult]:
+    item = ITEMS[index]
+    options = {}
+    if item.entry.kind == "task":
+        options = {name: value for name, value in SMALL.items() if name in item.entry.spec.model_fields}
+    return [check.run() for check in iter_checks(item, CATALOG, options) if check.name in names]
+
+
+def names_of(kind: str) -> set[str]:
+    return {function.__name__.removeprefix("check_") for function in CHECKS[kind]}
+
+
+def assert_sound(results: list[CheckResult], wanted: int) -> None:
+    failed = [f"{result.name}: {result.reason}" for result in results if result.status == "failed"]
+    known = [reason for (entry, name), reason in KNOWN.items() for r in results if (r.entry, r.name) == (entry, name)]
+    assert len(failed) <= len(known), failed
+    counts = Counter(result.status for result in results)
+    # A green run that ran almost nothing is none.
+    assert sum(counts.values()) == wanted
+    assert counts["passed"] >= wanted - MOST_SKIPPED - len(known)
+    assert all(result.reason for result in results if result.status == "skipped")
+
+
+@pytest.mark.parametrize("index", range(len(ITEMS)), ids=IDS)
+def test_a_component_conforms(index: int) -> None:
+    names = names_of(ITEMS[index].entry.kind) - SLOW
+    assert_sound(run(index, names), len(names))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "index", [i for i, item in enumerate(ITEMS) if SLOW & names_of(item.entry.kind)], ids=lambda i: IDS[i]
+)
+def test_a_component_compiles_and_learns(index: int) -> None:
+    names = names_of(ITEMS[index].entry.kind) & SLOW
+    results = run(index, names)
+    assert_sound(results, len(names))
+    assert {result.name: result.status for result in results}["learns"] == "passed"
+
+
+def test_every_recipe_stands_for_something_that_can_be_built() -> None:
+    results = [check.run() for item in CATALOG.of_kind("recipe") for check in iter_checks(item, CATALOG)]
+    assert len(results) == 2 * len(CATALOG.of_kind("recipe")) > 0
+    assert [result for result in results if result.status == "failed"] == []
+    # A recipe whose components are not installed is skipped; most must not be.
+    assert Counter(result.status for result in results)["passed"] > 0.75 * len(results)
+
+
+def test_every_official_component_is_checked(catalog: Catalog) -> None:
+    counts = Counter(item.entry.kind for item in ITEMS)
+    assert counts == Counter(item.entry.kind for item in catalog.registered if item.entry.kind != "recipe")
+    assert counts["encoding"] >= 4
+    assert counts["activation"] >= 14
+    assert counts["basis"] >= 22
+    assert counts["field"] >= 2
+    assert counts["task"] >= 6
