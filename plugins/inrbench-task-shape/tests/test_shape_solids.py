@@ -11,7 +11,8 @@ CUBE = np.array([[x, y, z] for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-
 # Counter-clockwise as seen from outside; corner number is 4 x + 2 y + z.
 # fmt: off
 CUBE_FACES = np.array([
-    0, 1, 3,  0, 3, 2,  4, 6, 7,  4, 7, 5,  0, 4, 5,  0, 5, 1,  2, 3, 7,  2, 7, 6,  0, 2, 6,  0, 6, 4,  1, 5, 7,  1, 7, 3,
+    0, 1, 3,  0, 3, 2,  4, 6, 7,  4, 7, 5,  0, 4, 5,  0, 5, 1,
+    2, 3, 7,  2, 7, 6,  0, 2, 6,  0, 6, 4,  1, 5, 7,  1, 7, 3,
 ]).reshape(-1, 3)
 # fmt: on
 
