@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,66 @@ from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.plugins.loading import load_catalog
 
 REPOSITORY = Path(__file__).parent.parent
+
+
+class Environment:
+    """A throw-away virtual environment with `inrbench` in it.
+
+    It sees the packages of the environment that runs the tests through a .pth file, so nothing has to
+    be downloaded; what the tests install goes into it alone.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+        self.python = folder / "bin" / "python"
+        self.site = Path(
+            subprocess.run(
+                [self.python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout.strip()
+        )
+        # Editable installs are .pth files too, which only `site.addsitedir` follows.
+        outer = sysconfig.get_path("purelib")
+        (self.site / "outer.pth").write_text(f"import site; site.addsitedir({outer!r})\n")
+
+    def pip(self, *arguments: str | Path) -> None:
+        done = subprocess.run(
+            [self.python, "-m", "pip", "--quiet", "--disable-pip-version-check", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+
+    def inrbench(self, *arguments: str | Path, code: int | None = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [self.python, "-m", "inrbench_core.cli.app", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            # Small work, and tests run side by side.
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        assert code is None or done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    def install_metadata(self, name: str, entry_points: str, modules: dict[str, str]) -> Path:
+        """What a wheel of a pure Python distribution leaves in site-packages."""
+        info = self.site / f"{name.replace('-', '_')}-1.2.3.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2.3\n")
+        (info / "entry_points.txt").write_text(entry_points)
+        (info / "RECORD").write_text("")
+        for module, text in modules.items():
+            (self.site / f"{module}.py").write_text(textwrap.dedent(text))
+        return info
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """An environment of the module's own."""
+    return Environment(tmp_path_factory.mktemp("environment") / "venv")
 
 
 @pytest.fixture(scope="session")

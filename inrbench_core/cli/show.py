@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import yaml
+from pydantic import ValidationError
 from rich import box
 from rich.markup import escape
 from rich.table import Table
 
 from inrbench_core.api.entries import ENTRY_TYPES
 from inrbench_core.api.errors import InrbenchError
-from inrbench_core.cli.common import AsJson, PluginFiles, get_catalog, make_console, print_json
+from inrbench_core.cli.common import AsJson, PluginFiles, get_catalog, make_console, print_json, say
 from inrbench_core.cli.describe import describe_entry
-from inrbench_core.plugins.catalog import LookupFailure
+from inrbench_core.plugins.catalog import Catalog, LookupFailure
+from inrbench_core.plugins.failures import one_line
 from inrbench_core.plugins.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from inrbench_core.cli.curves import Curves
+
+DRAWN_KINDS = ("activation", "basis", "encoding")
 
 
 def show(
     kind: Annotated[str, typer.Argument(help="The kind: " + ", ".join(ENTRY_TYPES))],
     name: Annotated[str, typer.Argument(help="The component's name, as `inrbench list` shows it.")],
     as_json: AsJson = False,
+    plot_file: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE", help="Draw its functions into this picture: .png, .svg or .pdf."),
+    ] = None,
     plugin_files: PluginFiles = None,
 ) -> None:
-    """Show a component: formula, parameters, reference and YAML to paste."""
+    """Show a component: formula, parameters, reference, YAML to paste, and its functions drawn."""
     if kind not in ENTRY_TYPES:
         raise InrbenchError(
             f"no kind {kind!r}{did_you_mean(kind, ENTRY_TYPES) or '; there are ' + ', '.join(ENTRY_TYPES)}"
@@ -36,6 +48,8 @@ def show(
         raise InrbenchError(str(failure)) from None
     data = describe_entry(item, catalog)
     data["yaml"] = snippet(data)
+    if plot_file is not None:
+        _plot(_curves(catalog, kind, name), data, plot_file)
     if as_json:
         print_json({"schema": "inrbench.show/1", **data})
         return
@@ -56,6 +70,43 @@ def show(
         console.print(table)
     console.print("in a spec:", style="bold")
     console.print(data["yaml"], highlight=False, markup=False, soft_wrap=True)
+    if kind in DRAWN_KINDS and plot_file is None:
+        try:
+            lines = _drawing(_curves(catalog, kind, name))
+        except InrbenchError as error:
+            say(str(error))
+        else:
+            console.print(f"\n{lines}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _curves(catalog: Catalog, kind: str, name: str) -> Curves:
+    """The functions of a component with its defaults. Raises InrbenchError."""
+    if kind not in DRAWN_KINDS:
+        raise InrbenchError(f"components of kind {kind} are not drawn, only those of {', '.join(DRAWN_KINDS)}")
+    # Here, because it imports numpy and torch, which the text does not need.
+    from inrbench_core.cli.curves import sample_curves
+
+    try:
+        return sample_curves(catalog.resolve(kind, name))
+    except ValidationError:
+        raise InrbenchError(f"{kind} {name!r} has options without a default, so it cannot be drawn") from None
+    except InrbenchError:
+        raise
+    except Exception as error:
+        raise InrbenchError(f"{kind} {name!r} cannot be drawn: {one_line(error)}") from None
+
+
+def _drawing(curves: Curves) -> str:
+    from inrbench_core.cli.drawing import draw
+
+    return "\n".join(draw(curves))
+
+
+def _plot(curves: Curves, data: dict[str, Any], file: Path) -> None:
+    from inrbench_core.cli.plotting import plot
+
+    plot(curves, f"{data['name']}: {data['summary']}", data.get("formula", ""), file)
+    say(f"plot: {file}")
 
 
 def _facts(data: dict[str, Any]) -> dict[str, str]:

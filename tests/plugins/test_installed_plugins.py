@@ -1,16 +1,8 @@
-"""Plugins really installed into an environment of their own: an outsider's, and six bad ones.
-
-The environment sees the packages of the one that runs the tests through a .pth file, so nothing has
-to be downloaded; what the tests install goes into it alone.
-"""
+"""Plugins really installed into an environment of their own: an outsider's, and six bad ones."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import sysconfig
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -21,57 +13,6 @@ STAND_INS = Path(__file__).parent.parent / "stand_ins"
 pytestmark = pytest.mark.slow
 
 
-class Environment:
-    """A throw-away virtual environment with `inrbench` in it."""
-
-    def __init__(self, folder: Path) -> None:
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-        self.python = folder / "bin" / "python"
-        self.site = Path(
-            subprocess.run(
-                [self.python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
-                check=True,
-                capture_output=True,
-                text=True,
-            ).stdout.strip()
-        )
-        # Editable installs are .pth files too, which only `site.addsitedir` follows.
-        outer = sysconfig.get_path("purelib")
-        (self.site / "outer.pth").write_text(f"import site; site.addsitedir({outer!r})\n")
-
-    def pip(self, *arguments: str | Path) -> None:
-        done = subprocess.run(
-            [self.python, "-m", "pip", "--quiet", "--disable-pip-version-check", *map(str, arguments)],
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
-
-    def inrbench(self, *arguments: str | Path, code: int | None = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [self.python, "-m", "inrbench_core.cli.app", *map(str, arguments)], capture_output=True, text=True
-        )
-        assert code is None or done.returncode == code, done.stderr
-        assert "Traceback" not in done.stderr
-        return done
-
-    def install_metadata(self, name: str, entry_points: str, modules: dict[str, str]) -> Path:
-        """What a wheel of a pure Python distribution leaves in site-packages."""
-        info = self.site / f"{name.replace('-', '_')}-1.2.3.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2.3\n")
-        (info / "entry_points.txt").write_text(entry_points)
-        (info / "RECORD").write_text("")
-        for module, text in modules.items():
-            (self.site / f"{module}.py").write_text(textwrap.dedent(text))
-        return info
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    return Environment(tmp_path_factory.mktemp("environment") / "venv")
-
-
 SPEC = """
 task: line
 fields: [{name: shallow, activation: ACTIVATION}]
@@ -79,7 +20,7 @@ training: {steps: 3}
 """
 
 
-def evaluate(environment: Environment, folder: Path, activation: str, code: int = 0) -> str:
+def evaluate(environment, folder: Path, activation: str, code: int = 0) -> str:
     spec = folder / f"{activation.rpartition(':')[2]}.yaml"
     spec.write_text(SPEC.replace("ACTIVATION", f"'{activation}'"))
     out = ("--out", folder / spec.stem, "--jobs", "1")
@@ -87,7 +28,7 @@ def evaluate(environment: Environment, folder: Path, activation: str, code: int 
     return done.stdout + done.stderr
 
 
-def test_an_outsiders_plugin_comes_works_and_goes(environment: Environment, tmp_path: Path) -> None:
+def test_an_outsiders_plugin_comes_works_and_goes(environment, tmp_path: Path) -> None:
     assert "outsine" not in environment.inrbench("list").stdout
     environment.pip("install", "--no-deps", "--no-build-isolation", OUTSIDER)
     try:
@@ -133,9 +74,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_plugin_harms_no_other_and_is_named_with_its_cause(
-    environment: Environment, tmp_path: Path, name: str
-) -> None:
+def test_a_bad_plugin_harms_no_other_and_is_named_with_its_cause(environment, tmp_path: Path, name: str) -> None:
     source, message = BAD[name]
     module = f"bad_{name.replace('-', '_')}"
     text = "[inrbench]\nthis is no entry point\n" if source is None else f"[inrbench]\nbad = {module}\n"
@@ -163,7 +102,7 @@ def test_a_bad_plugin_harms_no_other_and_is_named_with_its_cause(
         (environment.site / f"{module}.py").unlink()
 
 
-def assert_clash(environment: Environment, folder: Path, name: str) -> None:
+def assert_clash(environment, folder: Path, name: str) -> None:
     """Neither of two claimants wins; both are named, and either can be picked."""
     plugin_file = str(STAND_INS / "small_plugin.py")
     listed = environment.inrbench("list", "--plugin-file", plugin_file).stdout

@@ -1,0 +1,120 @@
+"""`inrbench show`: drawings in the terminal and in files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inrbench_core import InrbenchError
+from inrbench_core.cli.curves import Curves, sample_curves
+from inrbench_core.cli.drawing import draw
+from inrbench_core.cli.plotting import plot
+
+PLUGIN = ("--plugin-file", Path(__file__).parent.parent / "stand_ins" / "small_plugin.py")
+
+
+def curves_of(*functions):
+    x = np.linspace(-1, 1, 401)
+    labels = tuple(f"k = {k}" for k in range(len(functions)))
+    return Curves(x, np.stack([f(x) for f in functions]), "x", labels, "a test")
+
+
+def dots(lines):
+    """Where the dots of braille characters are: rows from the top, columns from the left."""
+    bits = [(0, 0), (1, 0), (2, 0), (0, 1), (1, 1), (2, 1), (3, 0), (3, 1)]
+    for row, line in enumerate(lines):
+        for column, character in enumerate(line.partition("│")[2]):
+            for bit, (down, right) in enumerate(bits):
+                if ord(character) - 0x2800 >> bit & 1:
+                    yield 4 * row + down, 2 * column + right
+
+
+def test_a_line_is_drawn_from_the_lower_left_to_the_upper_right():
+    lines = list(draw(curves_of(lambda x: 3 * x)))
+    assert max(map(len, lines)) <= 80
+    frame = [line for line in lines if "│" in line]
+    assert frame[0].split()[0] == "3"
+    assert frame[-1].split()[0] == "-3"
+    assert lines[len(frame)].split() == ["-1", "x", "=", "0", "1"]
+    rows, columns = np.array(list(dots(frame))).T
+    height, width = rows.max(), columns.max()
+    assert height == 4 * len(frame) - 1
+    np.testing.assert_allclose(rows, height * (1 - columns / width), atol=1.5)
+    assert set(columns) == set(range(width + 1))
+
+
+def test_a_constant_and_values_that_are_not_finite_can_be_drawn():
+    lines = list(draw(curves_of(lambda x: np.full_like(x, 2.0), lambda x: np.where(x > 0, np.nan, x))))
+    frame = [line for line in lines if "│" in line]
+    assert frame[1].split()[0] == "2"
+    _, columns = np.array(list(dots(frame[3:]))).T
+    assert columns.max() == 62  # the middle of 124
+
+
+def test_of_a_large_family_the_first_are_drawn():
+    lines = list(draw(curves_of(*[np.sin] * 8)))
+    assert sum("k = " in line for line in lines) == 6
+    assert "2 more are not drawn" in lines[-1]
+
+
+def test_the_functions_of_a_basis_are_its_own(catalog):
+    curves = sample_curves(catalog.resolve("basis", "chebyshev"))
+    assert curves.labels == ("k = 0", "k = 1", "k = 2", "k = 3", "k = 4")
+    assert (curves.x[0], curves.x[-1]) == (pytest.approx(-1.2), pytest.approx(1.2))
+    np.testing.assert_allclose(curves.y[3], 4 * curves.x**3 - 3 * curves.x, atol=1e-5)
+
+
+def test_a_fast_function_is_drawn_over_a_short_piece(catalog):
+    curves = sample_curves(catalog.resolve("activation", {"name": "sine", "omega": 30.0}))
+    assert curves.x[-1] == 0.5
+    np.testing.assert_allclose(curves.y[0], np.sin(30 * curves.x), atol=1e-4)
+    assert sample_curves(catalog.resolve("activation", "tanh")).x[-1] == 4.0
+
+
+def test_show_draws_an_activation_and_not_in_json(run_cli):
+    shown = run_cli("show", "activation", "wave", *PLUGIN)
+    assert shown.returncode == 0, shown.stderr
+    frame = [line for line in shown.stdout.splitlines() if "│" in line]
+    assert len(frame) == 12
+    assert "in a hidden layer, as it starts" in shown.stdout
+    assert json.loads(run_cli("show", "activation", "wave", "--json", *PLUGIN).stdout)["name"] == "wave"
+
+
+def test_plot_writes_a_picture_with_a_colour_for_each_function(run_cli, tmp_path):
+    pytest.importorskip("matplotlib")
+    file = tmp_path / "out.png"
+    done = run_cli("show", "basis", "chebyshev", "--plot", file)
+    assert done.returncode == 0, done.stderr
+    with Image.open(file) as picture:
+        assert picture.size == (1200, 750)
+        counts = picture.convert("RGB").getcolors(1 << 20)
+    # matplotlib's first five colours, each with a line and a place in the legend.
+    tab10 = [(31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40), (148, 103, 189)]
+    found = {colour: count for count, colour in counts}
+    assert all(found.get(colour, 0) > 200 for colour in tab10)
+
+
+@pytest.mark.parametrize("name", ["x.nonsense", "no/such/x.png"])
+def test_a_file_that_cannot_be_written_is_one_line(tmp_path, name):
+    pytest.importorskip("matplotlib")
+    with pytest.raises(InrbenchError, match="cannot write") as caught:
+        plot(curves_of(np.sin), "", "", tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_has_no_functions_is_not_plotted(run_cli, tmp_path):
+    done = run_cli("show", "field", "shallow", "--plot", "x.png", *PLUGIN, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("inrbench: components of kind field are not drawn")
+    assert done.stderr.count("\n") == 1
+
+
+def test_without_matplotlib_the_extra_is_named(catalog, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(InrbenchError, match=r"pip install 'inrbench\[plot\]'"):
+        plot(curves_of(np.sin), "", "", tmp_path / "x.png")
