@@ -80,7 +80,7 @@ CHECKS: Mapping[str, tuple[CheckFunction, ...]] = {
         task_checks.check_loss,
         task_checks.check_loss_adds_over_chunks,
         task_checks.check_evaluates,
-        task_checks.check_evaluates_quickly,
+        task_checks.check_evaluates_along_the_curve,
         task_checks.check_baselines,
         task_checks.check_same_seed_same_data,
     ),

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from inrbench_core.api.components import FieldShape, Position
 from inrbench_core.api.entries import Entry
 from inrbench_core.api.errors import DataError, UnsupportedError
+from inrbench_core.api.problem import Problem, SeedStreams
 from inrbench_core.api.spec import Component, ParameterBudget
 from inrbench_core.plugins.catalog import Catalog, Registered
 from inrbench_core.testing.outcome import Skipped
@@ -90,6 +91,18 @@ class Subject:
     def component(self) -> Component:
         """The component with its defaults, but for the options."""
         return self.catalog.resolve(self.kind, {"name": self.reference, **self.options})
+
+    @cached_property
+    def problem(self) -> Problem:
+        """What the task prepares, once for all checks that change nothing in it."""
+        return self.prepare()
+
+    def prepare(self) -> Problem:
+        """Prepare the task anew, on the CPU, for seed 0."""
+        try:
+            return cast(Problem, self.component.build(device=torch.device("cpu"), seeds=SeedStreams(0)))
+        except DataError as error:
+            raise Skipped(f"its data are not here: {error}") from None
 
     @property
     def width_name(self) -> str | None:
