@@ -32,9 +32,10 @@ class Hats(ExpansionBasis):
         v = (x + self.reach) * ((self.size - 1) / (2.0 * self.reach))
         cell = v.detach().floor()
         cell = torch.where(v == self.size - 1, self.size - 2.0, cell)  # The last node closes the last cell.
-        rising = (v - cell).unsqueeze(1)
-        ahead = torch.arange(self.size, dtype=x.dtype, device=x.device).unsqueeze(1) - cell.unsqueeze(1)
-        return torch.where(ahead == 1.0, rising, torch.where(ahead == 0.0, 1.0 - rising, 0.0)).transpose(1, 2)
+        nodes = torch.arange(-1.0, self.size, dtype=x.dtype, device=x.device).unsqueeze(1)
+        # 1 at the node left of x, 0 elsewhere. Compared by ==, compiled code would be five times slower.
+        left = torch.relu(1.0 - (cell.unsqueeze(1) - nodes).abs())
+        return torch.lerp(left[:, 1:], left[:, :-1], (v - cell).unsqueeze(1)).transpose(1, 2)
 
     def published_coefficients(self, coefficients: Tensor) -> None:
         out_features, in_features, size = coefficients.shape
