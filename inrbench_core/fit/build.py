@@ -14,6 +14,7 @@ from inrbench_core.api.errors import BudgetError
 from inrbench_core.api.problem import SeedStreams
 from inrbench_core.api.spec import Component, ParameterBudget
 
+SMALLEST_STEPS = 4
 TOLERANCE = 0.02
 # The meta device, where tensors take no memory, spares large models; its first use imports for seconds.
 META_FROM = 5_000_000
@@ -78,7 +79,8 @@ def _solve_width(field: Component, attribute: str, target: int, shapes: Mapping[
         return _count(field.with_spec(**{attribute: width}), shapes, on_meta=target > META_FROM)
 
     low, high = 1, 1
-    while count(high) < target and (high == 1 or count(high) > count(low)):
+    # Some fields come in steps: the first widths of a complex one have the same count.
+    while count(high) < target and (high <= SMALLEST_STEPS or count(high) > count(low)):
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2

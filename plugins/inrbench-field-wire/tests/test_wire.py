@@ -76,7 +76,6 @@ def test_parameters_match_those_of_a_real_network(name):
 
 
 # One width of two adds no complex feature, and core's solver takes the first such pair for the end.
-@pytest.mark.xfail(reason="core's solver stops at a plateau of the parameter count")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_budget_is_met(name):
     component = Component(ENTRIES[name], ENTRIES[name].spec(width=ParameterBudget(parameters=50_000)), "x", "0")
