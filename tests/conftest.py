@@ -100,7 +100,7 @@ def write_spec(tmp_path: Path) -> Callable[[str], Path]:
 def run_cli() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs `inrbench` in a process of its own, as a user would."""
 
-    def run(*arguments: str | Path, timeout: float = 120, **options: object) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str | Path, timeout: float = 600, **options: object) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "NO_COLOR": "1", **options.pop("env", {})}  # type: ignore[dict-item]
         return subprocess.run(
             [sys.executable, "-m", "inrbench_core.cli.app", *map(str, arguments)],

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import h5py
 import numpy as np
@@ -89,6 +90,8 @@ for count in range(10**6):
     for _ in range(3):
         with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
             process.stdout.readline()
+            while not store.path("a1").exists():
+                time.sleep(0.01)
             try:
                 process.wait(timeout=0.3)
             except subprocess.TimeoutExpired:
