@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 # Without bytecode every `import torch` takes seconds.
 unexport PYTHONDONTWRITEBYTECODE
+# Two test processes on two cores: more threads would wait for each other.
+unit test-long: export OMP_NUM_THREADS = 1
 
 .PHONY: demo test lint types layers unit test-long official clean
 

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
-from inrbench_core.api.executor import Executor, ExecutorEvent
+from inrbench_core.api.executor import Executor, ExecutorEvent, Progress
 from inrbench_core.plugins.builtin import LocalSpec
 from inrbench_core.plugins.failures import one_line
 
@@ -161,13 +161,20 @@ def _serve(connection: Connection, threads: int) -> None:
         except EOFError:
             return
         try:
-            work(payload, lambda progress: connection.send(("progress", progress)))
+            work(payload, lambda progress: _report(connection, progress))
             answer = ("finished", "")
-        except BrokenPipeError:
-            return
         except Exception as error:
             answer = ("lost", one_line(error))
-        connection.send(answer)
+        with contextlib.suppress(OSError):
+            connection.send(answer)
+
+
+def _report(connection: Connection, progress: Progress) -> None:
+    try:
+        connection.send(("progress", progress))
+    except OSError:
+        # The parent is gone. An exception would be taken for a failure of the run and recorded as such.
+        os._exit(1)
 
 
 def _may_be_cuda(device: str) -> bool:

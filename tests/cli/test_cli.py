@@ -80,7 +80,7 @@ def test_a_parameter_budget_that_cannot_be_met_names_the_nearest(run_cli, write_
     text = text.replace("50", "5")
     done = run_cli("eval", "--spec", write_spec(text), *PLUGIN, cwd=tmp_path)
     assert done.returncode == 1
-    assert "within 2 % of 5 parameters: width 1 has 4, width 2 has 7" in done.stderr
+    assert "within 2 % of 5 parameters: the nearest, width 1, has 4" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -148,9 +148,9 @@ SLOW = textwrap.dedent("""
     name: slow
     task: {name: line, samples: 4096}
     fields: [shallow]
-    training: {steps: 1500, evaluate_every: 0}
+    training: {steps: 600, evaluate_every: 0}
     seeds: 6
-    executor: {name: local, jobs: 1}
+    executor: {name: local, jobs: 2}
 """)
 
 
