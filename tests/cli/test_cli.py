@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from functools import partial
 from pathlib import Path
 
 import jsonschema
@@ -148,7 +149,7 @@ SLOW = textwrap.dedent("""
     name: slow
     task: {name: line, samples: 4096}
     fields: [shallow]
-    training: {steps: 600, evaluate_every: 0}
+    training: {steps: 1200, evaluate_every: 0}
     seeds: 6
     executor: {name: local, jobs: 2}
 """)
@@ -157,7 +158,10 @@ SLOW = textwrap.dedent("""
 def start(folder: Path) -> subprocess.Popen:
     (folder / "slow.yaml").write_text(SLOW)
     command = [sys.executable, "-m", "inrbench_core.cli.app", "eval", "--spec", "slow.yaml", *map(str, PLUGIN)]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A shell's background jobs ignore SIGINT and pass that on; a user's terminal does not.
+    heed = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=folder, text=True, preexec_fn=heed, **pipes)
 
 
 def finished(folder: Path) -> dict[str, int]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from inrbench_activation_classic.plugin import EluSpec, PreluSpec, SoftplusSpec
+from inrbench_activation_classic.plugin import EluSpec, PreluSpec, ReluSpec, SoftplusSpec
 from inrbench_core import Activation, Position
 from inrbench_core.api.initialisation import kaiming_linear
 
@@ -30,7 +30,20 @@ class _Kaiming(Activation):
 
 
 class Relu(_Kaiming):
-    """max(0, z). Its second derivative is zero, so it cannot serve a loss on a Laplacian."""
+    """max(0, z). Its second derivative is zero, so it cannot serve a loss on a Laplacian.
+
+    Behind an encoding torch's default initialisation trains faster: on a 64 x 64 picture, 100 steps, 33.7 dB
+    against 23.6 with neff and 60.4 against 38.3 with rff. Kaiming is what INR-Bench uses.
+    """
+
+    def __init__(self, spec: ReluSpec) -> None:
+        super().__init__(spec)
+        self.default_init = spec.init == "default"
+
+    def linear(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
+        if self.default_init:
+            return nn.Linear(in_features, out_features)
+        return super().linear(in_features, out_features, position=position)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(x)

@@ -1,6 +1,7 @@
 """The entries of this distribution. Imports no torch."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 from pydantic import Field
 
@@ -9,6 +10,10 @@ from inrbench_core import ActivationEntry, ComponentSpec, hookimpl
 
 class ReluSpec(ComponentSpec):
     """Rectified linear unit."""
+
+    init: Literal["kaiming", "default"] = Field(
+        "kaiming", description="weights: Kaiming normal, or torch's default, which trains faster behind an encoding"
+    )
 
     def derivatives(self) -> int | None:
         return 1
