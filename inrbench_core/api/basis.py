@@ -18,6 +18,8 @@ QUADRATURE_POINTS = 64
 # Of a grid of local functions, each then has several points on its support.
 FUNCTIONS_PER_PANEL = 16
 LEAST_RMS = 1e-6
+# E[silu(z)^2], z ~ N(0, 1), by quadrature.
+SILU_MEAN_SQUARE = 0.3558
 
 
 class Basis(nn.Module):
@@ -72,7 +74,7 @@ class ExpansionBasis(Basis):
         nn.init.normal_(coefficients, 0.0, 1.0 / (in_features * size))
 
     def unit_coefficients(self, coefficients: Tensor, std: float) -> None:
-        """Fill coefficients, (out, in, K), with the std that gives unit output variance on U(-1, 1)."""
+        """Fill coefficients, (out, in, K), with the std that gives the layer unit output variance on U(-1, 1)."""
         nn.init.normal_(coefficients, 0.0, std)
 
     def layer(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
@@ -149,13 +151,17 @@ class ExpansionLayer(nn.Module):
             squares = squares * inverse_rms.square()
         self.register_buffer("inverse_rms", None if inverse_rms is None else inverse_rms.float())
         self.coefficients = nn.Parameter(torch.empty(out_features, in_features, basis.size))
+        self.bias = nn.Parameter(torch.zeros(out_features)) if options.bias else None
+        self.base = nn.Linear(in_features, out_features, bias=False) if options.base else None
         with torch.no_grad():
             if options.scale == "published":
                 basis.published_coefficients(self.coefficients)
-            else:
-                basis.unit_coefficients(self.coefficients, 1.0 / math.sqrt(_total(squares)))
-        self.bias = nn.Parameter(torch.zeros(out_features)) if options.bias else None
-        self.base = nn.Linear(in_features, out_features, bias=False) if options.base else None
+                return
+            # The branches carry the same share of the variance. With less, it dies out over the layers.
+            share = 0.5 if self.base else 1.0
+            basis.unit_coefficients(self.coefficients, math.sqrt(share / _total(squares)))
+            if self.base:
+                nn.init.normal_(self.base.weight, 0.0, math.sqrt(share / (SILU_MEAN_SQUARE * in_features)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x, (N, I), to (N, O)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import cache
+from itertools import product
 from typing import cast
 
 import numpy as np
@@ -17,6 +18,7 @@ from inrbench_core.testing.subject import Subject
 
 SIDE, ROW, COLUMN = 32, 96, 208
 STEPS = 150
+OVERFIT_STEPS = 1000
 # Components differ in the learning rate they bear by more than a factor of ten: one has to do.
 RATES = (3e-3, 3e-2)
 # A network that ends in its biases has 0 dB; the slowest sound one, of sigmoids, came to 0.6 dB.
@@ -34,7 +36,12 @@ def check_output_not_confined(subject: Subject) -> None:
     for out_features in (1, 3):
         generator = torch.Generator().manual_seed(22)
         target = LARGEST_TARGET * (2.0 * torch.rand(TARGETS, out_features, generator=generator) - 1.0)
-        error = min(_overfit(subject, coords, target, seed) for seed in range(3))
+        errors = []
+        for overfit, seed in product((_overfit, _overfit_slowly), range(3)):
+            errors.append(overfit(subject, coords, target, seed))
+            if errors[-1] < 1e-3:
+                break
+        error = min(errors)
         require(error < 1e-3, f"with {out_features} outputs it misses values in [-3, 3] by {error:.2g}")
 
 
@@ -101,6 +108,22 @@ def _overfit(subject: Subject, coords: Tensor, target: Tensor, seed: int) -> flo
         return cast(float, value)
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        error = (network(coords) - target).abs().max().item()
+    return error if np.isfinite(error) else float("inf")
+
+
+def _overfit_slowly(subject: Subject, coords: Tensor, target: Tensor, seed: int) -> float:
+    """The largest error that is left after Adam, which finds its way where wavelets leave long plains."""
+    torch.manual_seed(seed)
+    network = subject.network(target.shape[1])
+    optimizer = torch.optim.Adam(network.parameters(), RATES[0])
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, OVERFIT_STEPS)
+    for _ in range(OVERFIT_STEPS):
+        optimizer.zero_grad()
+        (network(coords) - target).square().sum().backward()
+        optimizer.step()
+        scheduler.step()
     with torch.no_grad():
         error = (network(coords) - target).abs().max().item()
     return error if np.isfinite(error) else float("inf")

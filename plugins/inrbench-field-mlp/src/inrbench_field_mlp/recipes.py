@@ -85,14 +85,14 @@ def named_recipes() -> Iterator[RecipeEntry]:
     yield RecipeEntry(
         "fourier-features",
         "Random Fourier features in front of a ReLU network, 5 linear layers 256 wide",
-        _mlp({"name": "relu"}, {"name": "rff", "frequencies": 256, "sigma": 10.0}),
+        _mlp({"name": "relu", "init": "default"}, {"name": "rff", "frequencies": 256, "sigma": 10.0}),
         {"lr": 1e-3},
         "Tancik et al. 2020, arXiv:2006.10739",
     )
     yield RecipeEntry(
         "nerf-mlp",
         "NeRF's sines and cosines at octaves in front of a ReLU network, 5 linear layers 256 wide",
-        _mlp({"name": "relu"}, {"name": "neff", "frequencies": 10}),
+        _mlp({"name": "relu", "init": "default"}, {"name": "neff", "frequencies": 10}),
         {"lr": 1e-3},
         "Mildenhall et al. 2020, arXiv:2003.08934",
     )

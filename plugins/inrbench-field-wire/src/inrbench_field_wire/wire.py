@@ -89,7 +89,9 @@ class GaborLayer(nn.Module):
         if z.is_complex():
             exponent = exponent - self.omega * z.imag
             z = z.real
-        return torch.polar(exponent.exp(), self.omega * z)
+        modulus, phase = exponent.exp(), self.omega * z
+        # Not polar(): its gradient divides by the modulus, which underflows far from the origin.
+        return torch.complex(modulus * phase.cos(), modulus * phase.sin())
 
 
 def _square(z: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The bunny that visvis carries, found without importing it. Imports no torch."""
+"""The bunny that visvis carries, found without importing it. To look for it loads neither torch nor NumPy."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import importlib.metadata
 import re
 import zlib
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inrbench_core import DataError
 
-Array = np.ndarray[Any, Any]
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array: TypeAlias = np.ndarray[Any, Any]
 
 BUNNY = "bunny"
 BUNNY_LICENCE = "Stanford 3D Scanning Repository: research use, credit to be given; from visvis, BSD-3"
@@ -37,6 +38,8 @@ def find_bunny() -> Path:
 
 def read_bunny() -> tuple[Array, Array]:
     """Vertices, float64 (V, 3), and faces, int64 (F, 3). Raises DataError if it is missing or another one."""
+    import numpy as np
+
     path = find_bunny()
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != _SHA256:
@@ -50,6 +53,8 @@ def read_ssdf(text: str) -> dict[str, Array]:
 
     The payload is base64 of zlib, in blocks that ; separates.
     """
+    import numpy as np
+
     arrays = {}
     for match in re.finditer(r"^\s*(\w+) = array ([\dx]+) (\w+) (\S+)$", text, re.MULTILINE):
         name, shape, dtype, payload = match.groups()
