@@ -96,7 +96,7 @@ def write_spec(tmp_path: Path) -> Callable[[str], Path]:
     return write
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_cli() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs `inrbench` in a process of its own, as a user would."""
 

@@ -6,10 +6,12 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from inrbench_core.api.components import FieldShape
@@ -111,6 +113,26 @@ class Problem(ABC):
             UnsupportedError: if rendering at another size has no meaning for this problem.
         """
         raise UnsupportedError(f"{type(self).__name__} cannot be rendered at another size")
+
+    def save(self, evaluation: Evaluation, folder: Path, stem: str) -> list[Path]:
+        """Write an evaluation of this problem as files that people open, and say which.
+
+        Args:
+            evaluation: of `evaluate` or of `render`.
+            folder: where to; it exists.
+            stem: how the names of all files begin.
+
+        Returns:
+            STEM.png, the preview, and STEM.npz, all outputs; tasks add files of their own.
+        """
+        paths = []
+        if evaluation.preview is not None:
+            paths.append(folder / f"{stem}.png")
+            Image.fromarray(evaluation.preview).save(paths[-1])
+        if evaluation.outputs:
+            paths.append(folder / f"{stem}.npz")
+            np.savez_compressed(paths[-1], **evaluation.outputs)  # type: ignore[arg-type]
+        return paths
 
 
 def predict(model: nn.Module, coords: Tensor, *, chunk: int = 65_536) -> Tensor:

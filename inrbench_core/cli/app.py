@@ -13,6 +13,7 @@ from inrbench_core.cli import check as check_command
 from inrbench_core.cli import eval as eval_command
 from inrbench_core.cli import list as list_command
 from inrbench_core.cli import new as new_command
+from inrbench_core.cli import render as render_command
 from inrbench_core.cli import results as results_command
 from inrbench_core.cli import schema as schema_command
 from inrbench_core.cli import show as show_command
@@ -37,6 +38,7 @@ def build_app() -> typer.Typer:
     app.command("show")(show_command.show)
     app.command("eval")(eval_command.evaluate)
     app.command("results")(results_command.results)
+    app.command("render")(render_command.render)
     app.command("schema")(schema_command.schema)
     app.command("check")(check_command.check)
     app.command("new")(new_command.new)

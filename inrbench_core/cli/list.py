@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Any
 
 import typer
@@ -46,21 +47,27 @@ def list_components(
     console = make_console()
     for name, group in entries.items():
         if group:
-            console.print(_table(name, group))
+            console.print(_table(name, group, folded=kind is None))
     if broken:
         console.print("[bold red]broken[/bold red]")
         for failure in catalog.failures:
             console.print(f"  {failure.describe()}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _table(kind: str, group: list[dict[str, Any]]) -> Table:
+def _table(kind: str, group: list[dict[str, Any]], *, folded: bool) -> Table:
+    """A table of one kind. Folded, recipes whose names begin alike, as `inr-bench/`, share a line."""
     plural = {"basis": "bases", "activation": "activations"}.get(kind, f"{kind}s")
     table = Table(title=f"{plural} ({len(group)})", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     table.add_column("name", no_wrap=True, style="cyan")
     table.add_column("summary", ratio=3)
     table.add_column("parameters", ratio=3, style="dim")
     table.add_column("distribution")
+    families = Counter(_family(data) for data in group if folded and "/" in data["name"])
+    for (prefix, distribution), count in families.items():
+        table.add_row(f"{prefix}/...", f"{count} recipes; inrbench list recipe names them", "", distribution)
     for data in group:
+        if _family(data) in families:
+            continue
         name = ", ".join([data["name"], *data["aliases"]])
         if data["clashes_with"]:
             name = f"{name} (clash)"
@@ -68,7 +75,10 @@ def _table(kind: str, group: list[dict[str, Any]]) -> Table:
             options = ", ".join(f"{key}={value}" for key, value in data["stands_for"].items())
         else:
             options = parameters_text(data)
-        table.add_row(
-            escape(name), escape(data["summary"]), escape(options), f"{data['distribution']} {data['version']}"
-        )
+        table.add_row(escape(name), escape(data["summary"]), escape(options), _family(data)[1])
     return table
+
+
+def _family(data: dict[str, Any]) -> tuple[str, str]:
+    """How a component's name begins, and where it comes from."""
+    return data["name"].partition("/")[0], f"{data['distribution']} {data['version']}"

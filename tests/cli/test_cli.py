@@ -129,7 +129,12 @@ def test_list_and_show_hold_the_same_as_their_json(run_cli):
     plain = run_cli("list", *PLUGIN).stdout
     data = json.loads(run_cli("list", "--json", *PLUGIN).stdout)
     assert data["schema"] == "inrbench.list/1"
-    assert all(item["name"] in plain for item in data["components"])
+    folded = [item for item in data["components"] if item["name"].startswith("inr-bench/")]
+    assert {item["kind"] for item in folded} == {"recipe"}
+    assert all(item["name"] in plain for item in data["components"] if item not in folded)
+    assert f"{sum('+' in item['name'] for item in folded)} recipes; inrbench list recipe names them" in plain
+    recipes = run_cli("list", "recipe", *PLUGIN).stdout
+    assert all(item["name"] in recipes for item in folded)
     shown = json.loads(run_cli("show", "activation", "wave", "--json", *PLUGIN).stdout)
     assert [parameter["name"] for parameter in shown["parameters"]] == ["omega", "orders"]
     assert "activation: {name: wave, omega: 3.0, orders: 2}" in shown["yaml"]

@@ -28,6 +28,8 @@ SMALL = {
 }
 # At most these are skipped by a component: what it lacks (nothing trained, nothing drawn), and CUDA.
 MOST_SKIPPED = 5
+
+
 def run(index: int, names: set[str]) -> list[CheckResult]:
     item = ITEMS[index]
     options = {}

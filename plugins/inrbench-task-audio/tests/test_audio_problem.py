@@ -1,7 +1,9 @@
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from inrbench_task_audio.metrics import log_spectral_distance, psnr, snr
 from inrbench_task_audio.picture import draw_recording
@@ -131,3 +133,13 @@ def test_picture_shows_a_tone_at_its_frequency() -> None:
 
 def test_picture_of_a_diverged_model_is_drawn() -> None:
     assert draw_recording(np.full(50, np.nan, np.float32), 8000).dtype == np.uint8
+
+
+def test_a_saved_rendering_can_be_heard_at_its_own_rate(tmp_path: Path) -> None:
+    task = problem()
+    evaluation = task.render(Lookup(0.5 * task.recording.samples), task.size // 2)
+    paths = task.save(evaluation, tmp_path, "half")
+    assert {path.name for path in paths} == {"half.png", "half.npz", "half.wav"}
+    samples, rate = soundfile.read(tmp_path / "half.wav")
+    assert samples.size / rate == pytest.approx(task.size / task.recording.rate)
+    assert samples == pytest.approx(evaluation.outputs["waveform"], abs=1e-4)

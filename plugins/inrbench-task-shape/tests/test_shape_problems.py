@@ -1,8 +1,10 @@
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import trimesh
 from inrbench_task_shape.occupancy import prepare as prepare_occupancy
 from inrbench_task_shape.plugin import OccupancySpec, SdfSpec, inrbench_tasks
 from inrbench_task_shape.sdf import EIKONAL, EMPTY, prepare
@@ -194,6 +196,15 @@ def test_outputs_and_rendering_at_another_resolution() -> None:
     assert finer.metrics == {}
     assert finer.outputs["values"].shape == (35, 35, 35)
     assert len(finer.outputs["faces"]) > 2 * len(outputs["faces"])
+
+
+def test_a_saved_surface_is_read_back_by_others(tmp_path: Path) -> None:
+    problem = sdf()
+    paths = problem.save(problem.render(Ball(), 64), tmp_path, "ball")
+    assert {path.name for path in paths} == {"ball.png", "ball.npz", "ball.ply"}
+    mesh = trimesh.load(tmp_path / "ball.ply")
+    assert mesh.is_watertight
+    assert mesh.volume == pytest.approx(4 / 3 * np.pi * RADIUS**3, rel=0.01)
 
 
 def test_the_gyroid_is_drawn_from_and_compared() -> None:

@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from inrbench_task_video.clip import Clip
 from inrbench_task_video.picture import shown_frames
 from inrbench_task_video.plugin import VideoSpec
 from inrbench_task_video.problem import VideoProblem, prepare
+from PIL import Image
 from torch import Tensor, nn
 
 from inrbench_core import SeedStreams
@@ -136,6 +138,19 @@ def test_render_at_another_size() -> None:
     assert frames[1, :, 0, 0] == pytest.approx(np.full(40, 128), abs=1)
     assert frames[0, :, 0, 1].astype(float) == pytest.approx(np.linspace(0, 255, 40), abs=0.51)
     assert rendered.metrics == {}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_saved_rendering_is_a_gif_of_all_frames(tmp_path: Path, channels: int) -> None:
+    task = problem(noise_clip((3, 20, 30, channels)))
+    evaluation = task.evaluate(Lookup(task.frames))
+    paths = task.save(evaluation, tmp_path, "clip")
+    assert {path.name for path in paths} == {"clip.png", "clip.npz", "clip.gif"}
+    with Image.open(tmp_path / "clip.gif") as gif:
+        assert (gif.n_frames, gif.size) == (3, (30, 20))
+        # A gif has 256 colours at most.
+        first = np.asarray(gif.convert("RGB"), float)
+    assert np.abs(first - evaluation.outputs["frames"][0]).mean() < (1 if channels == 1 else 30)
 
 
 def test_sheet_prefers_held_out_frames() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 import torch
 from torch import Tensor, nn
 
@@ -89,6 +91,13 @@ class AudioProblem(Problem):
         waveform = self._predict(model, torch.arange(size), size)
         preview = draw_recording(waveform, self.recording.rate * size / self.size)
         return Evaluation({}, {"waveform": waveform}, preview)
+
+    def save(self, evaluation: Evaluation, folder: Path, stem: str) -> list[Path]:
+        """Also STEM.wav, 16 bits, peaks beyond 1 cut off; its rate fits the number of samples."""
+        waveform = evaluation.outputs["waveform"]
+        path = folder / f"{stem}.wav"
+        soundfile.write(path, waveform.clip(-1.0, 1.0), round(self.recording.rate * waveform.size / self.size))
+        return [*super().save(evaluation, folder, stem), path]
 
     def _coords(self, index: Tensor, size: int | None = None) -> Tensor:
         # float32 cannot tell the samples of long recordings apart before they are scaled.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import trimesh
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 from torch.nn import functional
@@ -121,6 +123,14 @@ class ShapeProblem(Problem):
         """Values and surface on a grid of `size` points along each axis."""
         values = self.volume(model, size)
         return Evaluation({}, _outputs(values, extract(values)), draw(values))
+
+    def save(self, evaluation: Evaluation, folder: Path, stem: str) -> list[Path]:
+        """Also STEM.ply, the surface, if there is one."""
+        paths, outputs = super().save(evaluation, folder, stem), evaluation.outputs
+        if "vertices" in outputs:
+            paths.append(folder / f"{stem}.ply")
+            trimesh.Trimesh(outputs["vertices"], outputs["faces"], process=False).export(paths[-1])
+        return paths
 
     def _present(self, values: Array) -> Evaluation:
         if not np.isfinite(values).all():

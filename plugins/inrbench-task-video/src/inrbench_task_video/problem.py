@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 
@@ -21,6 +23,7 @@ Array = np.ndarray[Any, Any]
 
 CURVE_PIXELS = 131_072
 SSIM_WINDOW = 11
+GIF_FRAME_MS = 40
 
 
 def prepare(spec: VideoSpec, *, device: torch.device, seeds: SeedStreams) -> VideoProblem:
@@ -104,6 +107,16 @@ class VideoProblem(Problem):
         axes = [self._axes[0], *(grid_coords((count,), self.device).squeeze(1) for count in sizes)]
         frames = np.stack([_eight_bits(frame) for frame in self._predicted(model, axes)])
         return Evaluation({}, {"frames": frames}, self._sheet(frames))
+
+    def save(self, evaluation: Evaluation, folder: Path, stem: str) -> list[Path]:
+        """Also STEM.gif, at `GIF_FRAME_MS` a frame."""
+        frames = [
+            Image.fromarray(frame.squeeze(2) if frame.shape[2] == 1 else frame)
+            for frame in evaluation.outputs["frames"]
+        ]
+        path = folder / f"{stem}.gif"
+        frames[0].save(path, save_all=True, append_images=frames[1:], duration=GIF_FRAME_MS, loop=0)
+        return [*super().save(evaluation, folder, stem), path]
 
     def _coords(self, pixel: Tensor) -> Tensor:
         """Coordinates (n, 3) of pixels counted through all frames."""
