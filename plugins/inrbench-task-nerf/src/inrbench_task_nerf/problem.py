@@ -48,7 +48,12 @@ class NerfProblem(Problem):
         self.bound = scene.bound
         self.samples = self.points_per_element = spec.samples
         self.view_direction = spec.view_direction
-        self.shapes = {"density": FieldShape(3, 1), "colour": FieldShape(6 if spec.view_direction else 3, 3)}
+        # The scene fills the pictures, so that a cube of as many voxels as they have pixels holds what they show.
+        pixels = min(scene.train.cameras.height, scene.train.cameras.width)
+        sizes = {"density": (3, 1), "colour": (6 if spec.view_direction else 3, 3)}
+        self.shapes = {
+            name: FieldShape(inputs, outputs, (pixels,) * inputs) for name, (inputs, outputs) in sizes.items()
+        }
         self._cameras = _moved(scene.train.cameras, device)
         self._test_cameras = _moved(scene.test.cameras, device)
         self._colours = torch.from_numpy(scene.train.colours).reshape(-1, 3).to(device)
