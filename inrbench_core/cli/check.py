@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from inrbench_core.api.errors import InrbenchError
+from inrbench_core.api.suggest import did_you_mean
 from inrbench_core.cli.common import AsJson, PluginFiles, get_catalog, print_json
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.plugins.discovery import normalise
-from inrbench_core.plugins.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from inrbench_core.testing import CheckResult

@@ -12,9 +12,9 @@ from rich.table import Table
 
 from inrbench_core.api.entries import ENTRY_TYPES
 from inrbench_core.api.errors import InrbenchError
+from inrbench_core.api.suggest import did_you_mean
 from inrbench_core.cli.common import AsJson, PluginFiles, get_catalog, make_console, print_json
 from inrbench_core.cli.describe import describe_entry, parameters_text
-from inrbench_core.plugins.suggest import did_you_mean
 
 
 def list_components(

@@ -12,9 +12,9 @@ import typer
 
 import inrbench_core
 from inrbench_core.api.errors import InrbenchError
+from inrbench_core.api.suggest import did_you_mean
 from inrbench_core.cli.common import get_catalog
 from inrbench_core.cli.show import snippet
-from inrbench_core.plugins.suggest import did_you_mean
 
 # What each kind's class is called after its name, and what its code imports beside inrbench.
 KINDS = {

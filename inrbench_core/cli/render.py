@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inrbench_core.api.errors import InrbenchError
+from inrbench_core.api.suggest import did_you_mean
 from inrbench_core.cli.common import PluginFiles, get_catalog, make_console
 from inrbench_core.plugins.catalog import Catalog
-from inrbench_core.plugins.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from inrbench_core.runs.record import RunRecord

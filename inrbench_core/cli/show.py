@@ -14,11 +14,11 @@ from rich.table import Table
 
 from inrbench_core.api.entries import ENTRY_TYPES
 from inrbench_core.api.errors import InrbenchError
+from inrbench_core.api.suggest import did_you_mean
 from inrbench_core.cli.common import AsJson, PluginFiles, get_catalog, make_console, print_json, say
 from inrbench_core.cli.describe import describe_entry
 from inrbench_core.plugins.catalog import Catalog, LookupFailure
 from inrbench_core.plugins.failures import one_line
-from inrbench_core.plugins.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from inrbench_core.cli.curves import Curves

@@ -16,9 +16,9 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from inrbench_core.api.entries import ENTRY_TYPES, Entry, RecipeEntry
 from inrbench_core.api.spec import Component
+from inrbench_core.api.suggest import did_you_mean
 from inrbench_core.plugins.discovery import normalise
 from inrbench_core.plugins.failures import PluginFailure
-from inrbench_core.plugins.suggest import did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from inrbench_core.api.suggest import did_you_mean
 from inrbench_core.plugins.discovery import allowed
 from inrbench_core.plugins.loading import load_catalog
-from inrbench_core.plugins.suggest import did_you_mean
 
 STAND_INS = Path(__file__).parent.parent / "stand_ins"
 

@@ -4,7 +4,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from inrbench_task_audio import samples
 from inrbench_task_audio.plugin import AudioSpec
 from inrbench_task_audio.recording import load_recording
 from inrbench_task_audio.synthesis import SAMPLE_RATE, synthesise
@@ -99,7 +98,7 @@ def test_a_file_that_is_no_recording_and_an_excerpt_beyond_the_end(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("source", "message"), [("celo", "did you mean 'cello'"), ("no.wav", "there is no file"), ("a/b", "no file")]
+    ("source", "message"), [("celo", "did you mean 'cello'"), ("no.wav", "no such file"), ("a/b", "no such file")]
 )
 def test_a_wrong_source_is_told_by_the_spec(source: str, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
@@ -110,7 +109,7 @@ def test_a_sample_without_its_distribution_names_the_extra(monkeypatch: pytest.M
     def missing(name: str) -> None:
         raise importlib.metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(samples.importlib.metadata, "files", missing)
+    monkeypatch.setattr(importlib.metadata, "files", missing)
     with pytest.raises(ValidationError, match=r"pip install 'inrbench-task-audio\[samples\]'"):
         AudioSpec(source="flute")
 

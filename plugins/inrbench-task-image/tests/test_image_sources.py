@@ -58,7 +58,7 @@ def test_resizing_is_that_of_the_reference_fits():
 
 def test_a_changed_sample_is_refused(monkeypatch):
     monkeypatch.setattr("inrbench_task_image.pictures.find_sample", lambda name: find_sample("camera"))
-    with pytest.raises(DataError, match="not the 'astronaut' that is known: sha256 b0793d"):
+    with pytest.raises(DataError, match="not the file that is known: sha256 b0793d"):
         load("astronaut")
 
 
@@ -77,7 +77,7 @@ def test_paths_are_relative_to_the_folder_of_the_spec(tmp_path, monkeypatch):
     assert ImageSpec(source="a.png") == spec
     with pytest.raises(ValidationError, match=r"no such file: .*b\.png"):
         ImageSpec(source="b.png")
-    with pytest.raises(ValidationError, match="is a folder, not a picture"):
+    with pytest.raises(ValidationError, match="is a folder; a picture is one file"):
         ImageSpec(source=str(tmp_path))
 
 

@@ -149,7 +149,8 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "message"), [("panzom", "did you mean 'panzoom'"), ("no.mp4", "no file or folder"), ("a/b", "no file")]
+    ("source", "message"),
+    [("panzom", "did you mean 'panzoom'"), ("no.mp4", "no such file or folder"), ("a/b", "no such file")],
 )
 def test_a_wrong_source_is_told_by_the_spec(source: str, message: str) -> None:
     with pytest.raises(ValidationError, match=message):

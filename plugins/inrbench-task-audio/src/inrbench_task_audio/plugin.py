@@ -1,13 +1,12 @@
 """The entry of this distribution. Imports no torch."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from inrbench_core import DataError, Metric, TaskEntry, TaskSpec, hookimpl
-from inrbench_core.plugins.suggest import did_you_mean
-from inrbench_task_audio.samples import SAMPLES, find_sample
+from inrbench_core import Metric, TaskEntry, TaskSpec, hookimpl
+from inrbench_core.api.sources import find_source
+from inrbench_task_audio.samples import SAMPLES
 
 GENERATED = ("cello", "pluck")
 
@@ -32,23 +31,7 @@ class AudioSpec(TaskSpec):
     @field_validator("source")
     @classmethod
     def _find(cls, source: str, info: ValidationInfo) -> str:
-        names = [*GENERATED, *SAMPLES]
-        if source in GENERATED:
-            return source
-        if source in SAMPLES:
-            try:
-                find_sample(source)
-            except DataError as error:
-                raise ValueError(str(error)) from None
-            return source
-        path = Path((info.context or {}).get("folder", "."), source).expanduser().resolve()
-        if path.is_file():
-            return str(path)
-        if Path(source).suffix or len(Path(source).parts) > 1:
-            raise ValueError(f"there is no file {path}")
-        raise ValueError(
-            f"unknown source {source!r}{did_you_mean(source, names)} (known: {', '.join(names)}, or a file)"
-        )
+        return find_source(source, info, "recording", GENERATED, SAMPLES)
 
 
 @hookimpl

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
@@ -13,8 +12,9 @@ import soundfile
 from scipy.signal import resample_poly
 
 from inrbench_core import DataError
+from inrbench_core.api.sources import file_sha256, find_sample
 from inrbench_task_audio.plugin import GENERATED, AudioSpec
-from inrbench_task_audio.samples import SAMPLES, find_sample
+from inrbench_task_audio.samples import SAMPLES
 from inrbench_task_audio.synthesis import DURATION_S, SAMPLE_RATE, synthesise
 
 MIN_SAMPLES = 16
@@ -47,12 +47,10 @@ def load_recording(spec: AudioSpec) -> Recording:
         rate = SAMPLE_RATE
         record |= {"channels": 1, "licence": "generated; the score is in the public domain"}
     else:
-        path = find_sample(spec.source) if spec.source in SAMPLES else Path(spec.source)
-        record["sha256"] = _digest(path)
-        record["licence"] = "the user's own"
-        if spec.source in SAMPLES:
-            _check_digest(spec.source, str(record["sha256"]))
-            record["licence"] = SAMPLES[spec.source].licence
+        path = find_sample(spec.source, SAMPLES) if spec.source in SAMPLES else Path(spec.source)
+        sample = SAMPLES.get(spec.source)
+        record["sha256"] = file_sha256(path, sample.sha256 if sample else None)
+        record["licence"] = sample.licence if sample else "the user's own"
         frames, rate = _read(path, spec)
         record["channels"] = frames.shape[1]
         samples = frames.mean(axis=1)
@@ -92,17 +90,3 @@ def _read(path: Path, spec: AudioSpec) -> tuple[np.ndarray[Any, np.dtype[np.floa
             return file.read(count, dtype="float32", always_2d=True), rate
     except (soundfile.LibsndfileError, OSError) as error:
         raise DataError(f"{path}: not a recording that libsndfile can read ({error})") from None
-
-
-def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-
-
-def _check_digest(name: str, digest: str) -> None:
-    sample = SAMPLES[name]
-    if digest != sample.sha256:
-        raise DataError(f"{sample.file} of {sample.distribution} is not the file that the sample {name!r} stands for")

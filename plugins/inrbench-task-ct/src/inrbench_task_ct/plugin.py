@@ -1,14 +1,23 @@
 """The entry of this distribution. Imports no torch."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from inrbench_core import Metric, TaskEntry, TaskSpec, hookimpl
-from inrbench_core.plugins.suggest import did_you_mean
+from inrbench_core.api.sources import Sample, find_source
 
-NAMED = ("thorax", "shepp_logan", "pancreas")
+DRAWN = ("thorax", "shepp_logan")
+EXTRA = "inrbench-task-ct[samples]"
+SAMPLES = {
+    "pancreas": Sample(
+        "pydicom-data",
+        "explicit_VR-UN.dcm",
+        "28c4a61022d7dbebec97e2f1bbdad0ed097bee2c62727c26a3f3720248c9c6e7",
+        "CC BY 3.0, NIH Pancreas-CT, The Cancer Imaging Archive",
+        EXTRA,
+    )
+}
 SMALLEST = 16
 
 
@@ -18,7 +27,7 @@ class CtSpec(TaskSpec):
     source: str = Field(
         "thorax",
         validate_default=False,
-        description="thorax, shepp_logan or pancreas, or a dcm, png, tif or npy file",
+        description="thorax or shepp_logan (drawn), pancreas (extra [samples]), or a dcm, png, tif or npy file",
     )
     size: int | None = Field(None, ge=SMALLEST, description="pixels of a side; default: 256 for thorax, else as it is")
     views: int = Field(40, ge=1, description="directions, evenly spread over 180 degrees")
@@ -31,18 +40,7 @@ class CtSpec(TaskSpec):
     @classmethod
     def _find(cls, source: str, info: ValidationInfo) -> str:
         """A known name as it is; else the absolute path of a file that is there."""
-        if source in NAMED:
-            return source
-        path = Path((info.context or {}).get("folder", "."), Path(source).expanduser()).resolve()
-        if path.is_file():
-            return str(path)
-        if path.is_dir():
-            raise ValueError(f"{path} is a folder; a slice is one file")
-        if path.suffix or len(Path(source).parts) > 1:
-            raise ValueError(f"no such file: {path}")
-        raise ValueError(
-            f"unknown slice {source!r}{did_you_mean(source, NAMED)} (known: {', '.join(NAMED)}, or a file)"
-        )
+        return find_source(source, info, "slice", DRAWN, SAMPLES)
 
 
 @hookimpl

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,8 @@ from skimage.data import shepp_logan_phantom
 from skimage.transform import resize
 
 from inrbench_core import DataError
-from inrbench_task_ct.plugin import SMALLEST, CtSpec
+from inrbench_core.api.sources import file_sha256, find_sample
+from inrbench_task_ct.plugin import EXTRA, SAMPLES, SMALLEST, CtSpec
 from inrbench_task_ct.thorax import thorax
 
 Array = np.ndarray[Any, Any]
@@ -22,9 +21,6 @@ Record = dict[str, str | int | float]
 
 THORAX_SIZE = 256
 AIR_HU = -1000.0
-SAMPLES_HINT = "pip install 'inrbench-task-ct[samples]'"
-PANCREAS_FILE = "explicit_VR-UN.dcm"
-PANCREAS_SHA256 = "28c4a61022d7dbebec97e2f1bbdad0ed097bee2c62727c26a3f3720248c9c6e7"
 
 
 def load_slice(spec: CtSpec) -> Picture:
@@ -37,9 +33,11 @@ def load_slice(spec: CtSpec) -> Picture:
         pixels, record = thorax(spec.size or THORAX_SIZE), _drawn("made for inrbench")
     elif spec.source == "shepp_logan":
         pixels, record = shepp_logan_phantom().astype(np.float32), _drawn("scikit-image, BSD; Shepp and Logan 1974")
-    elif spec.source == "pancreas":
-        pixels, record = read_dicom(_find_pancreas())
-        record["licence"] = "CC BY 3.0, NIH Pancreas-CT, The Cancer Imaging Archive"
+    elif spec.source in SAMPLES:
+        sample, path = SAMPLES[spec.source], find_sample(spec.source, SAMPLES)
+        file_sha256(path, sample.sha256)
+        pixels, record = read_dicom(path)
+        record["licence"] = sample.licence
     else:
         pixels, record = _read(Path(spec.source))
     if max(pixels.shape) < SMALLEST:
@@ -72,7 +70,7 @@ def _read(path: Path) -> tuple[Array, Record]:
         pixels, record = picture.pixels[..., 0], {key: picture.record[key] for key in kept}
     return pixels, {
         "licence": "the user's own file",
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256": file_sha256(path),
         "unit": "values of the file",
         **record,
     }
@@ -91,7 +89,7 @@ def read_dicom(path: Path) -> tuple[Array, Record]:
     try:
         import pydicom
     except ImportError:
-        raise DataError(f"{path}: DICOM files need pydicom: {SAMPLES_HINT}") from None
+        raise DataError(f"{path}: DICOM files need pydicom: pip install '{EXTRA}'") from None
     try:
         dataset = pydicom.dcmread(path)
         raw = dataset.pixel_array
@@ -129,20 +127,6 @@ def _checked_and_scaled(raw: Array, path: Path, low: float | None = None) -> tup
         raise DataError(f"{path}: nothing in it but air: no value above {low:g}")
     pixels = ((values - low) / (high - low)).clip(0.0, 1.0)
     return pixels.astype(np.float32), {"value_at_minus_1": low, "value_at_plus_1": high}
-
-
-def _find_pancreas() -> Path:
-    """Where pydicom-data's file lies; found without importing it, and checked."""
-    try:
-        files = metadata.files("pydicom-data") or []
-        path = next(Path(str(file.locate())) for file in files if file.name == PANCREAS_FILE)
-        content = path.read_bytes()
-    except (metadata.PackageNotFoundError, StopIteration, OSError):
-        raise DataError(f"the slice pancreas is in pydicom-data, which is not installed: {SAMPLES_HINT}") from None
-    sha256 = hashlib.sha256(content).hexdigest()
-    if sha256 != PANCREAS_SHA256:
-        raise DataError(f"{path}: not the slice that is known: sha256 {sha256}, expected {PANCREAS_SHA256}")
-    return path
 
 
 def _squared(pixels: Array) -> Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from skimage.color import rgb2gray
 from skimage.transform import resize
 
 from inrbench_core import DataError
+from inrbench_core.api.sources import file_sha256
 from inrbench_task_image.previews import scaled_size
 from inrbench_task_image.readers import read_picture
 from inrbench_task_image.samples import SAMPLES, find_sample
@@ -36,12 +36,8 @@ class Picture:
 def load_picture(spec: PictureSpec) -> Picture:
     """The picture a spec asks for. Raises DataError if it cannot be used."""
     path = find_sample(spec.source) if spec.source in SAMPLES else Path(spec.source)
-    if not path.is_file():
-        raise DataError(f"no such file: {path}")
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     sample = SAMPLES.get(spec.source)
-    if sample and sha256 != sample.sha256:
-        raise DataError(f"{path}: not the {spec.source!r} that is known: sha256 {sha256}, expected {sample.sha256}")
+    sha256 = file_sha256(path, sample.sha256 if sample else None)
     raw = read_picture(path)
     if 0 in raw.shape:
         raise DataError(f"{path}: has no pixels")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from inrbench_core import TaskSpec
-from inrbench_core.plugins.suggest import did_you_mean
+from inrbench_core.api.sources import find_source
 from inrbench_task_image.samples import SAMPLES
 
 Pixels = Annotated[int, Field(ge=1)]
@@ -34,14 +33,4 @@ class PictureSpec(TaskSpec):
     @classmethod
     def _find(cls, source: str, info: ValidationInfo) -> str:
         """A known name as it is; else the absolute path of a file that is there."""
-        if source in SAMPLES:
-            return source
-        path = Path((info.context or {}).get("folder", "."), Path(source).expanduser()).resolve()
-        if path.is_file():
-            return str(path)
-        if path.is_dir():
-            raise ValueError(f"{path} is a folder, not a picture")
-        if Path(source).suffix or len(Path(source).parts) > 1:
-            raise ValueError(f"no such file: {path}")
-        known = ", ".join(SAMPLES)
-        raise ValueError(f"unknown picture {source!r}{did_you_mean(source, SAMPLES)} (known: {known}, or a file)")
+        return find_source(source, info, "picture", SAMPLES)

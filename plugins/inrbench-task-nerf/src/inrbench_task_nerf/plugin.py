@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import Field, ValidationInfo, field_validator
 
 from inrbench_core import Metric, TaskEntry, TaskSpec, hookimpl
+from inrbench_core.api.sources import find_source
 
 GENERATED = "still_life"
 TRANSFORMS = "transforms_{}.json"
@@ -36,15 +37,13 @@ class NerfSpec(TaskSpec):
     @classmethod
     def _find(cls, source: str, info: ValidationInfo) -> str:
         """The generated scene's name, or the absolute path of a folder with both lists of views."""
-        if source == GENERATED:
-            return source
-        path = Path((info.context or {}).get("folder", "."), Path(source).expanduser()).resolve()
-        if not path.is_dir():
-            raise ValueError(f"unknown scene {source!r}: {GENERATED}, or a folder, and {path} is none")
+        found = find_source(source, info, "scene", (GENERATED,), folders=True)
+        if found == GENERATED:
+            return found
         for split in ("train", "test"):
-            if not (path / TRANSFORMS.format(split)).is_file():
-                raise ValueError(f"{path} has no {TRANSFORMS.format(split)}")
-        return str(path)
+            if not Path(found, TRANSFORMS.format(split)).is_file():
+                raise ValueError(f"{found} has no {TRANSFORMS.format(split)}")
+        return found
 
 
 @hookimpl

@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from inrbench_core import DataError, Metric, TaskEntry, TaskSpec, hookimpl
-from inrbench_core.plugins.suggest import did_you_mean
-from inrbench_task_shape.samples import BUNNY, find_bunny
+from inrbench_core import Metric, TaskEntry, TaskSpec, hookimpl
+from inrbench_core.api.sources import find_source
+from inrbench_task_shape.samples import SAMPLES
 
 # Solids in closed form, by what is known of them (see solids.py).
 WITH_DISTANCE = ("csg", "menger3", "sphere", "torus")
@@ -32,28 +32,15 @@ class ShapeSpec(TaskSpec):
     @classmethod
     def _find(cls, source: str, info: ValidationInfo) -> str:
         """A known name as it is; else the absolute path of a file that is there."""
-        names = [*cls._names(), BUNNY]
-        if source == BUNNY:
-            try:
-                find_bunny()
-            except DataError as error:
-                raise ValueError(str(error)) from None
-        if source in names:
-            return source
-        if source in OCCUPANCY_ONLY:
+        if source in OCCUPANCY_ONLY and source not in cls._names():
             raise ValueError(f"{source} has no distance in closed form: it is for the occupancy task only")
-        path = Path((info.context or {}).get("folder", "."), Path(source).expanduser()).resolve()
-        suffixes = cls._suffixes()
-        if path.is_file() and path.suffix.lower() in suffixes:
-            return str(path)
-        if path.is_file() and path.suffix.lower() == VOLUME:
-            raise ValueError(f"{path}: a volume of voxels has no exact distances: it is for the occupancy task only")
-        if path.is_file():
-            raise ValueError(f"{path}: not one of {', '.join(suffixes)}")
-        if Path(source).suffix or len(Path(source).parts) > 1:
-            raise ValueError(f"no such file: {path}")
-        known = f"known: {', '.join(names)}, or a file: {', '.join(suffixes)}"
-        raise ValueError(f"unknown solid {source!r}{did_you_mean(source, names)} ({known})")
+        found = find_source(source, info, "solid", cls._names(), SAMPLES)
+        suffix, suffixes = Path(found).suffix.lower(), cls._suffixes()
+        if found in (*cls._names(), *SAMPLES) or suffix in suffixes:
+            return found
+        if suffix == VOLUME:
+            raise ValueError(f"{found}: a volume of voxels has no exact distances: it is for the occupancy task only")
+        raise ValueError(f"{found}: not one of {', '.join(suffixes)}")
 
     @classmethod
     def _names(cls) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,10 @@ import trimesh
 from scipy.ndimage import binary_erosion
 
 from inrbench_core import DataError
+from inrbench_core.api.sources import file_sha256
 from inrbench_task_shape.meshes import Mesh
 from inrbench_task_shape.plugin import VOLUME, ShapeSpec
-from inrbench_task_shape.samples import BUNNY, BUNNY_LICENCE, read_bunny
+from inrbench_task_shape.samples import BUNNY, SAMPLES, read_bunny
 from inrbench_task_shape.solids import SOLIDS, Solid
 
 Array = np.ndarray[Any, Any]
@@ -27,13 +27,9 @@ def load_solid(spec: ShapeSpec) -> Solid:
     if spec.source in SOLIDS:
         return SOLIDS[spec.source]
     if spec.source == BUNNY:
-        return MeshSolid(*read_bunny(), BUNNY, {"licence": BUNNY_LICENCE})
+        return MeshSolid(*read_bunny(), BUNNY, {"licence": SAMPLES[BUNNY].licence})
     path = Path(spec.source)
-    try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    record = {"licence": "user's own", "sha256": digest}
+    record = {"licence": "user's own", "sha256": file_sha256(path)}
     if path.suffix.lower() == VOLUME:
         return Voxels(_read_volume(path), path.name, record)
     return MeshSolid(*_read_mesh(path), path.name, record)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,11 @@ import numpy as np
 from PIL import Image
 
 from inrbench_core import DataError
+from inrbench_core.api.sources import file_sha256, find_sample
 from inrbench_task_video.panzoom import panzoom
 from inrbench_task_video.plugin import GENERATED, VideoSpec
 from inrbench_task_video.readers import read_frames
-from inrbench_task_video.samples import SAMPLES, find_sample
+from inrbench_task_video.samples import SAMPLES
 
 Array = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -49,17 +49,11 @@ def load_clip(spec: VideoSpec) -> Clip:
         frames = panzoom(spec.start, spec.frames or GENERATED_FRAMES, spec.size or GENERATED_SIZE)
         record["licence"] = "generated from pictures under CC0"
     else:
-        path = find_sample(spec.source) if spec.source in SAMPLES else Path(spec.source)
-        record["licence"] = "the user's own"
-        if path.is_file():
-            record["sha256"] = _digest(path)
-        if spec.source in SAMPLES:
-            sample = SAMPLES[spec.source]
-            if record["sha256"] != sample.sha256:
-                raise DataError(
-                    f"{sample.file} of {sample.distribution} is not the file that the sample {spec.source!r} stands for"
-                )
-            record["licence"] = sample.licence
+        path = find_sample(spec.source, SAMPLES) if spec.source in SAMPLES else Path(spec.source)
+        sample = SAMPLES.get(spec.source)
+        record["licence"] = sample.licence if sample else "the user's own"
+        if not path.is_dir():
+            record["sha256"] = file_sha256(path, sample.sha256 if sample else None)
         frames = _gather(read_frames(path, spec.start, spec.frames), spec)
     count, height, width, channels = frames.shape
     record |= {"start": spec.start, "frames": count, "height": height, "width": width, "channels": channels}
@@ -108,11 +102,3 @@ def _shrunk(frame: Array, size: int, source: str) -> Array:
 
 def _shape_text(shape: tuple[int, ...]) -> str:
     return f"{shape[1]} x {shape[0]} pixels"
-
-
-def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from inrbench_core import DataError, Metric, TaskEntry, TaskSpec, hookimpl
-from inrbench_core.plugins.suggest import did_you_mean
-from inrbench_task_video.samples import SAMPLES, find_sample
+from inrbench_core import Metric, TaskEntry, TaskSpec, hookimpl
+from inrbench_core.api.sources import find_source
+from inrbench_task_video.samples import SAMPLES
 
 GENERATED = "panzoom"
 # What is read without a video decoder; every other file goes to av.
@@ -36,25 +36,12 @@ class VideoSpec(TaskSpec):
     @field_validator("source")
     @classmethod
     def _find(cls, source: str, info: ValidationInfo) -> str:
-        names = [GENERATED, *SAMPLES]
-        if source == GENERATED:
-            return source
-        if source in SAMPLES:
-            try:
-                find_sample(source)
-            except DataError as error:
-                raise ValueError(str(error)) from None
+        found = find_source(source, info, "clip", (GENERATED,), SAMPLES, folders=True)
+        if found in SAMPLES:
             _require_decoder(source, "samples")
-            return source
-        path = Path((info.context or {}).get("folder", "."), source).expanduser().resolve()
-        if path.exists():
-            if path.is_file() and path.suffix.lower() not in PLAIN_SUFFIXES:
-                _require_decoder(source, "video")
-            return str(path)
-        if Path(source).suffix or len(Path(source).parts) > 1:
-            raise ValueError(f"there is no file or folder {path}")
-        known = f"known: {', '.join(names)}, or a file or folder"
-        raise ValueError(f"unknown source {source!r}{did_you_mean(source, names)} ({known})")
+        elif Path(found).is_file() and Path(found).suffix.lower() not in PLAIN_SUFFIXES:
+            _require_decoder(source, "video")
+        return found
 
 
 def _require_decoder(source: str, extra: str) -> None:
