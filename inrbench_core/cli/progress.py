@@ -14,7 +14,7 @@ from rich.progress import Progress as Bars
 
 from inrbench_core.api.executor import Progress
 from inrbench_core.cli.common import make_console
-from inrbench_core.results.formats import format_number
+from inrbench_core.results.formats import first_figure, format_number
 from inrbench_core.runs.experiment import Listener
 from inrbench_core.runs.record import RunRecord
 from inrbench_core.spec.runspec import RunSpec
@@ -39,17 +39,10 @@ def seconds_left(progress: Progress) -> float:
     return progress.seconds / progress.step * (progress.steps - progress.step) if progress.step else float("nan")
 
 
-def figure(run: RunSpec, metrics: Progress | RunRecord) -> str:
-    """The primary metric with its unit, or "" before the first evaluation."""
-    primary = run.task_entry.primary
-    value = metrics.metrics.get(primary.name)
-    return "" if value is None else f"{primary.name} {format_number(value)} {primary.unit}".strip()
-
-
 def outcome(run: RunSpec, record: RunRecord) -> str:
     """How a run ended, in a few words."""
     if record.status == "ok":
-        return figure(run, record)
+        return first_figure(run.task_entry.metrics, record.metrics)
     return f"{record.status}: {record.message}"
 
 
@@ -83,7 +76,8 @@ class PlainListener(SilentListener):
         if time.monotonic() - self.last > QUIET_SECONDS:
             left = f"about {seconds_left(progress):.0f} s left"
             at = f"step {progress.step}/{progress.steps}, loss {format_number(progress.loss)}"
-            self._say(f"  {title(run)}: {at} {figure(run, progress)}, {left}")
+            figure = first_figure(run.task_entry.metrics, progress.metrics)
+            self._say(f"  {title(run)}: {', '.join(filter(None, [at, figure, left]))}")
 
     def finished(self, run: RunSpec, record: RunRecord) -> None:
         self.count += 1
@@ -125,7 +119,8 @@ class LiveListener(SilentListener):
             self.lines[run.id] = self.fits.add_task(title(run), total=steps, note="")
 
     def progress(self, run: RunSpec, progress: Progress) -> None:
-        note = f"loss {format_number(progress.loss)}  {figure(run, progress)}  {seconds_left(progress):.0f} s left"
+        figure = first_figure(run.task_entry.metrics, progress.metrics)
+        note = f"loss {format_number(progress.loss)}  {figure}  {seconds_left(progress):.0f} s left"
         self.fits.update(self.lines[run.id], completed=progress.step, note=note)
 
     def finished(self, run: RunSpec, record: RunRecord) -> None:

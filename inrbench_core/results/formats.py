@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -30,6 +30,15 @@ def format_number(value: float) -> str:
     if value != 0 and not 1e-3 <= abs(value) < 1e5:
         return f"{value:.3e}"
     return f"{value:#.4g}".rstrip(".")
+
+
+def first_figure(metrics: Sequence[Metric], figures: Mapping[str, float]) -> str:
+    """The primary metric with its unit, or the next one that is defined: a baseline may have none for some."""
+    for metric in metrics:
+        value = float(figures.get(metric.name, math.nan))
+        if not math.isnan(value):
+            return f"{metric.name} {format_number(value)} {metric.unit}".strip()
+    return ""
 
 
 def format_summary(summary: Summary, plus_minus: str = "±") -> str:

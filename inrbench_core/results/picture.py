@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from inrbench_core.api.entries import Metric
-from inrbench_core.results.formats import format_number
+from inrbench_core.results.formats import first_figure
 from inrbench_core.results.leaderboard import Leaderboard
 from inrbench_core.runs.store import RunStore
 
@@ -50,7 +48,7 @@ def draw_experiment(board: Leaderboard, store: RunStore, target: Path) -> bool:
                 continue
             truth = record.truth if truth is None else truth
             name = f"{row.label} (baseline)" if row.baseline else row.label
-            panels.append(Panel(record.preview, (name, _first_figure(board.metrics, record.metrics))))
+            panels.append(Panel(record.preview, (name, first_figure(board.metrics, record.metrics))))
             break
     if not panels:
         return False
@@ -58,15 +56,6 @@ def draw_experiment(board: Leaderboard, store: RunStore, target: Path) -> bool:
         panels.insert(0, Panel(truth, ("truth", "")))
     contact_sheet(panels).save(target)
     return True
-
-
-def _first_figure(metrics: Sequence[Metric], figures: Mapping[str, float]) -> str:
-    """The primary metric, or the next one that is defined: a baseline may have none for some."""
-    for metric in metrics:
-        value = float(figures.get(metric.name, math.nan))
-        if not math.isnan(value):
-            return f"{metric.name} {format_number(value)} {metric.unit}".strip()
-    return ""
 
 
 def contact_sheet(panels: Sequence[Panel]) -> Image.Image:
