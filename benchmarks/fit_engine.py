@@ -16,13 +16,12 @@ import math
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
 
 import torch
+from common import Waves
 from torch import Tensor, nn
 
-from inrbench_core.api.components import FieldShape
-from inrbench_core.api.problem import Batch, Evaluation, Index, Problem, SeedStreams, grid_coords
+from inrbench_core.api.problem import SeedStreams, grid_coords
 from inrbench_core.fit import fit
 from inrbench_core.fit.chunks import chunk_elements, measure_footprint
 from inrbench_core.spec.training import TrainingSpec
@@ -52,33 +51,6 @@ def make_siren() -> nn.Module:
     return nn.Sequential(*layers[:-1])
 
 
-class Picture(Problem):
-    """A smooth made-up colour picture."""
-
-    def __init__(self, side: int, device: torch.device) -> None:
-        self.shapes = {"picture": FieldShape(2, 3, (side, side))}
-        self.elements = side * side
-        self.record: dict[str, str | int | float] = {}
-        self.coords = grid_coords((side, side), device)
-        waves = torch.tensor([[3.0, 8.0, 20.0], [5.0, -9.0, 14.0]], device=device)
-        self.values = torch.sin(self.coords @ waves)
-
-    def batch(self, index: Index) -> Batch:
-        return {"coords": self.coords[index], "values": self.values[index]}
-
-    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        return (model(batch["coords"]) - batch["values"]).square().mean(dim=1)
-
-    def evaluate(self, model: nn.Module, *, full: bool = True) -> Evaluation:
-        return Evaluation({})
-
-    def baseline(self, name: str) -> Evaluation:
-        raise NotImplementedError
-
-    def truth(self) -> Any:
-        raise NotImplementedError
-
-
 def step_flops(points: int) -> float:
     """Of a step's matrix products: forward, gradient by the weights, gradient by the input (but of the first)."""
     linear = [2.0 * WIDTH, *[float(WIDTH * WIDTH)] * HIDDEN, 3.0 * WIDTH]
@@ -104,7 +76,7 @@ def gemm_seconds(points: int, device: torch.device) -> float:
     return elapsed * step_flops(points) / (2.0 * points * WIDTH * WIDTH * 3 * HIDDEN)
 
 
-def plain_seconds(problem: Picture, model: nn.Module, device: torch.device) -> float:
+def plain_seconds(problem: Waves, model: nn.Module, device: torch.device) -> float:
     """Seconds a step of the loop everybody writes: the whole batch, mean squared error, Adam as it comes."""
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
     synchronize(device)
@@ -120,7 +92,7 @@ def plain_seconds(problem: Picture, model: nn.Module, device: torch.device) -> f
 class Engine:
     """`inrbench_core.fit.fit` on one model, over and over."""
 
-    def __init__(self, problem: Picture, compile: str) -> None:
+    def __init__(self, problem: Waves, compile: str) -> None:
         self.problem, self.compile, self.compile_s = problem, compile, 0.0
         self.model = make_siren().to(problem.coords.device)
 
@@ -134,7 +106,7 @@ class Engine:
         return result.train_s / STEPS
 
 
-def gradient_difference(problem: Picture) -> float:
+def gradient_difference(problem: Waves) -> float:
     """Largest difference of the whole batch's gradients to those summed over chunks, over the largest gradient."""
     whole, parts = make_siren().to(problem.coords.device), make_siren().to(problem.coords.device)
     problem.loss(whole, problem.batch(slice(None))).mean().backward()
@@ -161,7 +133,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     device, points = options.device, options.side**2
 
-    problem = Picture(options.side, device)
+    problem = Waves(grid_coords((options.side, options.side), device))
     print(
         f"SIREN {WIDTH} x {HIDDEN}, {points:,} points, {device}, {options.threads} threads, torch {torch.__version__}"
     )

@@ -17,22 +17,18 @@ from __future__ import annotations
 
 import argparse
 import math
-import re
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import torch
+from common import GIB, Waves, own_peak, verdict
 from plain_kan import BASES, plain
 from torch import Tensor, nn
 
-from inrbench_core.api.components import FieldShape
-from inrbench_core.api.problem import Batch, Evaluation, Index, Problem, SeedStreams
+from inrbench_core.api.problem import Problem, SeedStreams
 from inrbench_core.fit import fit
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.plugins.loading import load_catalog
@@ -40,36 +36,13 @@ from inrbench_core.spec.training import TrainingSpec
 
 WIDTH, HIDDEN = 64, 2
 POINTS, MANY_POINTS = 65_536, 1_000_000
-GIB = 2.0**30
 LEAST_MEAN, LEAST_RATIO = 10.0, 2.0
 MOST_MEMORY = {POINTS: 2.0 * GIB, MANY_POINTS: 3.0 * GIB}
 
 
-class Scattered(Problem):
-    """Three smooth functions at random points of the square."""
-
-    def __init__(self, points: int) -> None:
-        generator = torch.Generator().manual_seed(0)
-        self.coords = 2.0 * torch.rand(points, 2, generator=generator) - 1.0
-        self.values = torch.sin(self.coords @ torch.tensor([[3.0, 8.0, 20.0], [5.0, -9.0, 14.0]]))
-        self.shapes = {"values": FieldShape(2, 3)}
-        self.elements = points
-        self.record: dict[str, str | int | float] = {}
-
-    def batch(self, index: Index) -> Batch:
-        return {"coords": self.coords[index], "values": self.values[index]}
-
-    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        return (model(batch["coords"]) - batch["values"]).square().mean(dim=1)
-
-    def evaluate(self, model: nn.Module, *, full: bool = True) -> Evaluation:
-        return Evaluation({})
-
-    def baseline(self, name: str) -> Evaluation:
-        raise NotImplementedError
-
-    def truth(self) -> Any:
-        raise NotImplementedError
+def scattered(points: int) -> Tensor:
+    """Random points of the square, the same each time."""
+    return 2.0 * torch.rand(points, 2, generator=torch.Generator().manual_seed(0)) - 1.0
 
 
 def make_ours(name: str, catalog: Catalog) -> nn.Sequential:
@@ -107,7 +80,7 @@ def plain_seconds(problem: Problem, model: nn.Module, points: int) -> float:
 
 def measure(name: str, catalog: Catalog, options: argparse.Namespace) -> dict[str, float]:
     """Median ratios for one basis, and the difference of both outputs."""
-    problem = Scattered(options.points)
+    problem = Waves(scattered(options.points))
     ours = make_ours(name, catalog)
     twin = make_plain(name, ours)
     probe = problem.coords[:256]
@@ -138,22 +111,13 @@ def peak_memory(name: str, way: str, points: int) -> float:
 
 def child(name: str, way: str, points: int) -> None:
     """One step in this process; prints its peak resident set in bytes."""
-    problem = Scattered(points)
+    problem = Waves(scattered(points))
     ours = make_ours(name, load_catalog())
     if way == "plain":
         plain_seconds(problem, make_plain(name, ours), points)
     else:
         engine_seconds(problem, ours, "off")
     print(own_peak())
-
-
-def own_peak() -> int:
-    """Peak resident set of this process, in bytes."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # Not getrusage: on Linux its figure is never below that of the process which started this one.
-        return 1024 * int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def print_speed(options: argparse.Namespace, catalog: Catalog) -> None:
@@ -192,10 +156,6 @@ def print_memory(options: argparse.Namespace) -> None:
         print(f"{name:18}" + "".join(f"{peak / GIB:12.2f}" for peak in peaks.values()), flush=True)
     for points, most in MOST_MEMORY.items():
         print(f"{points:,} points: {worst[points] / GIB:.2f}, aim {most / GIB:g}: {verdict(worst[points] <= most)}")
-
-
-def verdict(reached: bool) -> str:
-    return "reached" if reached else "MISSED"
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import sys
 import time
 
 import torch
-from kan_layers import GIB, own_peak, verdict
+from common import GIB, own_peak, verdict
 
 from inrbench_core.api.problem import SeedStreams
 from inrbench_core.fit import build_model, fit
