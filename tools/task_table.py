@@ -20,7 +20,7 @@ from inrbench_core.results.leaderboard import Leaderboard, Row
 from inrbench_core.results.load import load_leaderboards
 from inrbench_core.runs.store import RunStore
 
-COLUMNS = ["relu", "neff+relu", "rff+relu", "siren", "finer", "kan fourier", "plain grid"]
+COLUMNS = ["relu", "neff+relu", "rff+relu", "siren", "finer", "kan", "plain grid"]
 
 
 def main() -> None:
