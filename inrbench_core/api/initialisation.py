@@ -30,11 +30,6 @@ def kaiming_linear(in_features: int, out_features: int, gain: float = math.sqrt(
     return normal_linear(in_features, out_features, gain / math.sqrt(in_features))
 
 
-def xavier_linear(in_features: int, out_features: int) -> nn.Linear:
-    """Weights N(0, sqrt(2/(in + out))): Xavier normal (Glorot and Bengio 2010)."""
-    return normal_linear(in_features, out_features, math.sqrt(2.0 / (in_features + out_features)))
-
-
 def siren_linear(in_features: int, out_features: int, omega: float, *, first: bool) -> nn.Linear:
     """SIREN's scheme: U(±1/in) in the first layer, U(±sqrt(6/in)/omega) after (arXiv:2006.09661)."""
     bound = 1.0 / in_features if first else math.sqrt(6.0 / in_features) / omega

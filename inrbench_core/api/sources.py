@@ -92,6 +92,19 @@ def find_source(
     raise ValueError(f"unknown {kind} {source!r}{hint} (known: {', '.join(known)}, or a {thing})")
 
 
+def content_sha256(path: Path) -> str:
+    """The SHA-256 of a file's content, or of the names and contents of all files in a folder.
+
+    Raises:
+        DataError: if something in it cannot be read.
+    """
+    if not path.is_dir():
+        return file_sha256(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    listing = "\n".join(f"{file_sha256(file)} {file.relative_to(path).as_posix()}" for file in files)
+    return hashlib.sha256(listing.encode()).hexdigest()
+
+
 def file_sha256(path: Path, expected: str | None = None) -> str:
     """The SHA-256 of a file's content, in hex.
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from pydantic import (
@@ -63,6 +65,14 @@ class TaskSpec(ComponentSpec):
         if offered is not None and offered < needed:
             return f"the loss takes {needed} derivatives of the field, and {field.describe()} has only {offered}"
         return None
+
+    def user_files(self) -> list[Path]:
+        """The user's files and folders that the task reads: every option that is an absolute path.
+
+        A run is known by what is in them, so that changed data are fitted anew.
+        """
+        texts = [value for value in vars(self).values() if isinstance(value, str)]
+        return [Path(text) for text in texts if os.path.isabs(text) and os.path.exists(text)]
 
 
 @dataclass(frozen=True)

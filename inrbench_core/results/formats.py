@@ -174,10 +174,6 @@ def json_data(boards: Sequence[Leaderboard]) -> dict[str, Any]:
     }
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
 def json_report(spec: ComponentSpec, boards: Sequence[Leaderboard]) -> str:
     """`json_data` as text."""
     return json.dumps(json_data(boards), indent=2, ensure_ascii=False) + "\n"

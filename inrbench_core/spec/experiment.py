@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from inrbench_core.api.entries import TaskEntry
+from inrbench_core.api.sources import content_sha256
 from inrbench_core.api.spec import Component, ComponentOf, TaskSpec
 from inrbench_core.plugins.catalog import Catalog, shorten, validate
 from inrbench_core.spec.runspec import RunSpec
@@ -79,6 +80,7 @@ def load_experiment(file: Path, catalog: Catalog, settings: Sequence[str] = ()) 
 
     Raises:
         SpecError: with every problem found, each with its line.
+        DataError: if a file of the user's that a task reads cannot be read.
     """
     document = load_yaml(file)
     return _Builder(document, catalog, settings).build()
@@ -278,12 +280,15 @@ class _Builder:
             labels = tell_apart([label for _, _, label in rows], data)
             assert isinstance(task.entry, TaskEntry)
             assert isinstance(task.spec, TaskSpec)
+            user_data = tuple(content_sha256(path) for path in task.spec.user_files())
             for name, seed in itertools.product(task.entry.baselines, head.seeds):
-                runs.append(RunSpec(task, None, name, None, seed, head.device, name, task_label))
+                run = RunSpec(task, None, name, None, seed, head.device, name, task_label, user_data=user_data)
+                runs.append(run)
             for (field, training, _), label in zip(rows, labels, strict=True):
                 skip = task.spec.accepts(field) or ""
                 for seed in head.seeds:
-                    runs.append(RunSpec(task, field, "", training, seed, head.device, label, task_label, skip))
+                    run = RunSpec(task, field, "", training, seed, head.device, label, task_label, skip, user_data)
+                    runs.append(run)
         return list({run.id: run for run in runs}.values())
 
 

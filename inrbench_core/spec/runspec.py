@@ -30,6 +30,7 @@ class RunSpec:
         label: what tables call the field or the baseline.
         task_label: what tables call the task.
         skip: why it cannot be run, or "".
+        user_data: SHA-256 of each of the user's files that the task reads.
     """
 
     task: Component
@@ -41,6 +42,7 @@ class RunSpec:
     label: str
     task_label: str
     skip: str = ""
+    user_data: tuple[str, ...] = ()
 
     @property
     def task_entry(self) -> TaskEntry:
@@ -75,6 +77,7 @@ class RunSpec:
             "label": self.label,
             "task_label": self.task_label,
             "skip": self.skip,
+            "user_data": list(self.user_data),
         }
 
     @classmethod
@@ -90,4 +93,5 @@ class RunSpec:
             label=data["label"],
             task_label=data["task_label"],
             skip=data["skip"],
+            user_data=tuple(data["user_data"]),
         )

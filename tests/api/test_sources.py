@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel, ValidationError, field_validator
 
 from inrbench_core import DataError
-from inrbench_core.api.sources import Sample, file_sha256, find_sample, find_source
+from inrbench_core.api.sources import Sample, content_sha256, file_sha256, find_sample, find_source
 
 # A file that is surely installed where these tests run.
 SAMPLES = {
@@ -65,3 +65,16 @@ def test_a_sample_is_located_and_checked(tmp_path):
         file_sha256(tmp_path / "none")
     with pytest.raises(DataError, match="cannot be read"):
         file_sha256(tmp_path)
+
+
+def test_a_folder_is_known_by_its_files_names_and_contents(tmp_path):
+    (tmp_path / "frames").mkdir()
+    frame = tmp_path / "frames" / "1.png"
+    frame.write_bytes(b"one")
+    first = content_sha256(tmp_path)
+    frame.write_bytes(b"two")
+    second = content_sha256(tmp_path)
+    frame.rename(frame.with_name("2.png"))
+    third = content_sha256(tmp_path)
+    assert len({first, second, third}) == 3
+    assert content_sha256(frame.with_name("2.png")) == hashlib.sha256(b"two").hexdigest()

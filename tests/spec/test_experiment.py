@@ -184,3 +184,16 @@ def test_the_id_depends_on_all_that_decides_the_result_and_not_on_labels(load):
     )
     assert base == relabelled
     assert len({base, wider, reseeded}) == 3
+
+
+def test_the_id_depends_on_what_is_in_the_users_files(load, tmp_path):
+    file = tmp_path / "line.txt"
+
+    def ids():
+        return [run.id for run in load(f"{{task: {{name: line, source: {file}}}, fields: [shallow]}}").runs]
+
+    file.write_text("one")
+    before = ids()
+    assert ids() == before
+    file.write_text("two")
+    assert not set(before) & set(ids())

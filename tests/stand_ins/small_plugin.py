@@ -56,6 +56,7 @@ class LineSpec(TaskSpec):
 
     samples: int = Field(64, ge=1)
     curvature: bool = False
+    source: str = Field("", description="a file of the user's")
     trouble: str = Field("", description="'raise', 'die', 'nan' or 'sleep' in evaluate")
 
     def required_derivatives(self) -> int:
