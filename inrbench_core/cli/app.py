@@ -67,6 +67,9 @@ def main() -> None:
         # The reader, such as `head`, has had enough.
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        say(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        sys.exit(1)
 
 
 def _show_warning(

@@ -48,7 +48,7 @@ def print_json(data: Any) -> None:
     print(json.dumps(data, indent=2, ensure_ascii=False))
 
 
-def make_console(*, stderr: bool = False) -> Console:
-    """A console that cuts nothing where the output is a file or a pipe."""
+def make_console(*, stderr: bool = False, width: int = 200) -> Console:
+    """A console as wide as the terminal, or of `width` characters where the output is a file or a pipe."""
     console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=200)
+    return console if console.is_terminal else Console(stderr=stderr, width=width)

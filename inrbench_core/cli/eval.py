@@ -74,7 +74,7 @@ def evaluate(
 
 def _print_results(store: Any, catalog: Any, *, as_json: bool) -> None:
     from inrbench_core.cli.common import print_json
-    from inrbench_core.results.formats import json_data, problem_lines, rich_table
+    from inrbench_core.results.formats import WIDE, json_data, print_tables
     from inrbench_core.results.load import load_leaderboards
     from inrbench_core.results.picture import draw_experiment
 
@@ -82,16 +82,16 @@ def _print_results(store: Any, catalog: Any, *, as_json: bool) -> None:
     pictures = []
     for board in boards:
         target = store.folder / (re.sub(r"[^\w.-]+", "_", board.task_label).strip("_") + ".png")
-        if draw_experiment(board, store, target):
-            pictures.append(target)
+        try:
+            if draw_experiment(board, store, target):
+                pictures.append(target)
+        except OSError as error:
+            say(f"warning: {target} cannot be written: {error.strerror}")
     if as_json:
         print_json({**json_data(boards), "folder": str(store.folder), "pictures": [str(path) for path in pictures]})
         return
-    console = make_console()
-    for board in boards:
-        console.print(rich_table(board))
-        for line in problem_lines(board):
-            console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+    console = make_console(width=WIDE)
+    print_tables(console, boards)
     console.print(f"results: {store.folder}", highlight=False, soft_wrap=True)
     for path in pictures:
         console.print(f"picture: {path}", highlight=False, soft_wrap=True)

@@ -19,6 +19,8 @@ from inrbench_core.api.spec import ComponentSpec
 from inrbench_core.results.leaderboard import Leaderboard, Row, Summary
 
 SCHEMA = "inrbench.results/1"
+# Characters; wider than any table.
+WIDE = 10_000
 
 
 def format_number(value: float) -> str:
@@ -92,27 +94,49 @@ def problem_lines(board: Leaderboard) -> list[str]:
     return [f"{row.label}: {problem}" for row in board.rows for problem in row.problems]
 
 
-def rich_table(board: Leaderboard) -> Table:
-    """The table that the terminal shows."""
+def print_tables(console: Console, boards: Sequence[Leaderboard]) -> None:
+    """Ranked tables, each with the reasons for what is missing in it.
+
+    A figure is never cut: where the console is narrow, the least important columns are left out and named.
+    """
+    unbounded = console.options.update(max_width=WIDE)
+    for board in boards:
+        titles, _ = cells(board)
+        shown = list(range(len(titles)))
+        # The time, then secondary metrics, those of held-out parts last. Name, primary metric and runs stay.
+        secondary = sorted(range(3, len(titles) - 3), key=lambda index: ("held_out" in titles[index], -index))
+        droppable = [len(titles) - 2, *secondary, len(titles) - 3]
+        table = _rich_table(board, shown)
+        while droppable and console.measure(table, options=unbounded).maximum > console.width:
+            shown.remove(droppable.pop(0))
+            table = _rich_table(board, shown)
+        console.print(table)
+        hidden = [title for index, title in enumerate(titles) if index not in shown]
+        if hidden:
+            text = f"  too narrow here for {', '.join(hidden)}; `inrbench results` shows all"
+            console.print(text, highlight=False, markup=False, soft_wrap=True)
+        for line in problem_lines(board):
+            console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _rich_table(board: Leaderboard, shown: Sequence[int]) -> Table:
     titles, rows = cells(board)
     table = Table(title=escape(board.task_label), title_justify="left", box=box.SIMPLE_HEAD)
-    for index, title in enumerate(titles):
+    for index in shown:
+        is_text = index in (1, len(titles) - 1)
         table.add_column(
-            escape(title), justify="left" if index in (1, len(titles) - 1) else "right", no_wrap=index != 1
+            escape(titles[index]), justify="left" if is_text else "right", no_wrap=not is_text, overflow="fold"
         )
     for row, texts in zip(board.rows, rows, strict=True):
-        table.add_row(*map(escape, texts), style="dim" if row.baseline else "" if row.complete else "yellow")
+        style = "dim" if row.baseline else "" if row.complete else "yellow"
+        table.add_row(*(escape(texts[index]) for index in shown), style=style)
     return table
 
 
 def table_report(spec: ComponentSpec, boards: Sequence[Leaderboard]) -> str:
     """Ranked tables as plain text, as wide as they need to be."""
     buffer = io.StringIO()
-    for board in boards:
-        console = Console(file=buffer, width=max(80, *(len(" ".join(row)) + 60 for row in cells(board)[1]), 0))
-        console.print(rich_table(board))
-        for line in problem_lines(board):
-            console.print(f"  {line}", highlight=False, markup=False)
+    print_tables(Console(file=buffer, width=WIDE), boards)
     return buffer.getvalue()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from inrbench_core.api.errors import InrbenchError
 from inrbench_core.api.executor import Executor, Progress
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.plugins.failures import one_line
@@ -49,6 +50,7 @@ def run_experiment(
 
     Raises:
         KeyboardInterrupt: after workers are ended and started runs are recorded as interrupted.
+        InrbenchError: if results cannot be written any more, as on a full disk.
     """
     runs = {run.id: run for run in experiment.runs}
     store.begin(experiment.name, experiment.runs, experiment.document.text)
@@ -134,8 +136,11 @@ def _write_failure(store: RunStore, run: RunSpec, status: Status, message: str) 
     try:
         store.write(record)
     except OSError as error:
-        # A full disk must not hide what happened: the record lives on in the table at the end.
-        warnings.warn(f"the record of run {run.id} could not be written: {one_line(error)}", stacklevel=2)
+        # Nothing that is fitted from now on could be kept.
+        raise InrbenchError(
+            f"{store.folder}: cannot be written: {error.strerror}; stopped. "
+            "What is done is kept, and the same command goes on from there"
+        ) from None
     return record
 
 

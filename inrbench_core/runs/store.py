@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
@@ -53,7 +54,17 @@ class RunStore:
         return self.runs / f"{run_id}.h5"
 
     def begin(self, name: str, runs: Sequence[RunSpec], spec_text: str) -> None:
-        """Write the index of the experiment and sweep what dead writers left behind."""
+        """Write the index of the experiment and sweep what dead writers left behind.
+
+        Raises:
+            InrbenchError: if the folder cannot be written, as on a full disk.
+        """
+        try:
+            self._begin(name, runs, spec_text)
+        except OSError as error:
+            raise InrbenchError(f"{self.folder}: cannot be written: {error.strerror}") from None
+
+    def _begin(self, name: str, runs: Sequence[RunSpec], spec_text: str) -> None:
         self.runs.mkdir(parents=True, exist_ok=True)
         for orphan in self.runs.glob(".*.tmp"):
             if _writer_is_dead(orphan):
@@ -98,15 +109,12 @@ class RunStore:
 
     def write(self, record: RunRecord) -> None:
         """Write a run's file: to a temporary name, synced, renamed. Raises OSError, as on a full disk."""
+        # HDF5 on a full disk prints pages of its own errors, so it only ever sees memory.
+        content = io.BytesIO()
+        with h5py.File(content, "w") as file:
+            _fill(file, record)
         self.runs.mkdir(parents=True, exist_ok=True)
-        temporary = self.runs / f".{record.id}.{socket.gethostname()}.{os.getpid()}.tmp"
-        try:
-            with h5py.File(temporary, "w") as file:
-                _fill(file, record)
-            _publish(temporary, self.path(record.id))
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        _replace(self.path(record.id), content.getbuffer())
 
     def read(self, run_id: str, *, arrays: bool = True) -> RunRecord | None:
         """A run's record, or None if it has no file or an unreadable one (it then has to be repeated).
@@ -168,17 +176,18 @@ def _read(file: h5py.File, run_id: str, *, arrays: bool) -> RunRecord:
     )
 
 
-def _replace(target: Path, content: bytes) -> None:
-    temporary = target.with_name(f".{target.name}.{socket.gethostname()}.{os.getpid()}.tmp")
-    temporary.write_bytes(content)
-    _publish(temporary, target)
-
-
-def _publish(temporary: Path, target: Path) -> None:
-    """Make a written file appear under its name, whole even if the machine stops now."""
-    with temporary.open("rb") as written:
-        os.fsync(written.fileno())
-    temporary.replace(target)
+def _replace(target: Path, content: bytes | memoryview) -> None:
+    """Make a file appear under its name, whole even if the machine stops now, or leave what was there."""
+    temporary = target.with_name(f".{target.stem}.{socket.gethostname()}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     folder = os.open(target.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

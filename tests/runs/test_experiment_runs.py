@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inrbench_core.api.errors import InrbenchError
 from inrbench_core.cli.progress import SilentListener
 from inrbench_core.plugins.loading import load_catalog
 from inrbench_core.runs.execute import choose_device, execute
@@ -127,3 +128,28 @@ def test_a_device_that_is_not_there_fails_with_one_line(experiment):
     assert record.message.startswith("device 'cuda:99' is not available")
     assert record.traceback == ""
     assert choose_device("cpu").type == "cpu"
+
+
+def test_a_full_disk_stops_with_one_line_and_keeps_what_is_done(experiment, catalog, tmp_path):
+    class Filling(RunStore):
+        """Its disk is full as soon as this process writes a record; workers write by themselves."""
+
+        def write(self, record):
+            raise OSError(28, "No space left on device")
+
+    text = """
+tasks: [line, {name: line, trouble: die}, {name: line, samples: 32}]
+fields: [shallow]
+training: {steps: 3}
+executor: {name: local, jobs: 1}
+"""
+    store = Filling(tmp_path / "results")
+    with pytest.raises(InrbenchError, match=r"results: cannot be written: No space left on device; stopped\."):
+        run_experiment(experiment(text), store, catalog, SilentListener(), plugin_files=[PLUGIN])
+    assert any(store.read(run.id) is not None for run in store.planned())
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(experiment, catalog, tmp_path):
+    (tmp_path / "results").write_text("a file where the folder should be")
+    with pytest.raises(InrbenchError, match="results: cannot be written: "):
+        run_experiment(experiment(TWO), RunStore(tmp_path / "results"), catalog, SilentListener())
