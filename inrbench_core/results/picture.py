@@ -48,7 +48,9 @@ def draw_experiment(board: Leaderboard, store: RunStore, target: Path) -> bool:
                 continue
             truth = record.truth if truth is None else truth
             name = f"{row.label} (baseline)" if row.baseline else row.label
-            panels.append(Panel(record.preview, (name, first_figure(board.metrics, record.metrics))))
+            # The table has means over seeds; a picture is one of them.
+            seed = f", seed {record.spec['seed']}" if len(board.ids[row.label]) > 1 else ""
+            panels.append(Panel(record.preview, (name, first_figure(board.metrics, record.metrics) + seed)))
             break
     if not panels:
         return False
