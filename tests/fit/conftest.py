@@ -46,6 +46,17 @@ class Wave(Problem):
         raise NotImplementedError
 
 
+class SumOfFields(Wave):
+    """The same signal as the sum of the fields "a" and "b"."""
+
+    def loss(self, model: nn.Module, batch: Any) -> Tensor:
+        y = model["a"](batch["coords"]) + model["b"](batch["coords"])
+        return (y - batch["values"]).square().mean(1)
+
+    def evaluate(self, model: nn.Module, *, full: bool = True) -> Evaluation:
+        return Evaluation({"mse": self.loss(model, self.batch(slice(None))).mean().item()})
+
+
 class Sine(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return torch.sin(5 * x)
@@ -104,6 +115,7 @@ def stand_ins() -> SimpleNamespace:
 
     return SimpleNamespace(
         Wave=Wave,
+        SumOfFields=SumOfFields,
         make_net=make_net,
         DenseSpec=DenseSpec,
         RankSpec=RankSpec,

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from inrbench_core.api.problem import Evaluation, SeedStreams
+from inrbench_core.api.problem import SeedStreams
 from inrbench_core.fit import fit, loop
 from inrbench_core.fit.chunks import Footprint
 from inrbench_core.fit.compiling import wants_compile
@@ -121,17 +121,9 @@ def test_compiled_steps_agree_and_the_odd_rest_compiles_nothing(stand_ins, quick
 
 
 def test_fields_by_name_compile(stand_ins, quick_compiler) -> None:
-    class Sum(stand_ins.Wave):
-        def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
-            y = model["a"](batch["coords"]) + model["b"](batch["coords"])
-            return (y - batch["values"]).square().mean(1)
-
-        def evaluate(self, model: nn.Module, *, full: bool = True) -> Evaluation:
-            return Evaluation({"mse": self.loss(model, self.batch(slice(None))).mean().item()})
-
     model = nn.ModuleDict({"a": stand_ins.make_net(), "b": stand_ins.make_net(width=8)})
     before = copy.deepcopy(model.state_dict())
-    result = fit(Sum(), model, ON, seeds=SEEDS)
+    result = fit(stand_ins.SumOfFields(), model, ON, seeds=SEEDS)
     assert (result.status, result.compiled) == ("ok", True)
     assert all(not torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 

@@ -146,17 +146,9 @@ def test_batch_norm_sees_the_whole_batch(stand_ins, chunks_of) -> None:
 
 
 def test_several_fields_train_together(stand_ins) -> None:
-    class Sum(stand_ins.Wave):
-        def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
-            y = model["a"](batch["coords"]) + model["b"](batch["coords"])
-            return (y - batch["values"]).square().mean(1)
-
-        def evaluate(self, model: nn.Module, *, full: bool = True) -> Evaluation:
-            return Evaluation({"mse": self.loss(model, self.batch(slice(None))).mean().item()})
-
     model = nn.ModuleDict({"a": stand_ins.make_net(), "b": stand_ins.make_net(width=8)})
     before = copy.deepcopy(model.state_dict())
-    assert fit(Sum(), model, training(steps=3), seeds=SEEDS).status == "ok"
+    assert fit(stand_ins.SumOfFields(), model, training(steps=3), seeds=SEEDS).status == "ok"
     assert all(not torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 

@@ -26,15 +26,6 @@ def build(name, **options):
     return ENTRIES[name].load()(ENTRIES[name].spec(**options))
 
 
-def derivatives(f, z):
-    """f, f' and f'' at z, by torch."""
-    z = z.clone().requires_grad_()
-    y = f(z)
-    (first,) = torch.autograd.grad(y.sum(), z, create_graph=True)
-    (second,) = torch.autograd.grad(first.sum(), z)
-    return [part.detach().double().numpy() for part in (y, first, second)]
-
-
 def test_every_entry_is_tested_here():
     assert TRUTH.keys() == ENTRIES.keys()
 
@@ -42,7 +33,7 @@ def test_every_entry_is_tested_here():
 @pytest.mark.parametrize("name", TRUTH)
 @pytest.mark.parametrize("learnable", [False, True])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 2e-6), (torch.float32, 1e-5)])
-def test_values_and_two_derivatives(name, learnable, dtype, tolerance):
+def test_values_and_two_derivatives(name, learnable, dtype, tolerance, derivatives):
     if not learnable and dtype == torch.float64:
         tolerance = 1e-12  # A trained a is stored in float32, as all parameters are.
     z = torch.linspace(-0.9, 0.9, 60, dtype=dtype)
@@ -67,7 +58,7 @@ def test_values_known_by_hand(name, options, value):
 
 @pytest.mark.parametrize("name", TRUTH)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_values_and_two_derivatives_stay_finite(name, dtype):
+def test_values_and_two_derivatives_stay_finite(name, dtype, derivatives):
     z = torch.tensor(EXTREMES, dtype=dtype)
     assert all(np.isfinite(part).all() for part in derivatives(build(name).to(dtype), z))
     bell = build(name, learnable=True).to(dtype)

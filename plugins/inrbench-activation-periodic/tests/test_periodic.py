@@ -29,20 +29,17 @@ def build(name, position="hidden", **options):
     return activation
 
 
-def derivatives(f, z):
-    """f, f' and f'' at z, by torch."""
-    z = z.clone().requires_grad_()
-    y = f(z)
-    (first,) = torch.autograd.grad(y.sum(), z, create_graph=True)
-    (second,) = torch.autograd.grad(first.sum(), z)
-    return [part.detach().double().numpy() for part in (y, first, second)]
+@pytest.fixture
+def check(derivatives):
+    """Values and two derivatives against mpmath's."""
 
+    def compare(activation, truth, dtype, tolerance):
+        z = torch.linspace(-1, 1, 40, dtype=dtype)
+        for order, ours in enumerate(derivatives(activation.to(dtype), z)):
+            expected = np.array([float(mp.diff(truth, mp.mpf(v), order)) for v in z.tolist()])
+            np.testing.assert_allclose(ours, expected, rtol=0, atol=tolerance * np.abs(expected).max())
 
-def check(activation, truth, dtype, tolerance, reach=1.0):
-    z = torch.linspace(-reach, reach, 40, dtype=dtype)
-    for order, ours in enumerate(derivatives(activation.to(dtype), z)):
-        expected = np.array([float(mp.diff(truth, mp.mpf(v), order)) for v in z.tolist()])
-        np.testing.assert_allclose(ours, expected, rtol=0, atol=tolerance * np.abs(expected).max())
+    return compare
 
 
 def test_every_entry_is_tested_here():
@@ -51,7 +48,7 @@ def test_every_entry_is_tested_here():
 
 @pytest.mark.parametrize("name", TRUTH)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-4)])
-def test_values_and_two_derivatives(name, dtype, tolerance):
+def test_values_and_two_derivatives(name, dtype, tolerance, check):
     check(build(name), TRUTH[name], dtype, tolerance)
 
 
@@ -75,20 +72,20 @@ def test_values_known_by_hand(name, options, z, value):
 @pytest.mark.parametrize("name", ENTRIES)
 @pytest.mark.parametrize("position", ["first", "hidden"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_values_and_two_derivatives_stay_finite(name, position, dtype):
+def test_values_and_two_derivatives_stay_finite(name, position, dtype, derivatives):
     z = torch.tensor(EXTREMES, dtype=dtype)
     assert all(np.isfinite(part).all() for part in derivatives(build(name, position).to(dtype), z))
 
 
 @pytest.mark.parametrize("z", [1e-3, 1e-4, 1e-5, 0.1, 0.159, 0.16])
-def test_sinc_keeps_its_derivatives_near_zero_in_float32(z):
+def test_sinc_keeps_its_derivatives_near_zero_in_float32(z, derivatives):
     z = torch.tensor([z])
     _, first, second = derivatives(build("sinc"), z)
     assert first[0] == pytest.approx(float(mp.diff(mp.sincpi, mp.mpf(z.item()))), rel=2e-5)
     assert second[0] == pytest.approx(float(mp.diff(mp.sincpi, mp.mpf(z.item()), 2)), rel=2e-4)
 
 
-def test_h_siren_is_hyperbolic_in_the_first_layer():
+def test_h_siren_is_hyperbolic_in_the_first_layer(check):
     check(build("h_siren", "first").double(), lambda z: mp.sin(30 * mp.sinh(2 * z)), torch.float64, 1e-10)
 
 
@@ -170,7 +167,7 @@ def test_trained_scalars_are_all_alive(name, options, count):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_staf_is_the_sum_of_its_sines(seed):
+def test_staf_is_the_sum_of_its_sines(seed, check):
     torch.manual_seed(seed)
     staf = build("staf", tau=3).double()
     terms = list(zip(staf.b.tolist(), staf.w.tolist(), staf.p.tolist(), strict=True))

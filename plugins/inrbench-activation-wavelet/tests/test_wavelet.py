@@ -15,18 +15,9 @@ def build(name, **options):
     return ENTRIES[name].load()(ENTRIES[name].spec(**options))
 
 
-def derivatives(f, z):
-    """f, f' and f'' at z, by torch."""
-    z = z.clone().requires_grad_()
-    y = f(z)
-    (first,) = torch.autograd.grad(y.sum(), z, create_graph=True)
-    (second,) = torch.autograd.grad(first.sum(), z)
-    return [part.detach().double().numpy() for part in (y, first, second)]
-
-
 @pytest.mark.parametrize(("omega", "s"), [(1.0, 1.0), (20.0, 10.0)])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 2e-5)])
-def test_gabor_is_the_real_part_of_a_complex_exponential(omega, s, dtype, tolerance):
+def test_gabor_is_the_real_part_of_a_complex_exponential(omega, s, dtype, tolerance, derivatives):
     z = torch.linspace(-1, 1, 60, dtype=dtype)
     for order, ours in enumerate(derivatives(build("gabor", omega=omega, s=s), z)):
         expected = [
@@ -38,7 +29,7 @@ def test_gabor_is_the_real_part_of_a_complex_exponential(omega, s, dtype, tolera
 
 @pytest.mark.parametrize("options", [{}, {"learnable": True}, {"omega": 20, "s": 10}])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_gabor_and_two_derivatives_stay_finite(options, dtype):
+def test_gabor_and_two_derivatives_stay_finite(options, dtype, derivatives):
     gabor = build("gabor", **options).to(dtype)
     assert all(np.isfinite(part).all() for part in derivatives(gabor, torch.tensor(EXTREMES, dtype=dtype)))
 
