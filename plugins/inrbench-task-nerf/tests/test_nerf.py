@@ -10,7 +10,7 @@ from inrbench_task_nerf import still_life
 from inrbench_task_nerf.cameras import Cameras, look_at_origin, through_cube
 from inrbench_task_nerf.plugin import NerfSpec, inrbench_tasks
 from inrbench_task_nerf.problem import NerfProblem, prepare
-from inrbench_task_nerf.rendering import DENSITY_RATE, density, sample_depths, weights
+from inrbench_task_nerf.rendering import DENSITY_RATE, density, expected_depth, sample_depths, weights
 from inrbench_task_nerf.views import Views, generate, load_scene, read_views, write_views
 from PIL import Image
 from pydantic import ValidationError
@@ -180,6 +180,14 @@ def test_rendering_at_another_size(problem: NerfProblem) -> None:
     evaluation = problem.render(model(0.0, 0.5), 20)
     assert evaluation.outputs["views"].shape == (1, 20, 20, 3)
     assert evaluation.outputs["depth"].shape == (1, 20, 20)
+
+
+def test_depth_is_where_the_light_comes_from_and_unknown_of_what_is_seen_through() -> None:
+    depths = torch.tensor([[1.0, 2.0, 3.0]]).expand(4, 3)
+    share = torch.tensor([[0.0, 1.0, 0.0], [0.3, 0.0, 0.3], [0.2, 0.2, 0.0], [0.0, 0.0, 0.0]])
+    depth = expected_depth(share, depths)
+    assert depth[:2] == pytest.approx([2.0, 2.0])
+    assert depth[2:].isnan().all()
 
 
 def test_the_still_life_is_where_its_distances_say() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from inrbench_core import Batch, DataError, Evaluation, FieldShape, Index, Problem, SeedStreams
 from inrbench_task_nerf.cameras import Cameras, through_cube
 from inrbench_task_nerf.plugin import NerfSpec
-from inrbench_task_nerf.rendering import colour, density, sample_depths, weights
+from inrbench_task_nerf.rendering import colour, density, expected_depth, sample_depths, weights
 from inrbench_task_nerf.views import Scene, load_scene
 
 Array = np.ndarray[Any, Any]
@@ -131,7 +131,7 @@ class NerfProblem(Problem):
         )
 
     def _render(self, model: nn.Module, rays: Batch) -> tuple[Tensor, Tensor]:
-        """Colours on white (n, 3) and depths (n,) of rays; a share of the depth is `far` where light passes through."""
+        """Colours on white (n, 3) and depths (n,) of rays, NaN where there is next to nothing."""
         depths, length = sample_depths(rays["near"], rays["far"], rays["offset"], self.samples)
         points = rays["origins"][:, None] + depths[..., None] * rays["directions"][:, None]
         coords = (points / self.bound).reshape(-1, 3)
@@ -141,7 +141,7 @@ class NerfProblem(Problem):
         colours = colour(model["colour"](coords)).reshape(*depths.shape, 3)
         share, behind = weights(densities, length)
         rendered = (share[..., None] * colours).sum(dim=1) + behind[:, None]
-        return rendered, (share * depths).sum(dim=1) + behind * rays["far"]
+        return rendered, expected_depth(share, depths)
 
     def _trace(self, model: nn.Module, cameras: Cameras, ray: Tensor) -> tuple[Array, Array]:
         """Colours and depths of rays, in chunks, with the same offset for all."""
@@ -176,7 +176,7 @@ class NerfProblem(Problem):
         )
 
     def _picture(self, view: Array, depth: Array | None) -> Array:
-        """A view beside its depth, near is dark; the depth is blank if it is not known."""
+        """A view beside its depth, near is dark; the depth is blank where there is nothing, or it is not known."""
         origin = self.scene.test.cameras.poses[SHOWN_VIEW, :3, 3].norm().item()
         near, far = max(0.0, origin - self.bound), origin + self.bound
         grey = np.ones(view.shape[:2]) if depth is None else np.nan_to_num((depth - near) / (far - near), nan=1.0)

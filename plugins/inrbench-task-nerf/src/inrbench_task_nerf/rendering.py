@@ -52,3 +52,17 @@ def weights(densities: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     thickness = densities * lengths
     reached = torch.exp(-torch.cat([torch.zeros_like(thickness[:, :1]), thickness.cumsum(dim=1)], dim=1))
     return reached[:, :-1] - reached[:, 1:], reached[:, -1]
+
+
+def expected_depth(share: Tensor, depths: Tensor) -> Tensor:
+    """Mean depth of the light of rays.
+
+    Args:
+        share: (n, S), the share of a ray's light from each of its parts.
+        depths: (n, S).
+
+    Returns:
+        (n,), NaN for a ray that more than half of the light passes through.
+    """
+    opacity = share.sum(dim=1)
+    return torch.where(opacity > 0.5, (share * depths).sum(dim=1) / opacity, torch.nan)
