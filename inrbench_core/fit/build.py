@@ -87,9 +87,9 @@ def _solve_width(field: Component, attribute: str, target: int, shapes: Mapping[
         low, high = (middle, high) if count(middle) < target else (low, middle)
     best = min((low, high), key=lambda width: abs(count(width) - target))
     if abs(count(best) - target) > TOLERANCE * target:
+        nearest = " and ".join(f"{attribute} {width} with {count(width):,}" for width in sorted({low, high}))
         raise BudgetError(
-            f"no {attribute} gives {field.describe()} within 2 % of {target:,} parameters: the nearest, {attribute} "
-            f"{best}, has {count(best):,}, and none has fewer than {count(1):,} (at {attribute} 1)"
+            f"no {attribute} gives {field.describe()} within 2 % of {target:,} parameters: nearest is {nearest}"
         )
     return best
 

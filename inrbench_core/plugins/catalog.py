@@ -23,6 +23,7 @@ from inrbench_core.plugins.failures import PluginFailure
 M = TypeVar("M", bound=BaseModel)
 
 _KEPT_TYPES: set[str] = {"unknown_component", "broken_plugin", "missing"}
+_SCALAR_TYPES = {"literal_error", "int_type", "float_type", "bool_type", "string_type"}
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,10 @@ def _plain_words(model: type[BaseModel], problem: ErrorDetails) -> str:
         return str(problem["ctx"]["error"])
     if problem["type"] in {*_KEPT_TYPES, "located"}:
         return message
-    return f"{message}, got {shorten(problem['input'])}"
+    message += f", got {shorten(problem['input'])}"
+    if isinstance(problem["input"], list) and problem["type"] in _SCALAR_TYPES:
+        message += "; a list multiplies out in place of a component only (for an option: sweep)"
+    return message
 
 
 def located_error(message: str, path: tuple[str | int, ...] = (), error_type: str = "located") -> ValidationError:

@@ -81,7 +81,7 @@ def test_a_parameter_budget_that_cannot_be_met_names_the_nearest(run_cli, write_
     text = text.replace("50", "5")
     done = run_cli("eval", "--spec", write_spec(text), *PLUGIN, cwd=tmp_path)
     assert done.returncode == 1
-    assert "within 2 % of 5 parameters: the nearest, width 1, has 4" in done.stderr
+    assert "within 2 % of 5 parameters: nearest is width 1 with 4" in done.stderr
 
 
 @pytest.mark.parametrize(

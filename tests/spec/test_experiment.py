@@ -152,6 +152,10 @@ def test_every_problem_is_told_at_once_with_its_line(errors):
             "1: training.batch: ",
         ),
         ("{task: line, fields: [shallow], training: [1]}", "1: training: Input should be a valid dictionary, got [1]"),
+        (
+            "{task: line, fields: [shallow], training: {lr: [1e-3, 1e-4]}}",
+            "1: training.lr: Input should be a valid number, got [0.001, 0.0001]; a list multiplies out in place of",
+        ),
         ("{task: line, fields: [[shallow, 3]]}", "1: fields[0][1]: expected the name of a field"),
         ("{task: line, fields: [shallow], executor: loacl}", "1: executor: no executor named 'loacl'; did you mean"),
     ],
