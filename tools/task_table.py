@@ -45,16 +45,16 @@ def line(board: Leaderboard, metric: Metric) -> str:
     known = {label: sign * value for label, value in values.items() if not math.isnan(value)}
     best = max((label for label in known if not rows[label].baseline), key=known.__getitem__, default=None)
     baseline = max((label for label in known if rows[label].baseline), key=known.__getitem__, default=None)
-    cells = [cell(rows.get(name), metric.name, bold=name == best) for name in COLUMNS]
-    measure = "-" if baseline is None else f"{baseline} {format_number(values[baseline])}"
+    cells = [cell(rows.get(name), metric, bold=name == best) for name in COLUMNS]
+    measure = "-" if baseline is None else f"{baseline} {format_number(values[baseline], metric.unit)}"
     return f"| {board.task_label} | {header(metric)} |" + "".join(f" {text} |" for text in [*cells, measure])
 
 
-def cell(row: Row | None, metric: str, *, bold: bool) -> str:
+def cell(row: Row | None, metric: Metric, *, bold: bool) -> str:
     """A field's figure, or how its runs ended."""
     if row is None:
         return ""
-    text = format_summary(row.metrics[metric])
+    text = format_summary(row.metrics[metric.name], metric.unit)
     if not row.complete:
         text += " (" + ", ".join(f"{count} {status}" for status, count in row.statuses.items() if status != "ok") + ")"
     return f"**{text}**" if bold else text

@@ -106,7 +106,9 @@ class Catalog:
         known = {*self.names(kind), *official_components().get(kind, {})}
         if kind == "field":
             known |= {*self.names("recipe"), *official_components().get("recipe", {})}
-        message = f"no {kind} named {name!r}{did_you_mean(bare, known)}"
+        elsewhere = [f"{article(its_kind)} {its_kind}" for its_kind, its_name in self._by_name if its_name == bare]
+        hint = f"; that is {' and '.join(elsewhere)}" if elsewhere else did_you_mean(bare, known)
+        message = f"no {kind} named {name!r}{hint}"
         if self.failures:
             others = ", ".join(sorted({failure.distribution for failure in self.failures}))
             message += f" (plugins that failed to load may hold it: {others})"

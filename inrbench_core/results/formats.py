@@ -23,12 +23,15 @@ SCHEMA = "inrbench.results/1"
 WIDE = 10_000
 
 
-def format_number(value: float) -> str:
-    """A figure with four significant digits; its exponent is kept whatever its size."""
+def format_number(value: float, unit: str = "") -> str:
+    """A figure with four significant digits, its exponent kept whatever its size; decibels with two decimals."""
     if math.isnan(value):
         return "-"
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
+    if unit == "dB":
+        # A logarithm already: next to zero the digits after these mean nothing. Adding zero drops the sign of -0.
+        return f"{round(value, 2) + 0.0:.2f}"
     if value != 0 and not 1e-3 <= abs(value) < 1e5:
         return f"{value:.3e}"
     return f"{value:#.4g}".rstrip(".")
@@ -39,13 +42,13 @@ def first_figure(metrics: Sequence[Metric], figures: Mapping[str, float]) -> str
     for metric in metrics:
         value = float(figures.get(metric.name, math.nan))
         if not math.isnan(value):
-            return f"{metric.name} {format_number(value)} {metric.unit}".strip()
+            return f"{metric.name} {format_number(value, metric.unit)} {metric.unit}".strip()
     return ""
 
 
-def format_summary(summary: Summary, plus_minus: str = "±") -> str:
+def format_summary(summary: Summary, unit: str = "", plus_minus: str = "±") -> str:
     """Mean, and the deviation where there is more than one seed, to the decimals of the mean."""
-    text = format_number(summary.mean)
+    text = format_number(summary.mean, unit)
     if summary.count < 2 or math.isnan(summary.std):
         return text
     if "e" in text:
@@ -80,9 +83,9 @@ def cells(board: Leaderboard, plus_minus: str = "±") -> tuple[list[str], list[l
             [
                 str(rank) if ranked else "",
                 f"{row.label} (baseline)" if row.baseline else row.label,
-                *(format_summary(row.metrics[metric.name], plus_minus) for metric in metrics),
+                *(format_summary(row.metrics[metric.name], metric.unit, plus_minus) for metric in metrics),
                 "-" if row.baseline else f"{row.parameters:,}",
-                "-" if row.baseline else format_summary(row.train_s, plus_minus),
+                "-" if row.baseline else format_summary(row.train_s, plus_minus=plus_minus),
                 runs_text(row),
             ]
         )

@@ -112,6 +112,7 @@ def test_every_spec_error_has_file_line_path_and_message(run_cli, tmp_path, text
     ("arguments", "code", "message"),
     [
         (("show", "activation", "wav"), 2, "no activation named 'wav'; did you mean 'wave'"),
+        (("show", "field", "wave"), 2, "no field named 'wave'; that is an activation"),
         (("show", "activations", "wave"), 2, "no kind 'activations'; did you mean 'activation'?"),
         (("list", "thing"), 2, "no kind 'thing'; there are encoding"),
         (("results", "nowhere"), 2, "no results here"),

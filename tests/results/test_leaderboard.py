@@ -113,6 +113,12 @@ def test_no_figure_loses_its_exponent():
     assert format_summary(Summary(1.5e-7, 2.25e-8, 3)) == "1.500e-07 ± 2.2e-08"
 
 
+def test_decibels_have_two_decimals_at_any_size():
+    shown = [format_number(value, "dB") for value in (-1.3e-4, 9.3561, 119.44, math.inf)]
+    assert shown == ["0.00", "9.36", "119.44", "inf"]
+    assert format_summary(Summary(-1.3e-4, 8.7e-5, 3), "dB") == "0.00 ± 0.00"
+
+
 def test_machine_readable_reports_keep_every_digit_and_json_knows_no_infinity(board):
     data = json.loads(json_report(SolidSpec(), [board]), parse_constant=pytest.fail)
     good = next(row for row in data["tasks"][0]["rows"] if row["field"] == "good")
