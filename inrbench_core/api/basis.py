@@ -36,11 +36,13 @@ class Basis(nn.Module):
 class ExpansionBasis(Basis):
     """A basis that is linear in its coefficients: y_o = sum over i, k of C[o, i, k] phi_k(x_i).
 
-    Subclasses set `size` (the number K of functions) and give `expand`; they may override `setup`
-    to create trainable parameters, `published_coefficients`, and `domain`.
+    Subclasses set `size` (the number K of functions) and give `expand`; they may set `reach`, and override
+    `setup` to create trainable parameters, `published_coefficients`, and `domain`.
     """
 
     size: int
+    # The functions lie on [-reach, reach]: there `normalize: rms` takes their means.
+    reach: float = 1.0
 
     def __init__(self, spec: ExpansionSpec) -> None:
         super().__init__(spec)
@@ -100,13 +102,14 @@ def grid_offsets(x: Tensor, low: float, spacing: float, count: int) -> Tensor:
     return ((x - low) / spacing).unsqueeze(1) - centres.unsqueeze(1)
 
 
-def mean_square(expand: Callable[[Tensor], Tensor], in_features: int, panels: int = 1) -> Tensor:
-    """E[phi_k(x)^2] for x uniform on [-1, 1], by Gauss-Legendre quadrature in float64.
+def mean_square(expand: Callable[[Tensor], Tensor], in_features: int, panels: int = 1, reach: float = 1.0) -> Tensor:
+    """E[phi_k(x)^2] for x uniform on [-reach, reach], by Gauss-Legendre quadrature in float64.
 
     Args:
         expand: as `ExpansionBasis.expand`.
         in_features: I.
-        panels: equal parts of [-1, 1] with 64 points each; narrow functions need several.
+        panels: equal parts of the interval with 64 points each; narrow functions need several.
+        reach: half the interval.
 
     Returns:
         shape (I, K), float64.
@@ -114,9 +117,9 @@ def mean_square(expand: Callable[[Tensor], Tensor], in_features: int, panels: in
     nodes, weights = np.polynomial.legendre.leggauss(QUADRATURE_POINTS)
     parts = []
     for panel in range(panels):
-        x = torch.from_numpy((nodes + 1.0 + 2.0 * panel) / panels - 1.0).unsqueeze(1).expand(-1, in_features)
+        x = reach * torch.from_numpy((nodes + 1.0 + 2.0 * panel) / panels - 1.0)
         with torch.no_grad():
-            phi = expand(x).double()
+            phi = expand(x.unsqueeze(1).expand(-1, in_features)).double()
         parts.append(torch.einsum("n,nik->ik", torch.from_numpy(weights) / (2.0 * panels), phi.square()))
     return torch.stack(parts).sum(dim=0)
 
@@ -143,11 +146,13 @@ class ExpansionLayer(nn.Module):
         self.basis = basis
         self.position = position
         options = basis.options
-        squares = mean_square(basis.expand, in_features, panels=math.ceil(basis.size / FUNCTIONS_PER_PANEL))
+        panels = math.ceil(basis.size / FUNCTIONS_PER_PANEL)
+        squares = mean_square(basis.expand, in_features, panels)
         inverse_rms = None
         if options.normalize == "rms":
-            # A function that all but vanishes on [-1, 1] lies beyond it on purpose: it stays as it is.
-            inverse_rms = torch.where(squares > LEAST_RMS**2, squares.rsqrt(), 1.0)
+            reached = mean_square(basis.expand, in_features, panels, basis.reach)
+            # A function that all but vanishes there lies beyond it on purpose: it stays as it is.
+            inverse_rms = torch.where(reached > LEAST_RMS**2, reached.rsqrt(), 1.0)
             squares = squares * inverse_rms.square()
         self.register_buffer("inverse_rms", None if inverse_rms is None else inverse_rms.float())
         self.coefficients = nn.Parameter(torch.empty(out_features, in_features, basis.size))

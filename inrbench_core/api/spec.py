@@ -228,6 +228,8 @@ class ExpansionSpec(ComponentSpec):
         "unit",
         description="coefficients at the start: unit output variance, or as in the published code",
     )
-    normalize: Literal["none", "rms"] = Field("none", description="rms divides each function by its RMS over U(-1, 1)")
+    normalize: Literal["none", "rms"] = Field(
+        "none", description="rms divides each function by its RMS over the interval that the functions lie on"
+    )
     base: bool = Field(False, description="add a silu branch, W silu(x)")
     bias: bool = Field(True, description="add a bias to each output")

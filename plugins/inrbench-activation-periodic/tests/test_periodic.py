@@ -61,6 +61,7 @@ def test_values_and_two_derivatives(name, dtype, tolerance, check):
         ("expsin", {}, 0.2, 0.819821),
         ("sinc", {"a": 3.0}, 1 / 6, 2 / math.pi),
         ("hosc", {"beta": 2.0}, math.pi / 60, math.tanh(2.0)),
+        ("hosc", {"beta": 2.0, "learnable": True}, math.pi / 60, math.tanh(2.0)),
     ],
 )
 def test_values_known_by_hand(name, options, z, value):
@@ -95,6 +96,11 @@ def test_finer_gradient_is_the_true_one_unless_detached():
     for detach, factor in ((False, 2 * 0.2 + 1), (True, 0.2 + 1)):
         (gradient,) = torch.autograd.grad(build("finer", detach_scale=detach)(z), z)
         assert gradient.item() == pytest.approx(30 * factor * cosine, rel=1e-12)
+
+
+def test_a_detached_finer_serves_no_loss_on_derivatives():
+    spec = ENTRIES["finer"].spec
+    assert (spec().derivatives(), spec(detach_scale=True).derivatives()) == (None, 0)
 
 
 def test_finer_first_bias_is_as_wide_as_asked():
@@ -179,7 +185,9 @@ def test_staf_starts_with_unit_variance_and_frequencies_up_to_omega():
     stafs = [build("staf", omega=20.0) for _ in range(2000)]
     # A sine of random phase has variance 1/2.
     assert np.mean([staf.b.square().sum().item() / 2 for staf in stafs]) == pytest.approx(1.0, rel=0.05)
-    assert torch.stack([staf.w for staf in stafs]).mean().item() == pytest.approx(10.0, rel=0.03)
+    frequencies = torch.stack([staf.w for staf in stafs])
+    assert frequencies.mean().item() == pytest.approx(10.0, rel=0.03)
+    assert frequencies.std().item() == pytest.approx(20 / math.sqrt(12), rel=0.03)
     assert torch.stack([staf.p for staf in stafs]).abs().max().item() == pytest.approx(math.pi, rel=0.01)
 
 

@@ -52,6 +52,14 @@ def test_output_variance_is_one_whatever_the_input(scale, in_features, reach):
     assert y.square().mean().item() == pytest.approx(1.0, rel=0.1)
 
 
+@pytest.mark.parametrize("options", [{"normalize": "rms"}, {"base": True}])
+def test_options_keep_the_output_variance_near_one(options):
+    torch.manual_seed(0)
+    layer = Fourier(FourierSpec(bias=False, **options)).layer(64, 1024, position="hidden")
+    y = layer(torch.randn(2048, 64))
+    assert y.square().mean().item() == pytest.approx(1.0, rel=0.15)
+
+
 def test_a_smooth_start_falls_with_the_square_of_the_frequency():
     torch.manual_seed(0)
     layer = Fourier(FourierSpec(grid=4, smooth=True)).layer(64, 512, position="hidden")

@@ -47,6 +47,9 @@ def test_grbf_normalises_hidden_features_but_never_coordinates():
     torch.testing.assert_close(layer.basis.norm(3 * x + 5), layer.basis.norm(x), atol=1e-4, rtol=1e-4)
     for in_features, position in ((2, "first"), (2, "hidden"), (64, "first")):
         assert isinstance(Grbf(GrbfSpec()).layer(in_features, 8, position=position).basis.norm, nn.Identity)
+    # The whole layer, silu branch apart, sees the normalised input only.
+    branchless = Grbf(GrbfSpec(base=False)).layer(64, 8, position="hidden")
+    torch.testing.assert_close(branchless(3 * x + 5), branchless(x), atol=1e-4, rtol=1e-4)
     first = Grbf(GrbfSpec()).layer(2, 8, position="first")
     assert not torch.allclose(first(torch.tensor([[0.2, 0.1]])), first(torch.tensor([[0.9, 0.5]])))
 
@@ -90,6 +93,14 @@ def test_points_do_not_influence_each_other(kind):
     layer = kind[0](kind[1]()).layer(16, 4, position="hidden").double()
     x = torch.randn(10, 16, dtype=torch.float64)
     torch.testing.assert_close(layer(x)[3:5], layer(x[3:5]))
+
+
+@pytest.mark.parametrize("kind", [(Rbf, RbfSpec), (Grbf, GrbfSpec)])
+def test_functions_of_unit_rms_start_a_hidden_layer_near_unit_variance(kind):
+    """Centres beyond [-1, 1] are as high as the others: an RMS over [-1, 1] alone would blow them up."""
+    torch.manual_seed(0)
+    layer = kind[0](kind[1](normalize="rms", base=False)).layer(64, 128, position="hidden")
+    assert 0.7 < layer(torch.randn(4096, 64)).square().mean().sqrt().item() < 1.5
 
 
 def test_published_starts():

@@ -30,10 +30,18 @@ def psi(name, u):
         ("shannon", 0.150709),
         ("bump", 0.905832),
         ("meyer", 0.102967),
+        # exp(-0.045) / sqrt(2 pi) - exp(-0.045 / 2.56) / (1.6 sqrt(2 pi))
+        ("difference_of_gaussians", 0.381388 - 0.244993),
     ],
 )
 def test_values_at_three_tenths(name, expected):
     assert psi(name, np.array([0.3])).item() == pytest.approx(expected, rel=2e-5)
+
+
+def test_bump_wavelet_is_the_derivative_of_a_bump():
+    u, h = np.linspace(-0.9, 0.9, 19), 1e-6
+    bump = [np.exp(1 - 1 / (1 - v * v)) for v in (u + h, u - h)]
+    np.testing.assert_allclose(psi("bump_wavelet", u), (bump[0] - bump[1]) / (2 * h), atol=1e-8)
 
 
 @pytest.mark.parametrize("u", [0.0, 0.1, 0.3, 0.375, 0.5, 0.75, 1.0, 2.0, 7.3])

@@ -16,6 +16,14 @@ def test_neff_at_a_value_known_by_hand():
     assert encoding(torch.tensor([[0.3]], dtype=torch.float64))[0].tolist() == pytest.approx(expected, abs=1e-6)
 
 
+def test_neff_against_numpy_on_several_axes():
+    x = np.random.default_rng(0).uniform(-1, 1, (9, 3))
+    angles = np.pi * x[:, None, :] * 2.0 ** np.arange(4)[:, None]
+    waves = np.concatenate([np.sin(angles), np.cos(angles)], axis=2).reshape(9, -1)
+    encoding = Neff(NeffSpec(frequencies=4), 3)
+    np.testing.assert_allclose(encoding(torch.from_numpy(x)), np.concatenate([x, waves], axis=1), atol=1e-12)
+
+
 @pytest.mark.parametrize("octave", [0, 10, 20, 24])
 def test_neff_is_exact_at_every_octave_in_float32(octave):
     x = torch.rand(1000, generator=torch.Generator().manual_seed(0)) * 2 - 1

@@ -171,3 +171,11 @@ def test_chebyshev_features_against_numpy(dtype, tolerance):
 def test_chebyshev_features_at_known_values():
     features = ChebyshevFeatures(ChebyshevFeaturesSpec(degree=5), 1)(torch.tensor([[0.3]], dtype=torch.float64))
     assert features[0].tolist() == pytest.approx([0.3, -0.82, -0.792, 0.3448, 0.99888], abs=1e-5)
+
+
+def test_chebyshev_features_stay_finite_far_outside():
+    x = torch.tensor([[1e4], [-1e4], [1.0], [-1.0]], requires_grad=True)
+    features = ChebyshevFeatures(ChebyshevFeaturesSpec(), 1)(x)
+    features.sum().backward()
+    assert features.abs().max().item() <= 1.0 + 1e-5
+    assert x.grad.isfinite().all()

@@ -50,8 +50,9 @@ def test_oneblob_against_quadrature(u):
         for low, high in pairwise(edges)
     ]
     encoding = Oneblob(OneblobSpec(bins=bins), 2)
-    features = encoding(torch.tensor([[2 * u - 1, 0.1]], dtype=torch.float64))[0, :bins]
-    np.testing.assert_allclose(features, expected, atol=1e-9)
+    for axis, coords in enumerate([[2 * u - 1, 0.1], [0.1, 2 * u - 1]]):
+        features = encoding(torch.tensor([coords], dtype=torch.float64)).reshape(2, bins)[axis]
+        np.testing.assert_allclose(features, expected, atol=1e-9)
 
 
 def test_oneblob_at_known_values():

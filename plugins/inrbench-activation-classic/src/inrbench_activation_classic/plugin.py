@@ -33,9 +33,15 @@ class EluSpec(ComponentSpec):
 
     alpha: float = Field(1.0, gt=0, description="value that negative inputs approach, with a minus")
 
+    def derivatives(self) -> int | None:
+        return None if self.alpha == 1 else 1  # Else the slope jumps at 0: the second derivative lacks a delta.
+
 
 class SeluSpec(ComponentSpec):
     """Scaled exponential linear unit, which normalises itself in deep stacks."""
+
+    def derivatives(self) -> int | None:
+        return 1  # Its slope jumps at 0: the second derivative lacks a delta.
 
 
 class GeluSpec(ComponentSpec):

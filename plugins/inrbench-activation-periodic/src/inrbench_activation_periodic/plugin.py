@@ -43,6 +43,9 @@ class FinerSpec(SirenSpec):
         False, description="treat |z| + 1 as a constant in the backward pass, as the published code does"
     )
 
+    def derivatives(self) -> int | None:
+        return 0 if self.detach_scale else None  # Those by the coordinates are wrong then.
+
 
 class HSirenSpec(SirenSpec):
     """Sine of a hyperbolic sine in the first layer, plain sine after it."""

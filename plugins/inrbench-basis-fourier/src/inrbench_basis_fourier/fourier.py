@@ -46,10 +46,10 @@ class Fourier(ExpansionBasis):
         return torch.cat([cosines, sines], dim=1).transpose(1, 2)
 
     def unit_coefficients(self, coefficients: Tensor, std: float) -> None:
-        super().unit_coefficients(coefficients, 1.0 / math.sqrt(coefficients.shape[1] * self.grid))
+        super().unit_coefficients(coefficients, std)
         if self.smooth:
             frequencies = torch.arange(1, self.grid + 1, dtype=coefficients.dtype).repeat(2)
             coefficients *= math.sqrt(self.grid) / frequencies.square()
 
     def published_coefficients(self, coefficients: Tensor) -> None:
-        self.unit_coefficients(coefficients, math.nan)
+        self.unit_coefficients(coefficients, 1.0 / math.sqrt(coefficients.shape[1] * self.grid))

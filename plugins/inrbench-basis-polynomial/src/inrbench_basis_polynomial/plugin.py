@@ -14,6 +14,10 @@ X_KANERF = "as in X-KANeRF (github.com/lif314/X-KANeRF, 2024)"
 class PolynomialSpec(ExpansionSpec):
     """Polynomials up to a degree."""
 
+    # No identity: of one another, polynomials overflow within a few layers.
+    domain: Literal["auto", "tanh"] = Field(
+        "auto", description="map of a layer's input: tanh, or auto (identity on coordinates, tanh in later layers)"
+    )
     # Beyond 24 the values of the fast-growing families (bessel: 1e36 at 1) come near float32's limit.
     degree: int = Field(4, ge=1, le=24, description=DEGREE)
 
@@ -68,10 +72,10 @@ class LaguerreSpec(PolynomialSpec):
 
     degree: int = Field(3, ge=1, le=24, description=DEGREE)
     alpha: float = Field(-0.5, gt=-1, le=10, description="order; the weight is x^alpha exp(-x)")
-    domain: Literal["auto", "identity", "tanh", "softplus"] = Field(  # type: ignore[assignment]
+    domain: Literal["auto", "tanh", "softplus"] = Field(  # type: ignore[assignment]
         "auto",
-        description="map of a layer's input: identity, tanh, auto (identity on coordinates, tanh in later layers), "
-        "or softplus, which goes with the functions exp(-x/2) L_n(x)",
+        description="map of a layer's input: tanh, auto (identity on coordinates, tanh in later layers), or softplus, "
+        "which goes with the functions exp(-x/2) L_n(x)",
     )
 
 
@@ -80,7 +84,7 @@ class BesselSpec(PolynomialSpec):
 
     degree: int = Field(3, ge=1, le=24, description=DEGREE)
     normalize: Literal["none", "rms"] = Field(
-        "rms", description="rms divides each function by its RMS over U(-1, 1), which degrees from 4 on need"
+        "rms", description="rms divides each function by its RMS over [-1, 1], which degrees from 4 on need"
     )
 
 

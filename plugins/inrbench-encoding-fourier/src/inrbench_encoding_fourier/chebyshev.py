@@ -13,7 +13,7 @@ class ChebyshevFeatures(Encoding):
     """T_k(x_j) for axes j and k = 1..degree: cosines in arccos x, finest at the ends of the domain.
 
     By the recurrence T_k = 2 x T_(k-1) - T_(k-2), whose gradients are finite at the ends, where those of
-    arccos are not.
+    arccos are not. Beyond [-1, 1], where they grow like x^k, the values at the ends go on.
     """
 
     def __init__(
@@ -24,7 +24,8 @@ class ChebyshevFeatures(Encoding):
         self.out_features = in_features * spec.degree
 
     def forward(self, coords: Tensor) -> Tensor:
-        terms = [torch.ones_like(coords), coords]
+        x = coords.clamp(-1.0, 1.0)
+        terms = [torch.ones_like(x), x]
         for _ in range(1, self.degree):
-            terms.append(2.0 * coords * terms[-1] - terms[-2])
+            terms.append(2.0 * x * terms[-1] - terms[-2])
         return torch.stack(terms[1:], dim=2).flatten(1)

@@ -30,19 +30,19 @@ POLYNOMIALS = (
 )
 WAVELETS = ("mexican_hat", "morlet", "dog", "meyer", "shannon", "bump")
 PAPER_BASES: Mapping[str, Mapping[str, Any]] = {
-    "bspline": {"grid": 8, "order": 3},
+    "bspline": {"grid": 8, "order": 3, "standalone_scale": True},
     "fourier": {"grid": 8},
     "grbf": {"grid": 8},
     "rbf": {"grid": 8},
     "fcn": {},
     "fcn_interpolation": {},
-    **{name: {"degree": 4} for name in POLYNOMIALS},
+    **{name: {"degree": 4, "bias": False} for name in POLYNOMIALS},
     **{name: {} for name in WAVELETS},
 }
 
 
-def _kan(basis: str, depth: int = 2, norm: str = "none", **options: Any) -> dict[str, Any]:
-    return {"name": "kan", "basis": {"name": basis, **options}, "width": 64, "depth": depth, "norm": norm}
+def _kan(basis: str, depth: int = 2, **options: Any) -> dict[str, Any]:
+    return {"name": "kan", "basis": {"name": basis, **options}, "width": 64, "depth": depth}
 
 
 def named_recipes() -> Iterator[RecipeEntry]:
@@ -56,8 +56,8 @@ def named_recipes() -> Iterator[RecipeEntry]:
     )
     yield RecipeEntry(
         "fast-kan",
-        "Eight Gaussian bells in place of splines, with LayerNorm between layers, as in FastKAN",
-        _kan("grbf", norm="layer", grid=8),
+        "Eight Gaussian bells of the normalised input in place of splines, as in FastKAN",
+        _kan("grbf", grid=8),
         {"lr": 1e-3},
         "Li 2024, arXiv:2405.06721",
     )

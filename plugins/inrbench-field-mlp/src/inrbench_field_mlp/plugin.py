@@ -17,7 +17,9 @@ class MlpSpec(ComponentSpec):
     width: Width = 256
     depth: int = Field(3, ge=0, description="hidden layers after the first; the last layer is linear and not counted")
     norm: Literal["none", "layer"] = Field(
-        "none", description="layer: LayerNorm before the activation of each hidden layer after the first"
+        "none",
+        description="layer: LayerNorm before the activation of each hidden layer after the first; not for sines and "
+        "narrow bells, which want inputs of another size than 1",
     )
 
 
