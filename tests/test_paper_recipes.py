@@ -18,9 +18,9 @@ COUNTS = {
     "rff+relu": 264_707 + (64 - 2) * 256,
     "bspline": 217_152,
     "fourier": 267_587,
-    **{name: 5 * EDGES for name in POLYNOMIALS},
+    **dict.fromkeys(POLYNOMIALS, 5 * EDGES),
     # Batch norm, which is left out, had a shift for each output.
-    **{name: 3 * EDGES + OUTPUTS for name in WAVELETS},
+    **dict.fromkeys(WAVELETS, 3 * EDGES + OUTPUTS),
 }
 
 

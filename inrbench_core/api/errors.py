@@ -17,3 +17,7 @@ class BudgetError(InrbenchError):
 
 class UnsupportedError(InrbenchError):
     """The combination asked for has no meaning, such as rendering a task that has no picture."""
+
+
+class StorageError(InrbenchError):
+    """Results cannot be written, as on a full disk."""

@@ -196,7 +196,9 @@ class ParameterBudget(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    parameters: int = Field(gt=0, description="trainable parameters of the whole model; a complex one counts as two")
+    parameters: int = Field(
+        gt=0, le=10**10, description="trainable parameters of the whole model; a complex one counts as two"
+    )
 
 
 def _validate_width(value: Any) -> int | ParameterBudget:
@@ -206,13 +208,16 @@ def _validate_width(value: Any) -> int | ParameterBudget:
     return _POSITIVE.validate_python(value)
 
 
-_POSITIVE = TypeAdapter(Annotated[int, Field(gt=0)])
+MOST_WIDTH = 1_000_000
+_POSITIVE = TypeAdapter(Annotated[int, Field(gt=0, le=MOST_WIDTH)])
 
 Width = Annotated[
     int | ParameterBudget,
     PlainValidator(_validate_width),
     PlainSerializer(lambda width: width.model_dump() if isinstance(width, ParameterBudget) else width),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, ParameterBudget.model_json_schema()]}),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_WIDTH}, ParameterBudget.model_json_schema()]}
+    ),
     Field(description="hidden features, or {parameters: N} to solve the width for a parameter count"),
 ]
 

@@ -8,7 +8,7 @@ from typing import TextIO
 
 import typer
 
-from inrbench_core.api.errors import InrbenchError
+from inrbench_core.api.errors import InrbenchError, StorageError
 from inrbench_core.cli import check as check_command
 from inrbench_core.cli import eval as eval_command
 from inrbench_core.cli import list as list_command
@@ -58,6 +58,9 @@ def main() -> None:
     except SpecError as error:
         print(error, file=sys.stderr)
         sys.exit(3 if error.broken else 2)
+    except StorageError as error:
+        say(str(error))
+        sys.exit(1)
     except InrbenchError as error:
         say(str(error))
         sys.exit(2)

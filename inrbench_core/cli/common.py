@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from inrbench_core.api.errors import InrbenchError
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.plugins.loading import load_catalog
 
@@ -33,8 +34,12 @@ def _catalog(plugin_files: tuple[Path, ...]) -> Catalog:
 
 
 def get_catalog(plugin_files: Sequence[Path] | None = None) -> Catalog:
-    """The catalog of what is installed, loaded once."""
-    return _catalog(tuple(plugin_files or ()))
+    """The catalog of what is installed, loaded once. Raises InrbenchError if a plugin file is not there."""
+    files = tuple(dict.fromkeys(file.resolve() for file in plugin_files or ()))
+    for file in files:
+        if not file.is_file():
+            raise InrbenchError(f"--plugin-file {file}: {'a folder' if file.is_dir() else 'no such file'}")
+    return _catalog(files)
 
 
 def warn_of_broken_plugins(catalog: Catalog) -> None:

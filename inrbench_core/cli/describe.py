@@ -50,9 +50,16 @@ def _describe_parameter(name: str, info: FieldInfo) -> dict[str, Any]:
         "name": name,
         "type": f"name of a component ({component})" if component else _type_text(info.annotation),
         "required": info.is_required(),
-        "default": default if isinstance(default, str | int | float | bool | None) else str(default),
+        "default": _plain(default),
         "description": info.description or "",
     }
+
+
+def _plain(default: Any) -> Any:
+    """A default as YAML and JSON have it."""
+    if isinstance(default, tuple | list):
+        return [_plain(item) for item in default]
+    return default if isinstance(default, str | int | float | bool | None) else str(default)
 
 
 def _type_text(annotation: Any) -> str:
@@ -65,7 +72,8 @@ def _type_text(annotation: Any) -> str:
     if origin in (Union, UnionType):
         return " or ".join(_type_text(choice) for choice in arguments)
     if origin is not None:
-        return f"{origin.__name__} of {', '.join(_type_text(choice) for choice in arguments)}"
+        inner = ", ".join(_type_text(choice) for choice in arguments if choice is not Ellipsis)
+        return f"{'list' if origin is tuple else origin.__name__} of {inner}"
     if annotation is ParameterBudget:
         return "{parameters: int}"
     return "none" if annotation is NoneType else str(getattr(annotation, "__name__", annotation))

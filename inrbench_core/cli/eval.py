@@ -79,9 +79,13 @@ def _print_results(store: Any, catalog: Any, *, as_json: bool) -> None:
     from inrbench_core.results.picture import draw_experiment
 
     boards = load_leaderboards(store, catalog)
-    pictures = []
+    pictures: list[Path] = []
     for board in boards:
-        target = store.folder / (re.sub(r"[^\w.-]+", "_", board.task_label).strip("_") + ".png")
+        stem = re.sub(r"[^\w.-]+", "_", board.task_label).strip("_")
+        target = store.folder / f"{stem}.png"
+        if target in pictures:
+            # Labels that differ only in what a file's name cannot hold.
+            target = store.folder / f"{stem}_{len(pictures) + 1}.png"
         try:
             if draw_experiment(board, store, target):
                 pictures.append(target)

@@ -9,6 +9,7 @@ from string import Template
 from typing import Annotated
 
 import typer
+import yaml
 
 import inrbench_core
 from inrbench_core.api.errors import InrbenchError
@@ -64,10 +65,14 @@ def _check_name(kind: str, name: str) -> None:
             f"the name {name!r} should be a letter a-z, then a-z, 0-9 and single _ between, "
             f"{LONGEST_NAME} characters at most"
         )
+    if yaml.safe_load(name) != name:
+        raise InrbenchError(f"{name!r} means something else in YAML, so a spec would have to quote it; choose another")
     for claimed in (f"{_camel(name)}Spec", _camel(name) + KINDS[kind][0]):
         if claimed in inrbench_core.__all__:
             raise InrbenchError(f"the name {name!r} would make a class {claimed}, which inrbench has; choose another")
-    for item in get_catalog().of_kind(kind):
+    catalog = get_catalog()
+    # Recipes stand where fields do.
+    for item in [*catalog.of_kind(kind), *(catalog.of_kind("recipe") if kind == "field" else [])]:
         if name in (item.entry.name, *item.entry.aliases):
             raise InrbenchError(f"{kind} {name!r} is in {item.distribution} already; choose another name")
 

@@ -97,7 +97,10 @@ class LiveListener(SilentListener):
         columns = (BarColumn(bar_width=24), MofNCompleteColumn())
         self.overall = Bars(TextColumn("[bold]runs"), *columns, TimeElapsedColumn(), console=console)
         self.fits = Bars(
-            TextColumn("  {task.description}"), *columns, TextColumn("{task.fields[note]}"), console=console
+            TextColumn("  {task.description}", markup=False),
+            *columns,
+            TextColumn("{task.fields[note]}", markup=False),
+            console=console,
         )
         self.live = Live(Group(self.overall, self.fits), console=console, refresh_per_second=8, transient=True)
         self.bar = self.overall.add_task("runs", total=None)

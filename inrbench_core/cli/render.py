@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,7 @@ import typer
 
 from inrbench_core.api.errors import InrbenchError
 from inrbench_core.api.suggest import did_you_mean
-from inrbench_core.cli.common import PluginFiles, get_catalog, make_console
+from inrbench_core.cli.common import AsJson, PluginFiles, get_catalog, make_console, print_json
 from inrbench_core.plugins.catalog import Catalog
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def render(
     field: Annotated[str | None, typer.Option(help="In a folder of results, the field of this name.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the files; default: renders/ of RUN.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    as_json: AsJson = False,
     plugin_files: PluginFiles = None,
 ) -> None:
     """Evaluate a trained field and write what it gives as files: pictures, wav, gif, ply, and the arrays as npz."""
@@ -35,26 +37,38 @@ def render(
 
     catalog = get_catalog(plugin_files)
     records = [_read_file(run)] if run.is_file() else _choose(run, field, catalog)
-    folder = out if out is not None else (run.parent.parent if run.is_file() else run) / "renders"
+    folder = out if out is not None else _home(run) / "renders"
     folder.mkdir(parents=True, exist_ok=True)
     console = make_console()
+    rendered = []
     for record in records:
         problem, model = restore(record, catalog, device)
         evaluation = problem.evaluate(model) if size is None else problem.render(model, size)
         words = [record.spec["task_label"], record.spec["label"], f"seed{record.spec['seed']}"]
         stem = re.sub(r"[^\w.+-]+", "_", "-".join([*words, *([str(size)] if size else [])]))
-        figures = ", ".join(f"{name} {value:.6g}" for name, value in evaluation.metrics.items())
-        console.print(
-            f"{' / '.join(words)}" + (f": {figures}" if figures else ""), highlight=False, markup=False, soft_wrap=True
-        )
-        for path in problem.save(evaluation, folder, stem):
-            console.print(f"  {path}", highlight=False, markup=False, soft_wrap=True)
+        paths = [str(path) for path in problem.save(evaluation, folder, stem)]
+        metrics = {name: value if math.isfinite(value) else None for name, value in evaluation.metrics.items()}
+        rendered.append({"id": record.id, "title": " / ".join(words), "metrics": metrics, "files": paths})
+        if not as_json:
+            figures = ", ".join(f"{name} {value:.6g}" for name, value in metrics.items() if value is not None)
+            lines = [" / ".join(words) + (f": {figures}" if figures else ""), *(f"  {path}" for path in paths)]
+            console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+    if as_json:
+        print_json({"schema": "inrbench.render/1", "rendered": rendered})
+
+
+def _home(run: Path) -> Path:
+    """The folder of results that a run's file, or the folder itself, belongs to."""
+    if run.is_dir():
+        return run
+    folder = run.resolve().parent
+    return folder.parent if folder.name == "runs" else folder
 
 
 def _read_file(file: Path) -> RunRecord:
-    from inrbench_core.runs.store import RunStore
+    from inrbench_core.runs.store import read_run
 
-    record = RunStore(file.parent.parent).read(file.stem)
+    record = read_run(file)
     if record is None:
         raise InrbenchError(f"{file}: not the file of a run")
     return record
@@ -74,8 +88,8 @@ def _choose(folder: Path, field: str | None, catalog: Catalog) -> list[RunRecord
         )
     chosen = []
     for board in boards:
-        labels = [row.label for row in board.rows if not row.baseline and field in (None, row.label)]
-        ids = [run_id for label in labels for run_id in board.ids[label]]
+        rows = [row for row in board.rows if not row.baseline and field in (None, row.label)]
+        ids = [run_id for row in rows for run_id in row.ids]
         good = (store.read(run_id) for run_id in ids)
         record = next((record for record in good if record is not None and record.status == "ok"), None)
         if record is not None:

@@ -23,6 +23,8 @@ from inrbench_core.plugins.failures import PluginFailure
 M = TypeVar("M", bound=BaseModel)
 
 _KEPT_TYPES: set[str] = {"unknown_component", "broken_plugin", "missing"}
+# Of more names than these an error lists none.
+MOST_NAMED = 12
 _SCALAR_TYPES = {"literal_error", "int_type", "float_type", "bool_type", "string_type"}
 
 
@@ -66,7 +68,7 @@ class Catalog:
         self._by_name: dict[tuple[str, str], list[Registered]] = defaultdict(list)
         for item in self.registered:
             for name in dict.fromkeys((item.entry.name, *item.entry.aliases)):
-                self._by_name[item.entry.kind, name].append(item)
+                self._by_name[_name_space(item.entry.kind), name].append(item)
 
     def of_kind(self, kind: str) -> list[Registered]:
         """The entries of one kind, sorted by name."""
@@ -74,40 +76,54 @@ class Catalog:
 
     def names(self, kind: str) -> list[str]:
         """All names and aliases of one kind."""
-        return [name for (its_kind, name) in self._by_name if its_kind == kind]
+        return [name for item in self.of_kind(kind) for name in (item.entry.name, *item.entry.aliases)]
 
     def rivals(self, item: Registered) -> list[Registered]:
         """Other entries that claim this one's name; the bare name then picks none of them."""
-        return [other for other in self._by_name[item.entry.kind, item.entry.name] if other is not item]
+        return [other for other in self._by_name[_name_space(item.entry.kind), item.entry.name] if other is not item]
 
     def find(self, kind: str, name: str) -> Registered:
         """The entry of that name, or of `distribution:name`. Raises LookupFailure."""
+        item = self._pick(kind, name)
+        if item is None or item.entry.kind != kind:
+            raise self._unknown(kind, name, name.rpartition(":")[2])
+        return item
+
+    def _pick(self, kind: str, name: str) -> Registered | None:
+        """What the name stands for among all that shares the kind's names, if anything."""
         distribution, colon, bare = name.rpartition(":")
-        found = self._by_name.get((kind, bare), [])
+        found = self._by_name.get((_name_space(kind), bare), [])
         if colon:
             found = [item for item in found if item.distribution in (distribution, normalise(distribution))]
-        if len(found) == 1:
-            return found[0]
-        if found:
+        if len(found) > 1:
             choices = " or ".join(f"'{item.distribution}:{bare}'" for item in found)
             raise LookupFailure(f"{kind} {bare!r} is claimed by several distributions: write {choices}")
-        raise self._unknown(kind, name, bare)
+        return found[0] if found else None
 
     def _unknown(self, kind: str, name: str, bare: str) -> LookupFailure:
+        same = [item for item in self._by_name.get((_name_space(kind), bare), []) if item.entry.kind == kind]
+        if same:
+            choices = " or ".join(f"'{item.distribution}:{bare}'" for item in same)
+            return LookupFailure(f"there is no {kind} {name!r}; write {choices}")
         for failure in self.failures:
             if failure.provides == (kind, bare):
                 return LookupFailure(f"{kind} {bare!r} cannot be used: {failure.describe()}", broken=True)
-        home = official_components().get(kind, {}).get(bare)
+        kinds = ("field", "recipe") if kind == "field" else (kind,)
+        official = {name: home for its_kind in kinds for name, home in official_components()[its_kind].items()}
+        home = official.get(bare)
         if home is not None:
             for failure in self.failures:
                 if failure.distribution == home:
                     return LookupFailure(f"{kind} {bare!r} cannot be used: {failure.describe()}", broken=True)
             return LookupFailure(f"{kind} {bare!r} is in {home}, which is not loaded: pip install {home}")
-        known = {*self.names(kind), *official_components().get(kind, {})}
-        if kind == "field":
-            known |= {*self.names("recipe"), *official_components().get("recipe", {})}
-        elsewhere = [f"{article(its_kind)} {its_kind}" for its_kind, its_name in self._by_name if its_name == bare]
-        hint = f"; that is {' and '.join(elsewhere)}" if elsewhere else did_you_mean(bare, known)
+        installed = {name for its_kind in kinds for name in self.names(its_kind)}
+        elsewhere = [f"{article(other)} {other}" for other in ENTRY_TYPES if bare in self.names(other)]
+        if elsewhere:
+            hint = f"; that is {' and '.join(elsewhere)}"
+        else:
+            hint = did_you_mean(bare, installed | official.keys())
+            if not hint and 0 < len(installed) <= MOST_NAMED:
+                hint = f"; there are {', '.join(sorted(installed))}"
         message = f"no {kind} named {name!r}{hint}"
         if self.failures:
             others = ", ".join(sorted({failure.distribution for failure in self.failures}))
@@ -115,12 +131,9 @@ class Catalog:
         return LookupFailure(message)
 
     def recipe(self, name: str) -> RecipeEntry | None:
-        """The recipe of that name, unless a field has the name or there is none."""
-        if ("field", name) in self._by_name or ("recipe", name.rpartition(":")[2]) not in self._by_name:
-            return None
-        entry = self.find("recipe", name).entry
-        assert isinstance(entry, RecipeEntry)
-        return entry
+        """The recipe of that name, or None. Raises LookupFailure if fields or other recipes claim the name as well."""
+        item = self._pick("field", name)
+        return item.entry if item is not None and isinstance(item.entry, RecipeEntry) else None
 
     def resolve(self, kind: str, value: Any, context: dict[str, Any] | None = None) -> Component:
         """The component that a YAML value stands for: a name, or a mapping with `name:`.
@@ -179,9 +192,13 @@ def _within(data: Any, location: tuple[str | int, ...]) -> tuple[str | int, ...]
 
 def _plain_words(model: type[BaseModel], problem: ErrorDetails) -> str:
     location, message = problem["loc"], problem["msg"]
-    if problem["type"] == "extra_forbidden" and len(location) == 1:
+    if problem["type"] == "extra_forbidden":
+        if len(location) > 1:
+            return "unknown key"
         hint = did_you_mean(str(location[0]), model.model_fields)
         return f"unknown key{hint or '; known are ' + ', '.join(model.model_fields)}"
+    if problem["type"] == "dict_type":
+        return f"expected a mapping, got {shorten(problem['input'])}"
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"])
     if problem["type"] in {*_KEPT_TYPES, "located"}:
@@ -217,6 +234,11 @@ def official_components() -> dict[str, dict[str, str]]:
     text = (resources.files("inrbench_core.plugins") / "official.json").read_text(encoding="utf-8")
     table: dict[str, dict[str, str]] = json.loads(text)
     return {kind: table.get(kind, {}) for kind in ENTRY_TYPES}
+
+
+def _name_space(kind: str) -> str:
+    """Recipes stand where fields do, so that a name is taken for both."""
+    return "field" if kind == "recipe" else kind
 
 
 def article(word: str) -> str:

@@ -86,6 +86,8 @@ def _load_one(
         stage = "register"
         manager.register(plugin, name=f"{source.distribution}:{source.name}")
         manager.check_pending()
+        if not manager.get_hookcallers(plugin):
+            raise LookupError("it implements no hook; is @hookimpl missing above a function named inrbench_...?")
     except (Exception, SystemExit) as error:
         if plugin is not None and manager.is_registered(plugin):
             manager.unregister(plugin)

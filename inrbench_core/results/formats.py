@@ -84,7 +84,8 @@ def cells(board: Leaderboard, plus_minus: str = "±") -> tuple[list[str], list[l
                 str(rank) if ranked else "",
                 f"{row.label} (baseline)" if row.baseline else row.label,
                 *(format_summary(row.metrics[metric.name], metric.unit, plus_minus) for metric in metrics),
-                "-" if row.baseline else f"{row.parameters:,}",
+                # None are known of a field that was never built.
+                f"{row.parameters:,}" if row.parameters else "-",
                 "-" if row.baseline else format_summary(row.train_s, plus_minus=plus_minus),
                 runs_text(row),
             ]
@@ -149,7 +150,7 @@ def csv_report(spec: ComponentSpec, boards: Sequence[Leaderboard]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     figures = [f"{name}_{part}" for name in [*names, "train_s"] for part in ("mean", "std")]
-    writer.writerow(["task", "field", "baseline", "parameters", "runs_ok", "runs", *figures])
+    writer.writerow(["task", "field", "baseline", "parameters", "runs_ok", "runs", *figures, "problems"])
     for board in boards:
         for row in board.rows:
             summaries = [row.metrics.get(name, Summary(math.nan, math.nan, 0)) for name in names]
@@ -157,6 +158,7 @@ def csv_report(spec: ComponentSpec, boards: Sequence[Leaderboard]) -> str:
             writer.writerow(
                 [board.task_label, row.label, row.baseline, row.parameters, row.statuses.get("ok", 0), total]
                 + [_plain(value) for item in [*summaries, row.train_s] for value in (item.mean, item.std)]
+                + ["; ".join(row.problems)]
             )
     return buffer.getvalue()
 
@@ -191,7 +193,7 @@ def json_data(boards: Sequence[Leaderboard]) -> dict[str, Any]:
                         "train_s": summary(row.train_s),
                         "statuses": dict(row.statuses),
                         "problems": list(row.problems),
-                        "runs": list(board.ids.get(row.label, ())),
+                        "runs": list(row.ids),
                     }
                     for row in board.rows
                 ],
@@ -241,6 +243,7 @@ def latex_report(spec: ComponentSpec, boards: Sequence[Leaderboard]) -> str:
                     *body,
                     r"\bottomrule",
                     r"\end{tabular}",
+                    *(f"% {line}" for line in problem_lines(board)),
                 ]
             )
         )
@@ -248,6 +251,7 @@ def latex_report(spec: ComponentSpec, boards: Sequence[Leaderboard]) -> str:
 
 
 def _latex(text: str) -> str:
-    special = {"\\": r"\textbackslash{}", **{mark: f"\\{mark}" for mark in "#$%&_{}"}, "~": r"\textasciitilde{}"}
+    special = {mark: f"\\{mark}" for mark in "#$%&_{}"}
+    special |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     escaped = "".join(special.get(letter, letter) for letter in text)
     return escaped.replace("@pm@", r"$\pm$").replace("↑", r"$\uparrow$").replace("↓", r"$\downarrow$")

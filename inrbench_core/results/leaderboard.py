@@ -6,7 +6,7 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from inrbench_core.api.entries import Metric, TaskEntry
 from inrbench_core.runs.record import RunRecord
@@ -44,6 +44,7 @@ class Row:
         train_s: seconds of training.
         statuses: how many runs ended how; "missing" counts those without a result.
         problems: why runs failed, without repetition.
+        ids: the ids of its runs, in the order of seeds.
     """
 
     label: str
@@ -53,6 +54,7 @@ class Row:
     train_s: Summary
     statuses: Mapping[str, int]
     problems: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -68,13 +70,11 @@ class Leaderboard:
         task_label: the task's name in tables.
         metrics: the task's metrics, the primary one first.
         rows: ranked rows, baselines among them.
-        ids: run ids of each row's runs, by label, for pictures.
     """
 
     task_label: str
     metrics: tuple[Metric, ...]
     rows: tuple[Row, ...]
-    ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def shown_metrics(self) -> list[Metric]:
         """The metrics that at least one row has a figure for."""
@@ -101,18 +101,17 @@ def make_leaderboards(
             if run.task_label == task_label:
                 groups.setdefault((run.baseline, run.label), []).append(run.id)
         rows = [
-            _make_row(label, baseline, [records.get(run_id) for run_id in ids], entry)
+            _make_row(label, baseline, {run_id: records.get(run_id) for run_id in ids}, entry)
             for (baseline, label), ids in groups.items()
         ]
         rows.sort(key=lambda row: _rank_key(row, entry.primary))
-        ids_by_label = {label: tuple(ids) for (_, label), ids in groups.items()}
-        boards.append(Leaderboard(task_label, entry.metrics, tuple(rows), ids_by_label))
+        boards.append(Leaderboard(task_label, entry.metrics, tuple(rows)))
     return boards
 
 
-def _make_row(label: str, baseline: bool, records: Sequence[RunRecord | None], entry: TaskEntry) -> Row:
-    good = [record for record in records if record is not None and record.status == "ok"]
-    known = [record for record in records if record is not None]
+def _make_row(label: str, baseline: bool, records: Mapping[str, RunRecord | None], entry: TaskEntry) -> Row:
+    known = [record for record in records.values() if record is not None]
+    good = [record for record in known if record.status == "ok"]
     problems = dict.fromkeys(f"{record.status}: {_reason(record)}" for record in known if record.status != "ok")
     return Row(
         label=label,
@@ -123,8 +122,9 @@ def _make_row(label: str, baseline: bool, records: Sequence[RunRecord | None], e
         },
         parameters=max((record.parameters for record in known), default=0),
         train_s=Summary.of([record.times.get("train", math.nan) for record in good]),
-        statuses=Counter(record.status if record is not None else "missing" for record in records),
+        statuses=Counter(record.status if record is not None else "missing" for record in records.values()),
         problems=tuple(problems),
+        ids=tuple(records),
     )
 
 

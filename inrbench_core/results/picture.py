@@ -42,14 +42,14 @@ def draw_experiment(board: Leaderboard, store: RunStore, target: Path) -> bool:
     truth: np.ndarray[Any, Any] | None = None
     panels = []
     for row in board.rows:
-        for run_id in board.ids[row.label]:
+        for run_id in row.ids:
             record = store.read(run_id, arrays=False)
             if record is None or record.preview is None:
                 continue
             truth = record.truth if truth is None else truth
             name = f"{row.label} (baseline)" if row.baseline else row.label
             # The table has means over seeds; a picture is one of them.
-            seed = f", seed {record.spec['seed']}" if len(board.ids[row.label]) > 1 else ""
+            seed = f", seed {record.spec['seed']}" if len(row.ids) > 1 else ""
             panels.append(Panel(record.preview, (name, first_figure(board.metrics, record.metrics) + seed)))
             break
     if not panels:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,17 +40,27 @@ def execute(run: RunSpec, on_progress: Callable[[Progress], None] | None = None)
             run.id,
             run.to_data(),
             "failed",
-            message=str(error) if expected else one_line(error),
+            message=str(error) if expected else f"{one_line(error)} ({_origin(error)})",
             traceback="" if expected else full_traceback(error),
             times={"total": time.perf_counter() - started},
         )
+
+
+def _origin(error: BaseException) -> str:
+    """The file and line that raised it; if that was torch, those that called torch."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "torch" not in Path(frame.filename).parts]
+    return f"{Path(ours[-1].filename).name}:{ours[-1].lineno}"
 
 
 def choose_device(name: str) -> torch.device:
     """The torch device of a spec's `device`. Raises UnsupportedError if it is not there."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UnsupportedError(f"no device {name!r}; there are auto, cpu, cuda and cuda:N") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UnsupportedError(f"device {name!r} is not available: torch sees {torch.cuda.device_count()} CUDA devices")
     return device

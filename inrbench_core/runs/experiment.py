@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from inrbench_core.api.errors import InrbenchError
+from inrbench_core.api.errors import StorageError
 from inrbench_core.api.executor import Executor, Progress
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.plugins.failures import one_line
@@ -50,7 +50,7 @@ def run_experiment(
 
     Raises:
         KeyboardInterrupt: after workers are ended and started runs are recorded as interrupted.
-        InrbenchError: if results cannot be written any more, as on a full disk.
+        StorageError: if results cannot be written any more, as on a full disk.
     """
     runs = {run.id: run for run in experiment.runs}
     store.begin(experiment.name, experiment.runs, experiment.document.text)
@@ -137,7 +137,7 @@ def _write_failure(store: RunStore, run: RunSpec, status: Status, message: str) 
         store.write(record)
     except OSError as error:
         # Nothing that is fitted from now on could be kept.
-        raise InrbenchError(
+        raise StorageError(
             f"{store.folder}: cannot be written: {error.strerror}; stopped. "
             "What is done is kept, and the same command goes on from there"
         ) from None

@@ -10,6 +10,7 @@ from rich.table import Table
 from inrbench_core.api.errors import InrbenchError
 from inrbench_core.api.problem import Problem, SeedStreams
 from inrbench_core.fit import build_model
+from inrbench_core.plugins.failures import one_line
 from inrbench_core.runs.execute import choose_device, prepare
 from inrbench_core.spec.experiment import Experiment
 from inrbench_core.spec.runspec import RunSpec
@@ -50,6 +51,8 @@ def _parameters(run: RunSpec, problems: dict[str, Problem]) -> int | str:
         return build_model(run.field, shapes, seeds=SeedStreams(run.seed), device=device).parameters
     except InrbenchError as error:
         return str(error)
+    except Exception as error:  # As in the run itself: a plugin's fault is not the end of the plan.
+        return one_line(error)
 
 
 def plan_table(name: str, rows: list[dict[str, Any]]) -> Table:

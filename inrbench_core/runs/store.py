@@ -14,7 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from inrbench_core.api.errors import InrbenchError
+from inrbench_core.api.errors import InrbenchError, StorageError
 from inrbench_core.runs.record import Array, RunRecord
 from inrbench_core.spec.runspec import RunSpec
 
@@ -57,12 +57,12 @@ class RunStore:
         """Write the index of the experiment and sweep what dead writers left behind.
 
         Raises:
-            InrbenchError: if the folder cannot be written, as on a full disk.
+            StorageError: if the folder cannot be written, as on a full disk.
         """
         try:
             self._begin(name, runs, spec_text)
         except OSError as error:
-            raise InrbenchError(f"{self.folder}: cannot be written: {error.strerror}") from None
+            raise StorageError(f"{self.folder}: cannot be written: {error.strerror}") from None
 
     def _begin(self, name: str, runs: Sequence[RunSpec], spec_text: str) -> None:
         self.runs.mkdir(parents=True, exist_ok=True)
@@ -105,6 +105,8 @@ class RunStore:
             raise InrbenchError(f"{self.folder}: no results here (no experiment.json)") from None
         except (OSError, ValueError) as error:
             raise InrbenchError(f"{file}: cannot be read: {error}") from None
+        if not isinstance(index, dict) or index.get("schema") != INDEX_SCHEMA:
+            raise InrbenchError(f"{file}: not the index of an experiment ({INDEX_SCHEMA})")
         return index
 
     def write(self, record: RunRecord) -> None:
@@ -123,11 +125,16 @@ class RunStore:
             run_id: the run.
             arrays: False leaves out outputs and weights, which may be large.
         """
-        try:
-            with h5py.File(self.path(run_id), "r") as file:
-                return _read(file, run_id, arrays=arrays) if file.attrs.get("schema") == SCHEMA else None
-        except (OSError, KeyError, ValueError, RuntimeError):
-            return None
+        return read_run(self.path(run_id), arrays=arrays)
+
+
+def read_run(path: Path, *, arrays: bool = True) -> RunRecord | None:
+    """The record in a run's file, which is named by the run's id; None if there is none or it cannot be read."""
+    try:
+        with h5py.File(path, "r") as file:
+            return _read(file, path.stem, arrays=arrays) if file.attrs.get("schema") == SCHEMA else None
+    except (OSError, KeyError, ValueError, RuntimeError):
+        return None
 
 
 def _fill(file: h5py.File, record: RunRecord) -> None:

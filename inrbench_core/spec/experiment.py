@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from inrbench_core.api.entries import TaskEntry
 from inrbench_core.api.sources import content_sha256
@@ -19,16 +19,26 @@ from inrbench_core.api.spec import Component, ComponentOf, TaskSpec
 from inrbench_core.plugins.catalog import Catalog, shorten, validate
 from inrbench_core.spec.runspec import RunSpec
 from inrbench_core.spec.training import TrainingSpec
-from inrbench_core.spec.variants import Variant, expand, tell_apart
-from inrbench_core.spec.yaml_io import Document, SpecError, SpecProblem, YamlPath, load_yaml, show_path
+from inrbench_core.spec.variants import MOST_VARIANTS, Variant, expand, tell_apart
+from inrbench_core.spec.yaml_io import Document, SpecError, SpecProblem, YamlPath, load_yaml, parse_value, show_path
+
+MOST_SEEDS = 1000
 
 
 def _seed_list(value: Any) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        if value != int(value) or value < 1:
-            raise ValueError(f"a count of seeds must be a whole number from 1, got {value}")
+        if not math.isfinite(value) or value != int(value) or not 1 <= value <= MOST_SEEDS:
+            raise ValueError(f"a count of seeds must be a whole number from 1 to {MOST_SEEDS:,}, got {value}")
         return list(range(int(value)))
     return value
+
+
+def _folder_name(name: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]{0,99}", name):
+        raise ValueError(
+            f"expected up to 100 letters, digits, '_', '.' and '-', the first one a letter, digit or '_'; got {name!r}"
+        )
+    return name
 
 
 class ExperimentHead(BaseModel):
@@ -36,7 +46,9 @@ class ExperimentHead(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, validate_default=True)
 
-    name: str = Field(pattern=r"^[\w.-]+$", description="names the folder of results; default: the file's name")
+    name: Annotated[str, AfterValidator(_folder_name)] = Field(
+        description="names the folder of results; default: the file's name"
+    )
     task: Any = Field(None, description="a task's name, or a mapping with name: and its options")
     tasks: list[Any] = Field([], description="several tasks; all fields run on each")
     fields: Any = Field(description="the fields to compare; lists inside multiply out")
@@ -46,7 +58,7 @@ class ExperimentHead(BaseModel):
     )
     sweep: dict[str, list[Any]] = Field({}, description="dotted key under training, task or field: list of values")
     executor: Annotated[Component, ComponentOf("executor")] = Field("local", description="what carries out the runs")  # type: ignore[assignment]
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$", description="auto, cpu, cuda or cuda:N")
 
 
 @dataclass(frozen=True)
@@ -98,13 +110,12 @@ class _Builder:
 
     def build(self) -> Experiment:
         head = self._head()
-        combinations = self._combinations(head)
+        self._check_training(head.training)
+        combinations = self._combinations(head.sweep)
         tasks = self._tasks(head)
-        fields = expand(self.catalog, "field", head.fields, ("fields",))
-        if not fields:
-            self._problem(("fields",), "the list is empty; name at least one field")
-        self._stop_on_problems()
-        self._check_shared_training(head)
+        fields = self._expand("field", head.fields, ("fields",))
+        if not tasks:
+            self._probe("field", fields)
         resolved = [
             row
             for changes in combinations
@@ -121,6 +132,9 @@ class _Builder:
     def _problem(self, path: YamlPath, message: str, *, broken: bool = False) -> None:
         self.problems.append(SpecProblem(self.document.line(path), show_path(path), message, broken))
 
+    def _expand(self, kind: str, value: Any, path: YamlPath) -> list[Variant]:
+        return expand(self.catalog, kind, value, path, self._problem)
+
     def _invalid(self, error: ValidationError, variant: Variant) -> None:
         for detail in error.errors(include_url=False):
             message = "required, but not given" if detail["type"] == "missing" else detail["msg"]
@@ -129,24 +143,31 @@ class _Builder:
     def _head(self) -> ExperimentHead:
         data = self.document.data
         if not isinstance(data, Mapping):
-            self._problem((), f"expected a mapping with task:, fields: and so on, got a {_yaml_type(data)}")
+            self._problem((), f"expected a mapping with task:, fields: and so on, got {_yaml_type(data)}")
             self._stop_on_problems()
         data = self._with_settings({"name": self.document.file.stem, **data})
         try:
             return validate(ExperimentHead, data, self.context)
         except ValidationError as error:
             self._invalid(error, Variant(data, {(): ()}))
-            # Tell what is wrong with tasks and fields as well, where these can be read at all.
-            self._probe(data)
+            # Tell what is wrong elsewhere as well, where that can be read at all.
+            for kind, keys in {"task": ("task", "tasks"), "field": ("fields",)}.items():
+                for key in keys:
+                    if data.get(key):
+                        self._probe(kind, self._expand(kind, data[key], (key,)))
+            if isinstance(data.get("training"), Mapping):
+                self._check_training(data["training"])
+            if isinstance(data.get("sweep"), Mapping):
+                self._combinations(data["sweep"])
             self._stop_on_problems()
             raise
 
-    def _probe(self, data: Mapping[str, Any]) -> None:
-        for kind, keys in {"task": ("task", "tasks"), "field": ("fields",)}.items():
-            for key in keys:
-                if data.get(key):
-                    for variant in expand(self.catalog, kind, data[key], (key,)):
-                        self._component(kind, _without(variant, "label", "training"))
+    def _probe(self, kind: str, variants: list[Variant]) -> None:
+        """Look for mistakes in what cannot be resolved into runs."""
+        for variant in variants:
+            self._component(kind, _without(variant, "label", "training"))
+            own = self._own_training(variant)
+            self._valid_training(dict(own or {}), Variant(own, {(): variant.origin(("training",))}))
 
     def _with_settings(self, data: dict[str, Any]) -> dict[str, Any]:
         data = copy.deepcopy(data)
@@ -155,19 +176,19 @@ class _Builder:
             if not equals or not key:
                 self._problem((), f"--set {setting}: expected key=value")
                 continue
+            try:
+                value = parse_value(text)
+            except ValueError as error:
+                self._problem((), f"--set {setting}: {error}")
+                continue
             target: Any = data
             *parents, last = key.split(".")
             try:
                 for part in parents:
                     target = target[int(part)] if isinstance(target, list) else target.setdefault(part, {})
-                if isinstance(target, list):
-                    target[int(last)] = _yaml_value(text)
-                else:
-                    target[last] = _yaml_value(text)
+                target[int(last) if isinstance(target, list) else last] = value
             except (KeyError, IndexError, ValueError, TypeError, AttributeError):
                 self._problem((), f"--set {setting}: the spec has nothing at {key!r} to set")
-            except yaml.YAMLError:
-                self._problem((), f"--set {setting}: the value is not valid YAML")
         return data
 
     def _tasks(self, head: ExperimentHead) -> list[Variant]:
@@ -175,18 +196,23 @@ class _Builder:
             self._problem((), "give either task: or tasks:")
             return []
         key, value = ("task", head.task) if head.task is not None else ("tasks", head.tasks)
-        return expand(self.catalog, "task", value, (key,))
+        return self._expand("task", value, (key,))
 
-    def _combinations(self, head: ExperimentHead) -> list[dict[YamlPath, tuple[Any, YamlPath]]]:
+    def _combinations(self, sweep: Mapping[str, Any]) -> list[dict[YamlPath, tuple[Any, YamlPath]]]:
         """Every combination of the sweep: path to change -> (value, where it is written)."""
         axes = []
-        for key, values in head.sweep.items():
-            path = tuple(key.split("."))
+        for key, values in sweep.items():
+            path = tuple(str(key).split("."))
             if path[0] not in {"training", "task", "field"} or len(path) < 2:
                 self._problem(("sweep", key), "a sweep goes over training.KEY, task.KEY or field.KEY")
-            if not values:
+            elif not values:
                 self._problem(("sweep", key), "the list is empty")
-            axes.append([(path, value, ("sweep", key, index)) for index, value in enumerate(values)])
+            elif isinstance(values, list):
+                axes.append([(path, value, ("sweep", key, index)) for index, value in enumerate(values)])
+        count = math.prod(len(axis) for axis in axes)
+        if count > MOST_VARIANTS:
+            self._problem(("sweep",), f"it multiplies out to {count:,} combinations; {MOST_VARIANTS:,} at most")
+            return []
         return [{path: (value, origin) for path, value, origin in chosen} for chosen in itertools.product(*axes)]
 
     def _resolve(
@@ -201,17 +227,15 @@ class _Builder:
         for variant in fields:
             changed = _changed(variant, changes, "field")
             component = self._component("field", _without(changed, "label", "training"))
-            if component is None:
-                continue
             training = self._training(head, task_component, component, changed, changes)
-            if training is not None:
+            if component is not None and training is not None:
                 rows.append((component, training, self._label(changed, component)))
         return (task_component, rows) if task_component is not None else None
 
     def _label(self, variant: Variant, component: Component) -> str:
         label = variant.value.get("label") if isinstance(variant.value, Mapping) else None
-        if label is not None and not isinstance(label, str):
-            self._problem(variant.origin(("label",)), f"expected text, got {shorten(label)}")
+        if label is not None and not (isinstance(label, str) and label.isprintable()):
+            self._problem(variant.origin(("label",)), f"expected one line of text, got {shorten(label)}")
         return label or variant.label or component.describe()
 
     def _component(self, kind: str, variant: Variant) -> Component | None:
@@ -221,32 +245,43 @@ class _Builder:
             self._invalid(error, variant)
             return None
 
-    def _check_shared_training(self, head: ExperimentHead) -> None:
-        """Checked on its own, because it is never looked at where no field is valid."""
+    def _check_training(self, training: Mapping[str, Any]) -> None:
+        """What all fields share is checked on its own, because it is never looked at where no field is valid."""
+        self._valid_training(dict(training), Variant(training, {(): ("training",)}))
+
+    def _valid_training(self, values: dict[str, Any], source: Variant) -> TrainingSpec | None:
         try:
-            validate(TrainingSpec, head.training, self.context)
+            return validate(TrainingSpec, values, self.context)
         except ValidationError as error:
-            self._invalid(error, Variant(head.training, {(): ("training",)}))
+            self._invalid(error, source)
+            return None
+
+    def _own_training(self, variant: Variant) -> Mapping[str, Any] | None:
+        """What a field itself says of its training; None, and a problem, if that is no mapping."""
+        own = variant.value.get("training", {}) if isinstance(variant.value, Mapping) else {}
+        if not isinstance(own, Mapping):
+            self._problem(variant.origin(("training",)), f"expected a mapping, got {shorten(own)}")
+            return None
+        return own
 
     def _training(
         self,
         head: ExperimentHead,
         task: Component | None,
-        component: Component,
+        component: Component | None,
         variant: Variant,
         changes: Mapping[YamlPath, tuple[Any, YamlPath]],
     ) -> TrainingSpec | None:
         """Merge, least particular first: task, components, recipe, experiment, the field's own, sweep."""
         values: dict[str, Any] = dict(task.entry.training) if task else {}
-        for part in component.walk():
+        for part in component.walk() if component else ():
             values.update(part.entry.training)
         values.update(variant.training)
         origins: dict[YamlPath, YamlPath] = {(): variant.origin(())}
         values.update(head.training)
         origins.update({(key,): ("training", key) for key in head.training})
-        own = variant.value.get("training", {}) if isinstance(variant.value, Mapping) else {}
-        if not isinstance(own, Mapping):
-            self._problem(variant.origin(("training",)), f"expected a mapping, got {shorten(own)}")
+        own = self._own_training(variant)
+        if own is None:
             return None
         values.update(own)
         origins.update({(key,): variant.origin(("training", key)) for key in own})
@@ -254,11 +289,7 @@ class _Builder:
             if path[0] == "training":
                 values[str(path[1])] = value
                 origins[(path[1],)] = origin
-        try:
-            return validate(TrainingSpec, values, self.context)
-        except ValidationError as error:
-            self._invalid(error, Variant(values, origins))
-            return None
+        return self._valid_training(values, Variant(values, origins))
 
     def _runs(
         self,
@@ -307,9 +338,5 @@ def _without(variant: Variant, *keys: str) -> Variant:
 
 
 def _yaml_type(value: Any) -> str:
-    return {list: "list", str: "text", type(None): "nothing"}.get(type(value), type(value).__name__)
-
-
-def _yaml_value(text: str) -> Any:
-    """A YAML value given on the command line, with floats read as in files."""
-    return float(text) if re.fullmatch(r"[-+]?[\d.]+[eE][-+]?\d+", text) else yaml.safe_load(text)
+    words = {list: "a list", str: "text", type(None): "nothing", bool: "true or false"}
+    return words.get(type(value), "a number")

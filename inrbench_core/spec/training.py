@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
@@ -13,8 +14,11 @@ def _switch(value: Any) -> Any:
 
 
 def _batch(value: Any) -> Any:
-    if value == "full" or (isinstance(value, int | float) and value == int(value) >= 1 and not isinstance(value, bool)):
-        return value if value == "full" else int(value)
+    if value == "full":
+        return value
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if number and value == int(value) >= 1:
+        return int(value)
     raise ValueError(f"expected full or a whole number from 1, got {value!r}")
 
 
@@ -36,6 +40,9 @@ class TrainingSpec(BaseModel):
     )
     final_lr: float = Field(0.01, gt=0, le=1, description="learning rate of the last step, as a share of lr")
     evaluate_every: int = Field(100, ge=0, description="steps between evaluations on the curve; 0: only at the end")
-    compile: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = Field(
-        "auto", description="torch.compile: on, off, or auto (where the planned work repays it)"
-    )
+    compile: Annotated[
+        Literal["auto", "on", "off"],
+        BeforeValidator(_switch),
+        # Editors read a bare on and off as booleans, too.
+        WithJsonSchema({"enum": ["auto", "on", "off", True, False]}),
+    ] = Field("auto", description="torch.compile: on, off, or auto (where the planned work repays it)")

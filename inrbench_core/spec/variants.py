@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,9 @@ from inrbench_core.api.entries import Entry
 from inrbench_core.api.spec import ComponentOf
 from inrbench_core.plugins.catalog import Catalog, LookupFailure
 from inrbench_core.spec.yaml_io import YamlPath
+
+# Runs beyond this would take years.
+MOST_VARIANTS = 10_000
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,26 @@ def _replaced(target: Any, path: YamlPath, value: Any) -> Any:
     return mapping
 
 
-def expand(catalog: Catalog, kind: str, value: Any, path: YamlPath) -> list[Variant]:
-    """All variants of a component's YAML value, in order."""
+def expand(
+    catalog: Catalog, kind: str, value: Any, path: YamlPath, report: Callable[[YamlPath, str], None]
+) -> list[Variant]:
+    """All variants of a component's YAML value, in order.
+
+    Args:
+        catalog: where names are looked up.
+        kind: of the component.
+        value: the YAML value.
+        path: where it stands.
+        report: is told the path and the reason of what cannot be multiplied out.
+    """
     if isinstance(value, list):
-        return [variant for index, item in enumerate(value) for variant in expand(catalog, kind, item, (*path, index))]
+        if not value:
+            report(path, f"the list is empty; name at least one {kind}")
+        return [
+            variant
+            for index, item in enumerate(value)
+            for variant in expand(catalog, kind, item, (*path, index), report)
+        ]
     label, training = "", {}
     origins: dict[YamlPath, YamlPath] = {(): path}
     if kind == "field":
@@ -62,16 +82,22 @@ def expand(catalog: Catalog, kind: str, value: Any, path: YamlPath) -> list[Vari
         except LookupFailure:
             recipe = None
         if recipe is not None:
-            label, training = recipe.name, dict(recipe.training)
             changes = {key: item for key, item in value.items() if key != "name"} if isinstance(value, Mapping) else {}
+            places = component_slots(catalog, kind, recipe.stands_for["name"])
+            if not any(_names_another(recipe.stands_for.get(place), changes.get(place)) for place in places):
+                label, training = recipe.name, dict(recipe.training)
             value = _merged(recipe.stands_for, changes)
     if not isinstance(value, Mapping):
         return [Variant(value, origins, label, training)]
     slots = component_slots(catalog, kind, value.get("name"))
     choices = {
-        key: expand(catalog, slots[key], item, (*path, key)) if key in slots else [Variant(item, {})]
+        key: expand(catalog, slots[key], item, (*path, key), report) if key in slots else [Variant(item, {})]
         for key, item in value.items()
     }
+    count = math.prod(len(choice) for choice in choices.values())
+    if count > MOST_VARIANTS:
+        report(path, f"its lists multiply out to {count:,} of it; {MOST_VARIANTS:,} at most")
+        return []
     variants = []
     for combination in itertools.product(*choices.values()):
         parts = dict(zip(choices, combination, strict=True))
@@ -79,6 +105,12 @@ def expand(catalog: Catalog, kind: str, value: Any, path: YamlPath) -> list[Vari
         values = {key: part.value for key, part in parts.items()}
         variants.append(Variant(values, {**origins, **nested}, label, training))
     return variants
+
+
+def _names_another(old: Any, new: Any) -> bool:
+    """Whether a change puts another component into a place of a recipe, which then is that recipe no more."""
+    before, after = (value.get("name") if isinstance(value, Mapping) else value for value in (old, new))
+    return after not in (None, before)
 
 
 def _merged(defaults: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

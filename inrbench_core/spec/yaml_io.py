@@ -18,13 +18,24 @@ _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Loader(_Base):  # type: ignore[misc]
-    """A safe loader that reads 1e-3 as a float, as YAML 1.2 does and PyYAML does not."""
+    """A safe loader that reads numbers as people write them: 1e-3 is one, 010, 1:30 and 2026-01-01 are not."""
 
 
-_Loader.yaml_implicit_resolvers = {key: list(value) for key, value in _Base.yaml_implicit_resolvers.items()}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d[\d_]*\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
+_TAG = "tag:yaml.org,2002:"
+_OWN_RULES = {
+    "int": r"[-+]?(0|[1-9][\d_]*)$",
+    "float": r"([-+]?(\d[\d_]*\.[\d_]*|\.\d[\d_]*)([eE][-+]?\d+)?|[-+]?\d[\d_]*[eE][-+]?\d+"
+    r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$",
+}
+_Loader.yaml_implicit_resolvers = {
+    first: [rule for rule in rules if rule[0].removeprefix(_TAG) not in {*_OWN_RULES, "timestamp"}]
+    for first, rules in _Base.yaml_implicit_resolvers.items()
+}
+for _name, _rule in _OWN_RULES.items():
+    _Loader.add_implicit_resolver(_TAG + _name, re.compile(_rule), list("-+.0123456789"))
+
+# More than any spec holds; a few lines of aliases of aliases can stand for billions.
+MOST_VALUES = 100_000
 
 
 @dataclass(frozen=True, order=True)
@@ -106,30 +117,56 @@ def load_yaml(file: Path) -> Document:
         raise SpecError(file, [SpecProblem(0, "", "no such file")]) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(file, [SpecProblem(0, "", f"cannot be read: {error}")]) from None
-    try:
-        node, data, duplicates = _compose(text)
-    except yaml.YAMLError as error:
-        raise SpecError(file, [_syntax_problem(error, text)]) from None
-    if node is None:
-        raise SpecError(file, [SpecProblem(1, "", "the file is empty; see specs/quickstart.yaml for an example")])
-    if duplicates:
-        raise SpecError(file, duplicates)
     lines: dict[YamlPath, int] = {}
-    _mark(node, (), lines, frozenset())
-    return Document(file, text, data, lines)
-
-
-def _compose(text: str) -> tuple[yaml.Node | None, Any, list[SpecProblem]]:
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
         if node is None:
-            return None, None, []
+            raise _problem(file, "the file is empty; see specs/quickstart.yaml for an example")
+        if _size(node, frozenset(), {}) > MOST_VALUES:
+            raise _problem(file, f"it holds more than {MOST_VALUES:,} values, with its aliases written out")
         # Constructing flattens `<<` merges in place, so look for duplicates before.
-        duplicates = list(_duplicates(node, (), frozenset()))
-        return node, None if duplicates else loader.construct_document(node), duplicates
+        if duplicates := _duplicates(node, (), frozenset()):
+            raise SpecError(file, duplicates)
+        data = loader.construct_document(node)
+        _mark(node, (), lines, frozenset())
+    except yaml.YAMLError as error:
+        raise SpecError(file, [_syntax_problem(error, text)]) from None
+    except RecursionError:
+        raise _problem(file, "it is nested too deeply") from None
+    except ValueError as error:
+        raise _problem(file, f"a value cannot be read: {error}") from None
     finally:
         loader.dispose()
+    return Document(file, text, data, lines)
+
+
+def parse_value(text: str) -> Any:
+    """The YAML value of a text on the command line, by the rules for files. Raises ValueError if it is none."""
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.YAMLError:
+        raise ValueError(f"not valid YAML: {text!r}") from None
+
+
+def _problem(file: Path, message: str) -> SpecError:
+    return SpecError(file, [SpecProblem(1, "", message)])
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [part for pair in node.value for part in pair]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+
+
+def _size(node: yaml.Node, above: frozenset[int], known: dict[int, int]) -> int:
+    """How many values a node stands for, each alias counted as what it refers to."""
+    if id(node) in above:
+        return 0
+    if id(node) not in known:
+        within = above | {id(node)}
+        known[id(node)] = 1 + sum(_size(child, within, known) for child in _children(node))
+    return known[id(node)]
 
 
 def _duplicates(node: yaml.Node, path: YamlPath, above: frozenset[int]) -> list[SpecProblem]:

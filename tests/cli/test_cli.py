@@ -116,6 +116,7 @@ def test_every_spec_error_has_file_line_path_and_message(run_cli, tmp_path, text
         (("show", "activations", "wave"), 2, "no kind 'activations'; did you mean 'activation'?"),
         (("list", "thing"), 2, "no kind 'thing'; there are encoding"),
         (("results", "nowhere"), 2, "no results here"),
+        (("list", "--plugin-file", "nowhere.py"), 2, "nowhere.py: no such file"),
         (("results", "nowhere", "--format", "tabel"), 2, "--format: no reporter named 'tabel'; did you mean 'table'?"),
     ],
 )

@@ -72,6 +72,8 @@ def test_what_is_there_is_never_overwritten(run_cli, tmp_path):
         ("basis", "../own", "the name '../own' should be"),
         ("basis", "expansion", "a class ExpansionSpec, which inrbench has"),
         ("activation", "relu", "is in inrbench-activation-classic already"),
+        ("activation", "null", "'null' means something else in YAML"),
+        ("field", "siren", "is in inrbench-field-mlp already"),
     ],
 )
 def test_a_name_that_cannot_be_used_is_one_line(run_cli, tmp_path, kind, name, message):

@@ -55,6 +55,20 @@ def test_another_size_passes_through_the_same_corners(results, run_cli):
     assert np.allclose(large[[0, 0, -1, -1], [0, -1, 0, -1]], small[[0, 0, -1, -1], [0, -1, 0, -1]], atol=1e-5)
 
 
+def test_a_run_is_rendered_wherever_its_file_lies(results, run_cli, tmp_path):
+    folder, data = results
+    file = file_of(folder, "sine")
+    moved = tmp_path / "mine.h5"
+    moved.write_bytes(file.read_bytes())
+    done = run_cli("render", moved, "--json")
+    assert done.returncode == 0, done.stderr
+    (rendered,) = json.loads(done.stdout)["rendered"]
+    row = next(row for row in data["tasks"][0]["rows"] if row["field"] == "sine")
+    assert rendered["metrics"]["psnr"] == pytest.approx(row["metrics"]["psnr"]["mean"], rel=1e-6)
+    assert rendered["metrics"]["psnr_held_out"] == pytest.approx(row["metrics"]["psnr_held_out"]["mean"], rel=1e-6)
+    assert (tmp_path / "renders" / "image-sine-seed3.png").is_file()
+
+
 def test_what_cannot_be_rendered_is_one_line(results, run_cli, tmp_path):
     folder, _ = results
     (tmp_path / "x.h5").write_text("no run")
@@ -64,6 +78,7 @@ def test_what_cannot_be_rendered_is_one_line(results, run_cli, tmp_path):
         ((tmp_path / "x.h5",), "not the file of a run"),
         ((tmp_path / "missing",), "no results here"),
         ((folder, "--device", "cuda:99"), "device 'cuda:99' is not available"),
+        ((folder, "--device", "abacus"), "no device 'abacus'"),
     ]:
         done = run_cli("render", *arguments)
         assert done.returncode == 2

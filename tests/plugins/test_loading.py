@@ -100,6 +100,30 @@ def test_a_wrong_record_is_told_and_the_good_one_beside_it_stays(tmp_path, recor
     assert ("good" in catalog.names("activation")) is (record != "1/0")
 
 
+def test_a_plugin_without_hooks_is_a_failure(tmp_path):
+    file = tmp_path / "hookless.py"
+    file.write_text("def inrbench_activations(): yield 1\n")
+    (failure,) = [item for item in load_catalog([file]).failures if item.distribution == file.name]
+    assert "it implements no hook; is @hookimpl missing" in failure.describe()
+
+
+def test_a_field_that_takes_a_recipes_name_is_a_clash(tmp_path):
+    file = tmp_path / "taker.py"
+    file.write_text(
+        "from inrbench_core import ComponentSpec, FieldEntry, hookimpl\n"
+        "class Spec(ComponentSpec):\n    '''A field.'''\n"
+        "@hookimpl\ndef inrbench_fields(): yield FieldEntry('swell', Spec, 'm:C')\n"
+    )
+    catalog = load_catalog([STAND_INS / "small_plugin.py", file])
+    for look_up in (catalog.recipe, lambda name: catalog.resolve("field", name)):
+        with pytest.raises(Exception, match="'swell' is claimed by several") as caught:
+            look_up("swell")
+        assert "'small_plugin.py:swell'" in str(caught.value)
+        assert "'taker.py:swell'" in str(caught.value)
+    assert catalog.recipe("small_plugin.py:swell").stands_for["name"] == "shallow"
+    assert catalog.resolve("field", "taker.py:swell").distribution == "taker.py"
+
+
 def test_an_unknown_hook_is_a_failure(tmp_path):
     file = tmp_path / "unknown_hook.py"
     file.write_text("from inrbench_core import hookimpl\n@hookimpl\ndef inrbench_colours(): yield 1\n")

@@ -88,6 +88,13 @@ def test_what_went_wrong_is_in_the_table_and_below_it(board):
     assert "a [solid]" in text
 
 
+def test_a_field_called_as_a_baseline_keeps_its_own_runs():
+    planned = [PlannedRun(f"{b}{seed}", "mean", "solid", "solid", b, seed) for b in (True, False) for seed in (0, 1)]
+    entry = TaskEntry("solid", SolidSpec, "nowhere:prepare", metrics=METRICS)
+    (board,) = make_leaderboards(planned, {}, {"solid": entry})
+    assert {row.baseline: row.ids for row in board.rows} == {True: ("True0", "True1"), False: ("False0", "False1")}
+
+
 @pytest.mark.parametrize("width", [72, 90, 110, 200])
 def test_a_narrow_terminal_leaves_out_columns_by_name_and_cuts_no_figure(board, width):
     text = printed(board, width)

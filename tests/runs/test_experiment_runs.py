@@ -1,10 +1,11 @@
+import re
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from inrbench_core.api.errors import InrbenchError
+from inrbench_core.api.errors import StorageError, UnsupportedError
 from inrbench_core.cli.progress import SilentListener
 from inrbench_core.plugins.loading import load_catalog
 from inrbench_core.runs.execute import choose_device, execute
@@ -81,7 +82,7 @@ executor: {name: local, jobs: 1}
         records = carry_out(experiment(text))
     fits = {record.spec["task"]["trouble"]: record for record in records if record.spec["field"]}
     assert fits["raise"].status == "failed"
-    assert fits["raise"].message == "ValueError: trouble was asked for"
+    assert re.fullmatch(r"ValueError: trouble was asked for \(small_plugin_torch\.py:\d+\)", fits["raise"].message)
     assert "Traceback" in fits["raise"].traceback
     assert fits["die"].status == "failed"
     assert "its worker process died (signal SIGKILL)" in fits["die"].message
@@ -128,6 +129,8 @@ def test_a_device_that_is_not_there_fails_with_one_line(experiment):
     assert record.message.startswith("device 'cuda:99' is not available")
     assert record.traceback == ""
     assert choose_device("cpu").type == "cpu"
+    with pytest.raises(UnsupportedError, match="no device 'abacus'"):
+        choose_device("abacus")
 
 
 def test_a_full_disk_stops_with_one_line_and_keeps_what_is_done(experiment, catalog, tmp_path):
@@ -144,12 +147,12 @@ training: {steps: 3}
 executor: {name: local, jobs: 1}
 """
     store = Filling(tmp_path / "results")
-    with pytest.raises(InrbenchError, match=r"results: cannot be written: No space left on device; stopped\."):
+    with pytest.raises(StorageError, match=r"results: cannot be written: No space left on device; stopped\."):
         run_experiment(experiment(text), store, catalog, SilentListener(), plugin_files=[PLUGIN])
     assert any(store.read(run.id) is not None for run in store.planned())
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(experiment, catalog, tmp_path):
     (tmp_path / "results").write_text("a file where the folder should be")
-    with pytest.raises(InrbenchError, match="results: cannot be written: "):
+    with pytest.raises(StorageError, match="results: cannot be written: "):
         run_experiment(experiment(TWO), RunStore(tmp_path / "results"), catalog, SilentListener())

@@ -76,6 +76,25 @@ def test_a_recipe_is_a_field_with_changes(load):
     }
 
 
+def test_a_recipe_with_another_component_is_that_recipe_no_more(load):
+    other, same = fits(
+        load("{task: line, fields: [{name: swell, activation: kink}, {name: swell, activation: {name: wave}}]}")
+    )
+    assert (other.label, other.training.lr) == ("kink", 1e-3)
+    assert (same.label, same.training.lr) == ("swell", 5e-3)
+
+
+def test_what_multiplies_out_without_end_is_refused(errors):
+    many = ", ".join(["wave"] * 200)
+    text = (
+        f"{{task: line, fields: [{{name: shallow, encoding: [{', '.join(['plain'] * 200)}], activation: [{many}]}}]}}"
+    )
+    assert errors(text) == ["1: fields[0]: its lists multiply out to 40,000 of it; 10,000 at most"]
+    sweep = ", ".join(f"field.activation.{key}: {list(range(1, 200))}" for key in ("omega", "orders"))
+    told = errors(f"{{task: line, fields: [shallow], sweep: {{{sweep}}}}}")
+    assert told == ["1: sweep: it multiplies out to 39,601 combinations; 10,000 at most"]
+
+
 def test_a_sweep_multiplies_out_and_labels_tell_its_runs_apart(load):
     experiment = load("""
         task: line
@@ -133,11 +152,27 @@ def test_every_problem_is_told_at_once_with_its_line(errors):
     ]
 
 
+def test_problems_of_one_part_hide_none_of_another(errors):
+    expected = ["training.stepz", "fields[0].widht", "fields[0].training.lrr", "fields[1]"]
+    fields = "fields: [{name: shallow, widht: 3, training: {lrr: 1}}, shalow]"
+    for top, path in (
+        ("task: lnie", "task"),
+        ("tasks: []", ""),
+        ("task: line, seeds: -1", "seeds"),
+        ("task: line, sweep: {foo.bar: [1]}", "sweep.foo.bar"),
+        ("task: line, seeds: 0, sweep: {foo.bar: [1]}", "sweep.foo.bar"),
+    ):
+        told = errors(f"{{{top}, {fields}, training: {{stepz: 3}}}}")
+        for part in [path, *expected]:
+            assert any(line.startswith(f"1: {part}") for line in told), (top, part, told)
+    assert len(errors("{task: lnie, fields: [], training: {stepz: 3}}")) == 3
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("[1, 2]", "1: expected a mapping with task:, fields: and so on, got a list"),
-        ("just words", "1: expected a mapping with task:, fields: and so on, got a text"),
+        ("just words", "1: expected a mapping with task:, fields: and so on, got text"),
         ("{task: line}", "1: fields: required, but not given"),
         ("{fields: [shallow]}", "1: give either task: or tasks:"),
         ("{task: line, fields: []}", "1: fields: the list is empty; name at least one field"),
@@ -151,12 +186,32 @@ def test_every_problem_is_told_at_once_with_its_line(errors):
             "{task: line, fields: [shallow], training: {batch: 0.5}}",
             "1: training.batch: ",
         ),
-        ("{task: line, fields: [shallow], training: [1]}", "1: training: Input should be a valid dictionary, got [1]"),
+        ("{task: line, fields: [shallow], training: [1]}", "1: training: expected a mapping, got [1]"),
         (
             "{task: line, fields: [shallow], training: {lr: [1e-3, 1e-4]}}",
             "1: training.lr: Input should be a valid number, got [0.001, 0.0001]; a list multiplies out in place of",
         ),
         ("{task: line, fields: [[shallow, 3]]}", "1: fields[0][1]: expected the name of a field"),
+        (
+            "{task: line, fields: [shallow, {name: shallow, activation: []}]}",
+            "1: fields[1].activation: the list is empty; name at least one activation",
+        ),
+        ("{task: line, fields: [shallow], seeds: .inf}", "1: seeds: a count of seeds must be a whole number from 1"),
+        ("{task: line, fields: [shallow], seeds: .nan}", "1: seeds: a count of seeds must be a whole number from 1"),
+        ("{task: line, fields: [shallow], training: {batch: .inf}}", "1: training.batch: expected full or a whole"),
+        ("{task: line, fields: [{name: shallow, width: 1e30}]}", "1: fields[0].width: "),
+        (
+            "{task: line, fields: [{name: shallow, width: {parms: 3, parameters: 9}}]}",
+            "1: fields[0].width.parms: unknown key",
+        ),
+        ("{task: line, fields: [shallow], device: 'cuda:99999999999'}", "1: device: "),
+        ("{task: line, fields: [shallow], name: ..}", "1: name: expected up to 100 letters, digits, '_', '.' and '-'"),
+        ('{task: line, fields: [{name: shallow, label: "a\\nb"}]}', "1: fields[0].label: expected one line of text"),
+        (
+            "{task: line, fields: ['elsewhere:shallow']}",
+            "1: fields[0]: there is no field 'elsewhere:shallow'; write 'small_plugin.py:shallow'",
+        ),
+        ("{task: line, fields: [shallow], executor: nothing}", "1: executor: no executor named 'nothing'; there are l"),
         ("{task: line, fields: [shallow], executor: loacl}", "1: executor: no executor named 'loacl'; did you mean"),
     ],
 )
@@ -170,6 +225,17 @@ def test_set_changes_the_spec(load, errors):
     (run,) = fits(load(text, "training.steps=20", "fields.0.width=5", "training.lr=1e-2"))
     assert (run.training.steps, run.field.spec.width, run.training.lr) == (20, 5, 0.01)
     assert "expected key=value" in errors(text, "steps")[0]
+    assert "not valid YAML: '[1'" in errors(text, "training.lr=[1")[0]
+    assert {
+        run.training.lr
+        for run in fits(
+            load(
+                "{task: line, fields: [shallow], sweep: {training.lr: [1]}}",
+                "fields.0=swell",
+                "sweep={training.lr: [1e-3, 2e-3]}",
+            )
+        )
+    } == {1e-3, 2e-3}
     assert "nothing at 'fields.7.width'" in errors(text, "fields.7.width=1")[0]
 
 

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,17 @@ def test_floats_are_read_as_people_write_them(write_spec, text):
     assert load_yaml(write_spec(f"lr: {text}")).data["lr"] == pytest.approx(1e-3)
 
 
-@pytest.mark.parametrize("text", ["e-3", "1e", "12ab", "1e-3x"])
-def test_words_that_look_like_floats_stay_words(write_spec, text):
+@pytest.mark.parametrize(
+    ("text", "value"), [("50_000", 50_000), ("-3", -3), ("0", 0), ("2.", 2.0), ("-.inf", -math.inf)]
+)
+def test_numbers_keep_their_kind(write_spec, text, value):
+    read = load_yaml(write_spec(f"n: {text}")).data["n"]
+    assert read == value
+    assert type(read) is type(value)
+
+
+@pytest.mark.parametrize("text", ["e-3", "1e", "12ab", "1e-3x", "010", "1:30", "2026-01-01", "2020-13-45"])
+def test_words_that_look_like_numbers_stay_words(write_spec, text):
     assert load_yaml(write_spec(f"lr: {text}")).data["lr"] == text
 
 
@@ -43,6 +53,15 @@ def test_merge_keys_are_not_taken_for_duplicates(write_spec):
 
 def test_a_recursive_alias_is_an_error_and_not_a_recursion(write_spec):
     assert "an alias refers to what encloses it" in problems(write_spec("a: &a [*a]\n"))[0]
+
+
+def test_what_stands_for_too_much_is_one_line(write_spec):
+    levels = [f"l{i + 1}: &l{i + 1} [{', '.join([f'*l{i}'] * 10)}]" for i in range(6)]
+    assert problems(write_spec("\n".join(["l0: &l0 1", *levels])))[0].endswith(
+        "it holds more than 100,000 values, with its aliases written out"
+    )
+    assert problems(write_spec("a: " + "[" * 3000 + "]" * 3000))[0].endswith("it is nested too deeply")
+    assert "a value cannot be read" in problems(write_spec("a: " + "9" * 5000))[0]
 
 
 def test_missing_empty_tabbed_and_broken_files_are_one_line_each(write_spec, tmp_path):
