@@ -44,7 +44,8 @@ def line(board: Leaderboard, metric: Metric) -> str:
     values = {row.label: row.metrics[metric.name].mean for row in board.rows}
     known = {label: sign * value for label, value in values.items() if not math.isnan(value)}
     best = max((label for label in known if not rows[label].baseline), key=known.__getitem__, default=None)
-    baseline = max((label for label in known if rows[label].baseline), key=known.__getitem__, default=None)
+    untrained = (label for label in known if rows[label].baseline and not rows[label].parameters)
+    baseline = max(untrained, key=known.__getitem__, default=None)
     cells = [cell(rows.get(name), metric, bold=name == best) for name in COLUMNS]
     measure = "-" if baseline is None else f"{baseline} {format_number(values[baseline], metric.unit)}"
     return f"| {board.task_label} | {header(metric)} |" + "".join(f" {text} |" for text in [*cells, measure])

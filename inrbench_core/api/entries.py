@@ -69,10 +69,17 @@ class BasisEntry(Entry):
     kind = "basis"
 
 
+@dataclass(frozen=True)
 class FieldEntry(Entry):
-    """A whole network; target: an nn.Module class or a function, called as target(spec, shape)."""
+    """A whole network; target: an nn.Module class or a function, called as target(spec, shape).
 
-    kind = "field"
+    Args:
+        baseline: a measure for the other fields: trained as they are, and shown in tables without a rank.
+    """
+
+    baseline: bool = False
+
+    kind: ClassVar[str] = "field"
 
 
 @dataclass(frozen=True)

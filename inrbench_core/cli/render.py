@@ -81,14 +81,15 @@ def _choose(folder: Path, field: str | None, catalog: Catalog) -> list[RunRecord
 
     store = RunStore(folder)
     boards = load_leaderboards(store, catalog)
-    names = {row.label for board in boards for row in board.rows if not row.baseline}
+    # A baseline with parameters is a field, too.
+    names = {row.label for board in boards for row in board.rows if row.parameters or not row.baseline}
     if field is not None and field not in names:
         raise InrbenchError(
             f"{folder}: no field {field!r}{did_you_mean(field, names)}; there are {', '.join(sorted(names))}"
         )
     chosen = []
     for board in boards:
-        rows = [row for row in board.rows if not row.baseline and field in (None, row.label)]
+        rows = [row for row in board.rows if (not row.baseline if field is None else row.label == field)]
         ids = [run_id for row in rows for run_id in row.ids]
         good = (store.read(run_id) for run_id in ids)
         record = next((record for record in good if record is not None and record.status == "ok"), None)

@@ -84,9 +84,8 @@ def cells(board: Leaderboard, plus_minus: str = "±") -> tuple[list[str], list[l
                 str(rank) if ranked else "",
                 f"{row.label} (baseline)" if row.baseline else row.label,
                 *(format_summary(row.metrics[metric.name], metric.unit, plus_minus) for metric in metrics),
-                # None are known of a field that was never built.
                 f"{row.parameters:,}" if row.parameters else "-",
-                "-" if row.baseline else format_summary(row.train_s, plus_minus=plus_minus),
+                format_summary(row.train_s, plus_minus=plus_minus),
                 runs_text(row),
             ]
         )

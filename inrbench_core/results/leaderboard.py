@@ -38,7 +38,7 @@ class Row:
 
     Args:
         label: its name in tables.
-        baseline: whether it is an answer that needs no network.
+        baseline: whether it is a measure for the others: an answer that needs no network, or a field meant as one.
         metrics: a summary for each metric, over the seeds that went well.
         parameters: trainable parameters.
         train_s: seconds of training.

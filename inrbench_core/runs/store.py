@@ -74,7 +74,7 @@ class RunStore:
                 "id": run.id,
                 "label": run.label,
                 "task_label": run.task_label,
-                "baseline": bool(run.baseline),
+                "baseline": run.is_baseline,
                 "seed": run.seed,
                 "task": run.task.to_data()["name"],
             }

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import inrbench_core
-from inrbench_core.api.entries import TaskEntry
+from inrbench_core.api.entries import FieldEntry, TaskEntry
 from inrbench_core.api.spec import Component
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.spec.training import TrainingSpec
@@ -49,6 +49,11 @@ class RunSpec:
         """The task's entry, which knows its metrics."""
         assert isinstance(self.task.entry, TaskEntry)
         return self.task.entry
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is there as a measure: an answer that needs no network, or a field that is meant as one."""
+        return self.field is None or (isinstance(self.field.entry, FieldEntry) and self.field.entry.baseline)
 
     @cached_property
     def id(self) -> str:

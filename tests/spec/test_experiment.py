@@ -112,6 +112,15 @@ def test_baselines_come_once_for_each_task_and_seed(load):
     assert [(run.label, run.seed) for run in experiment.runs if run.baseline] == [("zero", 0), ("zero", 1)]
 
 
+def test_a_field_that_is_meant_as_a_measure_counts_as_a_baseline(load, catalog):
+    assert [(run.label, run.is_baseline) for run in load("{task: line, fields: [shallow]}").runs] == [
+        ("zero", True),
+        ("wave", False),
+    ]
+    (entry,) = [item.entry for item in catalog.of_kind("field") if item.entry.name == "grid"]
+    assert entry.baseline
+
+
 def test_a_pair_that_cannot_work_is_skipped_with_its_reason(load):
     runs = fits(load("{task: {name: line, curvature: true}, fields: [{name: shallow, activation: [wave, kink]}]}"))
     assert [bool(run.skip) for run in runs] == [False, True]

@@ -84,6 +84,7 @@ def test_pictures_are_read_as_grey(tmp_path, name):
         (np.where(np.eye(20) > 0, np.nan, 1.0), "20 of 400 values are not finite"),
         (np.ones((1, 1)) * 0.5, "1 x 1 pixels; a slice has at least 16"),
         (np.zeros((20, 20), int), "nothing in it but air"),
+        (np.zeros((20, 20)), "nothing in it but air"),
         (np.zeros((4, 20, 20)), "shape \\(4, 20, 20\\) of float64"),
         (np.array([["a"] * 20] * 20), "rows and columns of numbers"),
         (np.zeros((0, 20)), "has no pixels"),
@@ -105,6 +106,16 @@ def test_broken_files_are_told_in_one_line(tmp_path, name):
     assert "\n" not in str(caught.value)
 
 
+def test_a_black_picture_and_several_arrays_are_no_slice(tmp_path):
+    Image.new("L", (20, 20)).save(tmp_path / "black.png")
+    with pytest.raises(DataError, match=r"black\.png: nothing in it but air"):
+        load_slice(CtSpec(source=str(tmp_path / "black.png")))
+    np.savez(tmp_path / "several.npz", a=np.zeros(3))
+    (tmp_path / "several.npz").rename(tmp_path / "several.npy")
+    with pytest.raises(DataError, match=r"several\.npy: holds several arrays"):
+        load_slice(CtSpec(source=str(tmp_path / "several.npy")))
+
+
 def test_a_file_that_went_away_is_told(tmp_path):
     np.save(tmp_path / "a.npy", np.ones((20, 20)))
     spec = CtSpec(source=str(tmp_path / "a.npy"))
@@ -122,7 +133,7 @@ def test_sources_that_are_not_there_are_told_by_the_spec(tmp_path):
 def test_a_missing_extra_is_named(tmp_path, ramp, monkeypatch):
     source = write_dicom(tmp_path / "a.dcm", ramp)
     monkeypatch.setitem(sys.modules, "pydicom", None)
-    with pytest.raises(DataError, match=r"inrbench-task-ct\[samples\]"):
+    with pytest.raises(DataError, match=r"inrbench-task-ct\[dicom\]"):
         load_slice(CtSpec(source=source))
 
 

@@ -122,6 +122,11 @@ def test_filters_denoise():
     assert salted.baseline("median").metrics["psnr"] > salted.baseline("total_variation").metrics["psnr"] + 3
 
 
+def test_total_variation_leaves_alone_what_has_no_noise():
+    picture = np.zeros((8, 8, 1))
+    np.testing.assert_array_equal(total_variation(picture, 0.0), picture)
+
+
 def test_filters_keep_the_shape_of_grey_pictures():
     task = problem(source="camera")
     for name in ENTRY.baselines:

@@ -99,6 +99,14 @@ def test_sixteen_bits_are_kept(tmp_path, channels):
         assert picture.record["value_at_plus_1"] == 65535
 
 
+def test_a_phones_jpg_is_its_first_picture(tmp_path):
+    first, second = Image.new("RGB", (4, 2), (200, 100, 0)), Image.new("RGB", (2, 1))
+    first.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[second])
+    picture = load(tmp_path / "a.jpg")
+    assert picture.pixels.shape == (2, 4, 3)
+    np.testing.assert_allclose(picture.pixels[0, 0] * 255, [200, 100, 0], atol=3)
+
+
 def test_alpha_is_put_on_white(tmp_path):
     rgba = np.array([[[255, 0, 0, 255], [255, 0, 0, 0], [0, 0, 0, 51]]], np.uint8)
     Image.fromarray(rgba).save(tmp_path / "a.png")

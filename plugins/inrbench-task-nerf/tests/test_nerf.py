@@ -243,11 +243,31 @@ def test_folders_that_cannot_be_used(folder: Path) -> None:
     broken(json.dumps({"frames": []}))
     broken(json.dumps({**content, "camera_angle_x": 4.0}))
     broken(json.dumps({**content, "frames": [{**content["frames"][0], "transform_matrix": [[1.0]]}]}))
+    broken(json.dumps({**content, "frames": [{**content["frames"][0], "transform_matrix": [[0.0] * 4] * 4}]}))
     (folder / "transforms_test.json").unlink()
     with pytest.raises(ValidationError, match=r"has no transforms_test\.json"):
         NerfSpec(source=str(folder))
     with pytest.raises(ValidationError, match="unknown scene 'stil_life'"):
         NerfSpec(source="stil_life")
+
+
+def test_views_that_see_nothing_of_the_cube(folder: Path) -> None:
+    for split in ("train", "test"):
+        path = folder / f"transforms_{split}.json"
+        content = json.loads(path.read_text())
+        for frame in content["frames"]:
+            for row in frame["transform_matrix"][:3]:
+                row[3] += 1000.0
+        path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"no view sees the cube of half side 1\.5 .*; give its bound:"):
+        load_scene(NerfSpec(source=str(folder)))
+    assert load_scene(NerfSpec(source=str(folder), bound=1010.0)).bound == 1010.0
+
+
+def test_pictures_of_many_bits_are_an_error(folder: Path) -> None:
+    Image.fromarray(np.full((12, 12), 30_000, np.uint16)).save(folder / "train" / "r_0.png")
+    with pytest.raises(DataError, match=r"r_0\.png: has more than 8 bits a channel"):
+        read_views(folder, "train")
 
 
 def test_pictures_of_different_sizes_are_an_error(folder: Path) -> None:

@@ -60,6 +60,25 @@ def test_a_mesh_that_has_no_inside_is_an_error() -> None:
         MeshSolid(box.vertices, np.concatenate([box.faces[:1, ::-1], box.faces[1:]]), "box", {})
 
 
+def test_parts_may_lie_side_by_side_or_be_hollow_but_not_overlap() -> None:
+    ball = trimesh.creation.icosphere(subdivisions=2)
+
+    def together(*parts: trimesh.Trimesh) -> MeshSolid:
+        mesh = trimesh.util.concatenate(parts)
+        return MeshSolid(mesh.vertices, mesh.faces, "parts", {})
+
+    with pytest.raises(DataError, match="parts: parts of the mesh overlap or lie within each other; unite them first"):
+        together(ball, ball.copy().apply_translation([0.5, 0.0, 0.0]))
+    with pytest.raises(DataError, match="unite them first"):
+        together(ball, ball.copy().apply_scale(0.5))
+    apart = together(ball, ball.copy().apply_translation([2.5, 0.0, 0.0]))
+    assert apart.inside(np.array([[-0.5, 0.0, 0.0], [0.0, 0.0, 0.0], [0.5, 0.0, 0.0]])).tolist() == [True, False, True]
+    inner = ball.copy().apply_scale(0.5)
+    inner.invert()
+    shell = together(ball, inner)
+    assert shell.inside(np.array([[0.0, 0.0, 0.0], [0.7, 0.0, 0.0]])).tolist() == [False, True]
+
+
 def test_a_broken_file_is_one_clear_line(tmp_path: Path) -> None:
     path = tmp_path / "broken.ply"
     path.write_bytes(b"not a mesh")

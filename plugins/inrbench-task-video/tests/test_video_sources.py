@@ -68,6 +68,21 @@ def test_gif_and_npy_are_read_back_exactly(tmp_path: Path) -> None:
         assert np.array_equal(load_clip(VideoSpec(source=source, start=1, frames=2)).frames, frames[1:3])
 
 
+def test_frames_are_put_on_white_and_turned_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the top of the picture is at the right of the file
+    for number in range(2):
+        Image.new("RGBA", (4, 2), (255, 0, 0, 51)).save(tmp_path / f"{number}.png", exif=exif)
+    frames = load_clip(VideoSpec(source=str(tmp_path))).frames
+    assert frames.shape == (2, 4, 2, 3)
+    assert frames[0, 0, 0].tolist() == [255, 204, 204]
+
+
+def test_a_clip_that_no_machine_holds_is_refused_before_it_is_made() -> None:
+    with pytest.raises(DataError, match="panzoom: the frames take more than 2 GiB"):
+        load_clip(VideoSpec(frames=100_000, size=512))
+
+
 def test_npy_of_grey_floats_is_rounded_to_eight_bits(tmp_path: Path) -> None:
     values = np.linspace(0, 1, 3 * 4 * 5, dtype=np.float32).reshape(3, 4, 5)
     clip = load_clip(VideoSpec(source=write_npy(tmp_path / "a.npy", values)))
@@ -139,6 +154,10 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"nothing of use")
         with pytest.raises(DataError, match=r"not a (gif|npy)"):
             load_clip(VideoSpec(source=str(tmp_path / name)))
+    np.savez(tmp_path / "several.npz", a=np.zeros(3))
+    (tmp_path / "several.npz").rename(tmp_path / "several.npy")
+    with pytest.raises(DataError, match=r"several\.npy: holds several arrays"):
+        load_clip(VideoSpec(source=str(tmp_path / "several.npy")))
     (tmp_path / "clip").mkdir()
     with pytest.raises(DataError, match="holds no pictures"):
         load_clip(VideoSpec(source=str(tmp_path / "clip")))

@@ -8,7 +8,7 @@ from inrbench_core import ComponentSpec, FieldEntry, Width, hookimpl
 
 
 class GridSpec(ComponentSpec):
-    """Values at the points of a regular grid, linear in between: no network."""
+    """Values at the points of a regular grid, linear in between: no network, but the measure of them."""
 
     width: Width = Field(
         65_536, description="grid points in all, shared out among the axes as the samples are, or {parameters: N}"
@@ -27,4 +27,5 @@ def inrbench_fields() -> Iterator[FieldEntry]:
         formula="sum over the 2^D corners v of x's cell of table[v] * product over axes of (1 - |x - v| / cell)",
         # Each value sees the few points of its cells, so its gradient is small.
         training={"lr": 1e-2},
+        baseline=True,
     )

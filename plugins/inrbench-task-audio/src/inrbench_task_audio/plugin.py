@@ -19,7 +19,7 @@ class AudioSpec(TaskSpec):
         validate_default=False,
         description="cello or pluck (generated), flute or speech (extra [samples]), or a wav, flac, ogg or aiff file",
     )
-    start_s: float = Field(0.0, ge=0, description="where the excerpt begins, s")
+    start_s: float = Field(0.0, ge=0, le=86_400, description="where the excerpt begins, s")
     duration_s: float | None = Field(
         None, gt=0, le=3600, description="length of the excerpt, s; default: 7 s of a generated source, all of a file"
     )

@@ -18,6 +18,8 @@ from inrbench_task_audio.samples import SAMPLES
 from inrbench_task_audio.synthesis import DURATION_S, SAMPLE_RATE, synthesise
 
 MIN_SAMPLES = 16
+# What is left of channels that cancel each other is rounding noise.
+LEAST_SHARE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ def load_recording(spec: AudioSpec) -> Recording:
         frames, rate = _read(path, spec)
         record["channels"] = frames.shape[1]
         samples = frames.mean(axis=1)
+        if samples.size and np.abs(samples).max() < LEAST_SHARE * np.abs(frames).max():
+            raise DataError(f"{spec.source}: the channels cancel each other when they are averaged; give one of them")
     if not np.isfinite(samples).all():
         raise DataError(f"{spec.source}: the recording has samples that are NaN or infinite")
     if spec.sample_rate is not None and spec.sample_rate != rate:
@@ -64,8 +68,7 @@ def load_recording(spec: AudioSpec) -> Recording:
         raise DataError(f"{spec.source}: the excerpt has {samples.size} samples; at least {MIN_SAMPLES} are needed")
     peak = float(np.abs(samples).max())
     if peak == 0.0:
-        mixed = " after its channels are averaged" if int(record["channels"]) > 1 else ""
-        raise DataError(f"{spec.source}: the excerpt is silent{mixed}; there is nothing to represent")
+        raise DataError(f"{spec.source}: the excerpt is silent; there is nothing to represent")
     record |= {"sample_rate": rate, "samples": samples.size, "duration_s": samples.size / rate, "peak": peak}
     return Recording((samples / peak).astype(np.float32), rate, record)
 
@@ -88,5 +91,5 @@ def _read(path: Path, spec: AudioSpec) -> tuple[np.ndarray[Any, np.dtype[np.floa
                 raise DataError(f"{path}: the file is {total / rate:g} s long; there is no excerpt from {wanted}")
             file.seek(start)
             return file.read(count, dtype="float32", always_2d=True), rate
-    except (soundfile.LibsndfileError, OSError) as error:
+    except (soundfile.LibsndfileError, OSError, TypeError) as error:
         raise DataError(f"{path}: not a recording that libsndfile can read ({error})") from None

@@ -8,14 +8,14 @@ from inrbench_core import Metric, TaskEntry, TaskSpec, hookimpl
 from inrbench_core.api.sources import Sample, find_source
 
 DRAWN = ("thorax", "shepp_logan")
-EXTRA = "inrbench-task-ct[samples]"
+DICOM_EXTRA = "inrbench-task-ct[dicom]"
 SAMPLES = {
     "pancreas": Sample(
         "pydicom-data",
         "explicit_VR-UN.dcm",
         "28c4a61022d7dbebec97e2f1bbdad0ed097bee2c62727c26a3f3720248c9c6e7",
         "CC BY 3.0, NIH Pancreas-CT, The Cancer Imaging Archive",
-        EXTRA,
+        "inrbench-task-ct[samples]",
     )
 }
 SMALLEST = 16
@@ -27,11 +27,16 @@ class CtSpec(TaskSpec):
     source: str = Field(
         "thorax",
         validate_default=False,
-        description="thorax or shepp_logan (drawn), pancreas (extra [samples]), or a dcm, png, tif or npy file",
+        description="thorax or shepp_logan (drawn), pancreas (extra [samples]), a dcm file (extra [dicom]), "
+        "or a png, tif or npy file",
     )
-    size: int | None = Field(None, ge=SMALLEST, description="pixels of a side; default: 256 for thorax, else as it is")
-    views: int = Field(40, ge=1, description="directions, evenly spread over 180 degrees")
-    samples: int | None = Field(None, ge=2, description="points along a ray; default: as many as pixels of a side")
+    size: int | None = Field(
+        None, ge=SMALLEST, le=8192, description="pixels of a side; default: 256 for thorax, else as it is"
+    )
+    views: int = Field(40, ge=1, le=10_000, description="directions, evenly spread over 180 degrees")
+    samples: int | None = Field(
+        None, ge=2, le=65_536, description="points along a ray; default: as many as pixels of a side"
+    )
     noise: float = Field(
         0.0, ge=0, description="standard deviation of the noise on the bins, as a share of the largest one"
     )

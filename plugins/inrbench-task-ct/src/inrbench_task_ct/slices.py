@@ -13,7 +13,7 @@ from skimage.transform import resize
 
 from inrbench_core import DataError
 from inrbench_core.api.sources import file_sha256, find_sample
-from inrbench_task_ct.plugin import EXTRA, SAMPLES, SMALLEST, CtSpec
+from inrbench_task_ct.plugin import DICOM_EXTRA, SAMPLES, SMALLEST, CtSpec
 from inrbench_task_ct.thorax import thorax
 
 Array = np.ndarray[Any, Any]
@@ -68,6 +68,8 @@ def _read(path: Path) -> tuple[Array, Record]:
         picture = load_picture(PictureSpec(source=str(path), mode="grey"))
         kept = ("value_at_minus_1", "value_at_plus_1", "alpha")
         pixels, record = picture.pixels[..., 0], {key: picture.record[key] for key in kept}
+        if not pixels.any():
+            raise DataError(f"{path}: nothing in it but air: all of it is black")
     return pixels, {
         "licence": "the user's own file",
         "sha256": file_sha256(path),
@@ -81,6 +83,8 @@ def _read_npy(path: Path) -> tuple[Array, Record]:
         raw = np.load(path, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise DataError(f"{path}: cannot be read: {_one_line(error)}") from None
+    if not isinstance(raw, np.ndarray):
+        raise DataError(f"{path}: holds several arrays (npz); a slice is one, in a npy file")
     return _checked_and_scaled(raw, path)
 
 
@@ -89,7 +93,7 @@ def read_dicom(path: Path) -> tuple[Array, Record]:
     try:
         import pydicom
     except ImportError:
-        raise DataError(f"{path}: DICOM files need pydicom: pip install '{EXTRA}'") from None
+        raise DataError(f"{path}: DICOM files need pydicom: pip install '{DICOM_EXTRA}'") from None
     try:
         dataset = pydicom.dcmread(path)
         raw = dataset.pixel_array
@@ -121,7 +125,7 @@ def _checked_and_scaled(raw: Array, path: Path, low: float | None = None) -> tup
     high = float(values.max())
     if low is None:
         low = float(values.min())
-        if raw.dtype.kind == "f" and low >= 0.0 and high <= 1.0:
+        if raw.dtype.kind == "f" and low >= 0.0 and 0.0 < high <= 1.0:
             low, high = 0.0, 1.0
     if high <= low:
         raise DataError(f"{path}: nothing in it but air: no value above {low:g}")

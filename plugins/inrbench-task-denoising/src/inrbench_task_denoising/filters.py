@@ -23,6 +23,8 @@ def total_variation(noisy: Array, std: float) -> Array:
 
     This is Morozov's discrepancy principle; the weight is found by bisection of its logarithm.
     """
+    if std == 0.0:
+        return noisy
     low, high = std / 10.0, std * 10.0
     for _ in range(BISECTIONS):
         weight = (low * high) ** 0.5

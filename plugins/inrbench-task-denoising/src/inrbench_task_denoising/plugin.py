@@ -19,6 +19,7 @@ class DenoisingSpec(PictureSpec):
     level: float | None = Field(
         None,
         gt=0,
+        le=1e9,
         description="gaussian: standard deviation, where white is 1 (0.1); poisson: photons that a white pixel "
         "catches (30); salt_pepper: share of the values set to black or white (0.1)",
     )

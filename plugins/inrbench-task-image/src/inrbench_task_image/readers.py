@@ -25,12 +25,13 @@ def read_picture(path: Path) -> Array:
     RGB, and photographs turned upright.
 
     Raises:
-        DataError: if it is missing, no picture, broken, or has several pages.
+        DataError: if it is missing, no picture, broken, or has several pages (of a phone's jpg the first counts).
     """
     try:
         with Image.open(path) as image:
             pages = getattr(image, "n_frames", 1)
-            if pages > 1:
+            # Phones write jpg files with a second picture behind the first, such as a map of depths.
+            if pages > 1 and image.format != "MPO":
                 raise DataError(f"{path}: {pages} pages; a picture has one")
             deep = _bits(path, image) > 8 and image.mode not in DEEP_GREY
             if not deep:
@@ -58,9 +59,12 @@ def _bits(path: Path, image: Image.Image) -> int:
 
 
 def _from_pillow(image: Image.Image) -> Array:
+    is_png = image.format == "PNG"
     image = ImageOps.exif_transpose(image)
     if image.mode in DEEP_GREY:
-        return np.asarray(image)[..., None]
+        pixels = np.asarray(image)[..., None]
+        # Older versions of Pillow read 16-bit png files as wider integers.
+        return pixels.astype(np.uint16) if is_png else pixels
     if image.has_transparency_data:
         image = image.convert("LA" if image.mode in ("1", "L", "LA", "La") else "RGBA")
     elif image.mode not in ("1", "L", "RGB"):

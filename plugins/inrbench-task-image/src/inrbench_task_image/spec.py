@@ -10,7 +10,7 @@ from inrbench_core import TaskSpec
 from inrbench_core.api.sources import find_source
 from inrbench_task_image.samples import SAMPLES
 
-Pixels = Annotated[int, Field(ge=1)]
+Pixels = Annotated[int, Field(ge=1, le=65_536)]
 
 
 class PictureSpec(TaskSpec):

@@ -20,6 +20,9 @@ from inrbench_task_inpainting.plugin import InpaintingSpec
 
 Array = np.ndarray[Any, Any]
 
+# Pixels of a side.
+TILE, OVERLAP = 512, 32
+
 
 def prepare(spec: InpaintingSpec, *, device: torch.device, seeds: SeedStreams) -> InpaintingProblem:
     """Load the picture and take pixels away. Raises DataError if it cannot be used."""
@@ -70,7 +73,7 @@ class InpaintingProblem(PictureProblem):
         return replace(evaluation, outputs={**evaluation.outputs, "missing": self.missing}) if full else evaluation
 
     def classical(self, name: str) -> Array:
-        """constant: the mean colour of the known pixels; linear: along rows and columns; biharmonic: skimage's.
+        """constant: the mean colour of the known pixels; linear: along rows and columns; biharmonic: see there.
 
         None of them sees a missing pixel, and the last two keep the known ones.
         """
@@ -79,6 +82,31 @@ class InpaintingProblem(PictureProblem):
         if name == "linear":
             return fill_linear(self.picture, ~self.missing)
         if name == "biharmonic":
-            holes = np.where(self.missing[..., None], 0.0, self.picture)
-            return inpaint_biharmonic(holes, self.missing, channel_axis=-1)
+            return biharmonic(self.picture, self.missing)
         raise self.unknown_baseline(name)
+
+
+def biharmonic(picture: Array, missing: Array) -> Array:
+    """Missing pixels filled with a biharmonic surface (Damelin and Hoang 2018), by scikit-image.
+
+    One sparse system holds all pixels, so that large pictures are filled in tiles that overlap: a pixel follows what
+    is known near by. A tile in which nothing is known is filled linearly.
+
+    Args:
+        picture: (H, W, C).
+        missing: (H, W), bool.
+    """
+    filled = fill_linear(picture, ~missing) if max(missing.shape) > TILE else np.empty_like(picture)
+    height, width = missing.shape
+    for top in range(0, height, TILE):
+        for left in range(0, width, TILE):
+            first = max(top - OVERLAP, 0), max(left - OVERLAP, 0)
+            tile = np.s_[first[0] : top + TILE + OVERLAP, first[1] : left + TILE + OVERLAP]
+            if missing[tile].all():
+                continue
+            holes = np.where(missing[tile][..., None], 0.0, picture[tile])
+            surface = inpaint_biharmonic(holes, missing[tile], channel_axis=-1)
+            filled[top : top + TILE, left : left + TILE] = surface[
+                top - first[0] : top - first[0] + TILE, left - first[1] : left - first[1] + TILE
+            ]
+    return filled

@@ -21,11 +21,14 @@ class NerfSpec(TaskSpec):
         description="still_life (generated), or a folder with transforms_train.json and transforms_test.json",
     )
     size: int | None = Field(
-        None, ge=4, description="longer side of a view, pixels; default: 64 of still_life, as it is of a folder"
+        None,
+        ge=4,
+        le=8192,
+        description="longer side of a view, pixels; default: 64 of still_life, as it is of a folder",
     )
-    train_views: int | None = Field(None, ge=1, description="default: 40 of still_life, all of a folder")
-    test_views: int | None = Field(None, ge=1, description="default: 8 of still_life, all of a folder")
-    samples: int = Field(64, ge=2, description="points along each ray")
+    train_views: int | None = Field(None, ge=1, le=10_000, description="default: 40 of still_life, all of a folder")
+    test_views: int | None = Field(None, ge=1, le=10_000, description="default: 8 of still_life, all of a folder")
+    samples: int = Field(64, ge=2, le=4096, description="points along each ray")
     view_direction: bool = Field(False, description="colour also depends on the direction that it is seen from")
     bound: float | None = Field(
         None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -90,8 +90,7 @@ class NerfProblem(Problem):
     def evaluate(self, model: nn.Module, *, full: bool = True) -> Evaluation:
         """psnr and ssim, means over the test views; on the curve psnr only, over some rays of each view."""
         if full:
-            colours, depth = zip(*self._views(model, self._test_cameras), strict=True)
-            return self._present(np.stack(colours), np.stack(depth))
+            return self._present(self._views(model, self._test_cameras))
         errors = []
         for view, pixel in enumerate(self._curve):
             answer, _ = self._trace(
@@ -104,16 +103,17 @@ class NerfProblem(Problem):
     def baseline(self, name: str) -> Evaluation:
         """constant: the training views' mean colour; mean_image: their mean; nearest_view: the one from nearest by."""
         train, test = self.scene.train, self.scene.test
+        places = [views.cameras.poses[:, :3, 3] for views in (test, train)]
+        nearest = torch.cdist(*places).argmin(dim=1).tolist()
         if name == "constant":
-            answer = np.broadcast_to(train.colours.mean(axis=(0, 1, 2)) / 255.0, test.colours.shape)
+            answers = [np.broadcast_to(train.colours.mean(axis=(0, 1, 2)), test.colours.shape[1:])] * len(nearest)
         elif name == "mean_image":
-            answer = np.broadcast_to(train.colours.mean(axis=0) / 255.0, test.colours.shape)
+            answers = [train.colours.mean(axis=0)] * len(nearest)
         elif name == "nearest_view":
-            places = [views.cameras.poses[:, :3, 3] for views in (test, train)]
-            answer = train.colours[torch.cdist(*places).argmin(dim=1).numpy()] / 255.0
+            answers = [train.colours[view] for view in nearest]
         else:
             raise DataError(f"the nerf task has no baseline {name!r}")
-        return self._present(answer.astype(np.float32), None)
+        return self._present((answer / np.float32(255.0), None) for answer in answers)
 
     def truth(self) -> Array:
         test = self.scene.test
@@ -163,17 +163,20 @@ class NerfProblem(Problem):
             colours, depth = self._trace(model, cameras, ray)
             yield colours.reshape(cameras.height, cameras.width, 3), depth.reshape(cameras.height, cameras.width)
 
-    def _present(self, views: Array, depth: Array | None) -> Evaluation:
-        truth = self.scene.test.colours / np.float32(255.0)
-        pairs = list(zip(truth, views, strict=True))
-        metrics = {
-            "psnr": float(np.mean([psnr(squared_error(*pair)) for pair in pairs])),
-            "ssim": float(np.mean([ssim(*pair) for pair in pairs])),
-        }
-        outputs = {"views": _eight_bits(views)} | ({} if depth is None else {"depth": depth})
-        return Evaluation(
-            metrics, outputs, self._picture(views[SHOWN_VIEW], None if depth is None else depth[SHOWN_VIEW])
-        )
+    def _present(self, answers: Iterable[tuple[Array, Array | None]]) -> Evaluation:
+        """Measure one view after the other: of many large ones only 8 bits a channel are kept."""
+        figures, views, depths = [], [], []
+        for truth, (colours, depth) in zip(self.scene.test.colours, answers, strict=True):
+            pair = truth / np.float32(255.0), colours.astype(np.float32)
+            figures.append((psnr(squared_error(*pair)), ssim(*pair)))
+            if not views:
+                picture = self._picture(colours, depth)
+            views.append(_eight_bits(colours))
+            if depth is not None:
+                depths.append(depth)
+        metrics = dict(zip(("psnr", "ssim"), map(float, np.mean(figures, axis=0)), strict=True))
+        outputs = {"views": np.stack(views)} | ({"depth": np.stack(depths)} if depths else {})
+        return Evaluation(metrics, outputs, picture)
 
     def _picture(self, view: Array, depth: Array | None) -> Array:
         """A view beside its depth, near is dark; the depth is blank where there is nothing, or it is not known."""

@@ -16,13 +16,15 @@ from PIL import Image
 
 from inrbench_core import DataError
 from inrbench_task_nerf import still_life
-from inrbench_task_nerf.cameras import Cameras
+from inrbench_task_nerf.cameras import Cameras, through_cube
 from inrbench_task_nerf.plugin import GENERATED, TRANSFORMS, NerfSpec
 
 Array = np.ndarray[Any, Any]
 
 FOLDER_BOUND = 1.5
+ROTATION_ERROR = 1e-2
 RAYS_AT_A_TIME = 1 << 14
+RAYS_ACROSS = 32
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,25 @@ def load_scene(spec: NerfSpec) -> Scene:
         bound = spec.bound or FOLDER_BOUND
     if train.colours.shape[1:] != test.colours.shape[1:]:
         raise DataError(f"{spec.source}: training views {_size(train)} but test views {_size(test)}")
+    if not any(_sees_cube(views.cameras, bound) for views in (train, test)):
+        raise DataError(
+            f"{spec.source}: no view sees the cube of half side {bound:g} about the origin, which holds the scene; "
+            "give its bound:"
+        )
     record |= {"train_views": len(train.colours), "test_views": len(test.colours), "view": _size(test), "bound": bound}
     return Scene(train, test, bound, record)
+
+
+def _sees_cube(cameras: Cameras, bound: float) -> bool:
+    """Whether a ray of a coarse grid over every view passes through the cube."""
+    step = max(1, min(cameras.height, cameras.width) // RAYS_ACROSS)
+    rows, columns = torch.arange(0, cameras.height, step), torch.arange(0, cameras.width, step)
+    pixels = (rows[:, None] * cameras.width + columns).flatten()
+    for view in range(len(cameras.poses)):
+        near, far = through_cube(*cameras.rays(pixels + view * cameras.pixels), bound)
+        if (far > near).any():
+            return True
+    return False
 
 
 def generate(cameras: Cameras) -> Views:
@@ -122,6 +141,9 @@ def read_views(folder: Path, split: str, count: int | None = None, size: int | N
         raise DataError(f"{path}: not a list of views: {type(error).__name__}: {error}") from None
     if poses.shape != (len(names), 4, 4) or not np.isfinite(poses).all() or not len(names):
         raise DataError(f"{path}: needs at least one frame, each with a finite 4 x 4 transform_matrix")
+    rotations = poses[:, :3, :3]
+    if np.abs(rotations @ rotations.swapaxes(1, 2) - np.eye(3)).max() > ROTATION_ERROR:
+        raise DataError(f"{path}: a transform_matrix has no rotation in its upper left 3 x 3")
     if not 0.0 < angle < math.pi:
         raise DataError(f"{path}: camera_angle_x is {angle}; it lies between 0 and pi")
     if count is not None and count > len(names):
@@ -141,9 +163,12 @@ def _read_picture(path: Path, size: int | None) -> Array:
         raise DataError(f"the picture {file} is missing")
     try:
         with Image.open(file) as image:
+            deep = image.mode.startswith(("I", "F"))
             image = image.convert("RGBA")
     except Exception as error:
         raise DataError(f"{file}: cannot be read: {' '.join(str(error).split())}") from None
+    if deep:
+        raise DataError(f"{file}: has more than 8 bits a channel; convert it to 8 bits")
     on_white = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     if size is not None and size < max(on_white.size):
         scale = size / max(on_white.size)

@@ -113,11 +113,18 @@ class Mesh:
         return low, cell, starts, face[order]
 
     def inside(self, points: Array) -> Array:
-        """Which points, (n, 3), a watertight mesh encloses, by counting its crossings of a ray along z: bool (n,)."""
-        parts = [self._inside(points[i : i + _POINTS_AT_A_TIME]) for i in range(0, len(points), _POINTS_AT_A_TIME)]
-        return np.concatenate(parts) if parts else np.empty(0, bool)
+        """Which points, (n, 3), a watertight mesh encloses: bool (n,)."""
+        return self.winding(points) != 0
 
-    def _inside(self, points: Array) -> Array:
+    def winding(self, points: Array) -> Array:
+        """How many parts of a watertight mesh enclose each point, (n, 3): int64 (n,).
+
+        By its crossings of a ray along z: those that leave the solid less those that enter it.
+        """
+        parts = [self._winding(points[i : i + _POINTS_AT_A_TIME]) for i in range(0, len(points), _POINTS_AT_A_TIME)]
+        return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+    def _winding(self, points: Array) -> Array:
         low, cell, starts, faces = self._columns
         flat = points[:, :2].astype(np.float64) + _SHIFT
         column = np.floor((flat - low) / cell).astype(int)
@@ -130,9 +137,11 @@ class Mesh:
         # Twice the signed areas that the point spans with each edge: of one sign if it is within.
         areas = np.roll(x, -1, 1) * np.roll(y, -2, 1) - np.roll(x, -2, 1) * np.roll(y, -1, 1)
         within = (areas > 0.0).all(axis=1) | (areas < 0.0).all(axis=1)
-        height = (areas * triangles[:, :, 2]).sum(axis=1)[within] / areas.sum(axis=1)[within]
-        crossed = point[within][height > points[point[within], 2]]
-        return np.bincount(crossed, minlength=len(points)) % 2 == 1
+        total = areas.sum(axis=1)[within]
+        height = (areas * triangles[:, :, 2]).sum(axis=1)[within] / total
+        above = height > points[point[within], 2]
+        crossings = np.bincount(point[within][above], weights=np.sign(total[above]), minlength=len(points))
+        return np.rint(crossings).astype(np.int64)
 
 
 def distance_to_triangles(points: Array, triangles: Array) -> Array:

@@ -20,6 +20,8 @@ Array = np.ndarray[Any, Any]
 
 # Meshes are scaled so that half their longest side is this.
 HALF_SIZE = 0.9
+# Of so many places just outside of a mesh this share may be enclosed by another part of it: sharp creases do that.
+CREASE_PLACES, CREASE_DISTANCE, CREASE_SHARE = 2_000, 1e-4, 0.01
 
 
 def load_solid(spec: ShapeSpec) -> Solid:
@@ -45,7 +47,8 @@ class MeshSolid(Solid):
         record: further facts.
 
     Raises:
-        DataError: if it is empty, not finite, not watertight, or its faces do not all turn the same way.
+        DataError: if it is empty, not finite, not watertight, its faces do not all turn the same way, or its parts
+            overlap: what lies within another part is no surface of the solid.
     """
 
     def __init__(self, vertices: Array, faces: Array, name: str, record: dict[str, str]) -> None:
@@ -65,6 +68,9 @@ class MeshSolid(Solid):
         scale = 2.0 * HALF_SIZE / float((high - low).max())
         outward = np.array(mesh.faces)[:, :: 1 if mesh.volume > 0.0 else -1]
         self.mesh = Mesh((np.array(mesh.vertices) - (low + high) / 2.0) * scale, outward)
+        places, normals = self.surface(CREASE_PLACES, np.random.default_rng(0))
+        if np.mean(self.mesh.winding(places + CREASE_DISTANCE * normals) != 0) > CREASE_SHARE:
+            raise DataError(f"{name}: parts of the mesh overlap or lie within each other; unite them first")
         self.record = {"source": name, **record, "vertices": len(mesh.vertices), "faces": len(outward), "scale": scale}
 
     def inside(self, points: Array) -> Array:

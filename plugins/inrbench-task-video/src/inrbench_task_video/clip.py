@@ -46,7 +46,10 @@ def load_clip(spec: VideoSpec) -> Clip:
     """
     record: dict[str, str | int | float] = {"source": spec.source}
     if spec.source == GENERATED:
-        frames = panzoom(spec.start, spec.frames or GENERATED_FRAMES, spec.size or GENERATED_SIZE)
+        count, size = spec.frames or GENERATED_FRAMES, spec.size or GENERATED_SIZE
+        if 3 * count * size**2 > MAX_BYTES:
+            raise _too_large(spec)
+        frames = panzoom(spec.start, count, size)
         record["licence"] = "generated from pictures under CC0"
     else:
         path = find_sample(spec.source, SAMPLES) if spec.source in SAMPLES else Path(spec.source)
@@ -73,13 +76,17 @@ def _gather(frames: Iterable[Array], spec: VideoSpec) -> Array:
             )
         kept.append(frame if spec.size is None else _shrunk(frame, spec.size, spec.source))
         if len(kept) * kept[0].nbytes > MAX_BYTES:
-            raise DataError(f"{spec.source}: the frames take more than 2 GiB; give fewer frames: or a smaller size:")
+            raise _too_large(spec)
     if len(kept) < (spec.frames or 2):
         raise DataError(
             f"{spec.source}: there are {len(kept)} frames from frame {spec.start}, and {spec.frames or 2} are needed"
             + ("" if spec.frames else "; fit a single picture with the task image")
         )
     return np.stack(kept)
+
+
+def _too_large(spec: VideoSpec) -> DataError:
+    return DataError(f"{spec.source}: the frames take more than 2 GiB; give fewer frames: or a smaller size:")
 
 
 def scaled_size(height: int, width: int, size: int) -> tuple[int, int]:

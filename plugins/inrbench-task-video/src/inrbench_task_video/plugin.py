@@ -26,10 +26,10 @@ class VideoSpec(TaskSpec):
     )
     start: int = Field(0, ge=0, description="first frame")
     frames: int | None = Field(
-        None, ge=2, description="number of frames; default: 48 of panzoom, all that follow of a file"
+        None, ge=2, le=1_000_000, description="number of frames; default: 48 of panzoom, all that follow of a file"
     )
     size: int | None = Field(
-        None, ge=2, description="longer side of a frame, pixels; default: 128 of panzoom, as it is of a file"
+        None, ge=2, le=8192, description="longer side of a frame, pixels; default: 128 of panzoom, as it is of a file"
     )
     held_out: float = Field(0.1, ge=0, le=0.5, description="share of the frames that is never trained on")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageSequence, UnidentifiedImageError
+from PIL import Image, ImageOps, ImageSequence
 
 from inrbench_core import DataError
 
@@ -61,17 +61,25 @@ def _picture(file: Path) -> Array:
         with Image.open(file) as picture:
             if picture.mode.startswith(("I", "F")):
                 raise DataError(f"{file}: has more than 8 bits a channel; convert it to 8 bits")
-            return np.asarray(picture.convert("RGB"))
+            return _on_white(ImageOps.exif_transpose(picture))
     except (OSError, SyntaxError) as error:
         raise DataError(f"{file}: not a picture that Pillow can read ({error})") from None
+
+
+def _on_white(picture: Image.Image) -> Array:
+    """Upright as it is, in RGB, what is transparent on white: (H, W, 3)."""
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return np.asarray(picture.convert("RGB"))
 
 
 def _gif(path: Path) -> Iterator[Array]:
     try:
         with Image.open(path, formats=["GIF"]) as picture:
             for frame in ImageSequence.Iterator(picture):
-                yield np.asarray(frame.convert("RGB"))
-    except (UnidentifiedImageError, OSError, EOFError) as error:
+                yield _on_white(frame)
+    except Exception as error:  # Pillow raises many kinds on broken files.
         raise DataError(f"{path}: not a gif that Pillow can read ({error})") from None
 
 
@@ -80,6 +88,8 @@ def _npy(path: Path, start: int, stop: int | None) -> Iterator[Array]:
         frames = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{path}: not a npy file of numbers ({error})") from None
+    if not isinstance(frames, np.ndarray):
+        raise DataError(f"{path}: holds several arrays (npz); a clip is one, in a npy file")
     if frames.ndim == 3:
         frames = frames[..., None]
     if frames.ndim != 4 or frames.shape[3] not in (1, 3) or not all(frames.shape[1:3]):
