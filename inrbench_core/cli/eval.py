@@ -11,6 +11,8 @@ import typer
 from inrbench_core.cli.common import AsJson, PluginFiles, get_catalog, make_console, say, warn_of_broken_plugins
 
 GOOD = {"ok", "skipped"}
+# A label names all options that differ, whole paths among them; file systems allow 255 bytes.
+LONGEST_STEM = 100
 
 
 def evaluate(
@@ -81,7 +83,7 @@ def _print_results(store: Any, catalog: Any, *, as_json: bool) -> None:
     boards = load_leaderboards(store, catalog)
     pictures: list[Path] = []
     for board in boards:
-        stem = re.sub(r"[^\w.-]+", "_", board.task_label).strip("_")
+        stem = re.sub(r"[^\w.-]+", "_", board.task_label).strip("_")[:LONGEST_STEM]
         target = store.folder / f"{stem}.png"
         if target in pictures:
             # Labels that differ only in what a file's name cannot hold.

@@ -139,4 +139,6 @@ def snippet(data: dict[str, Any]) -> str:
     }.get(data["kind"], {})
     if not wrapped:
         return f"inrbench results DIR --format {data['name']}"
-    return str(yaml.safe_dump(wrapped, sort_keys=False, default_flow_style=None, width=100)).rstrip()
+    # In flow style a mapping of one name alone could not stand beside other keys.
+    flow = False if isinstance(value, str) else None
+    return str(yaml.safe_dump(wrapped, sort_keys=False, default_flow_style=flow, width=100)).rstrip()

@@ -27,6 +27,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _most_threads() -> int:
+    """What the user allows each process, as torch itself reads it."""
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    return int(allowed) if allowed.isdecimal() and int(allowed) else cores()
+
+
 class LocalExecutor(Executor):
     """One worker process per job; a worker that dies costs one retry of its run, and no other run.
 
@@ -41,7 +47,7 @@ class LocalExecutor(Executor):
         self.timeout_s = spec.timeout_s
         default = 1 if _may_be_cuda(device) else min(runs, cores(), MAX_DEFAULT_JOBS)
         self.jobs = spec.jobs or max(1, default)
-        self.threads = max(1, cores() // self.jobs)
+        self.threads = min(_most_threads(), max(1, cores() // self.jobs))
         self._queue: deque[tuple[str, Mapping[str, Any]]] = deque()
         self._tries: dict[str, int] = {}
         self._workers: list[_Worker] = []

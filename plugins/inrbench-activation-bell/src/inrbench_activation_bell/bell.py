@@ -2,6 +2,10 @@
 
 NeAF (arXiv:2601.06406) has a = 0.1 for all of them; that makes quadratic and multi_quadratic
 constant over the range of the pre-activations, so theirs is 3, as in INR-Bench (arXiv:2510.10188).
+
+At a = 0.1 gaussian and laplacian answer to one in ten of the pre-activations, which are about as wide as sqrt 2. Of
+plain coordinates that makes local features; behind an encoding each point lights up units of its own, so that pixels
+trained on are remembered (28 dB with neff) and those held out get the mean colour or worse (10 dB).
 """
 
 from __future__ import annotations

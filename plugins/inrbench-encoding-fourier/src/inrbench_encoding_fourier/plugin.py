@@ -68,7 +68,13 @@ class ChebyshevFeaturesSpec(ComponentSpec):
 
 @hookimpl
 def inrbench_encodings() -> Iterator[EncodingEntry]:
-    yield EncodingEntry("identity", IdentitySpec, "inrbench_encoding_fourier.identity:Identity", formula="x")
+    yield EncodingEntry(
+        "identity",
+        IdentitySpec,
+        "inrbench_encoding_fourier.identity:Identity",
+        reference="as in Sitzmann et al. 2020, arXiv:2006.09661",
+        formula="x",
+    )
     yield EncodingEntry(
         "neff",
         NeffSpec,
@@ -109,5 +115,6 @@ def inrbench_encodings() -> Iterator[EncodingEntry]:
         "chebyshev_features",
         ChebyshevFeaturesSpec,
         "inrbench_encoding_fourier.chebyshev:ChebyshevFeatures",
+        reference="DLMF 18.9, the recurrence of Chebyshev polynomials",
         formula="T_k(x_j) = cos(k arccos x_j) for k = 1..degree",
     )
