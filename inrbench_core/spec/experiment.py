@@ -145,7 +145,8 @@ class _Builder:
         if not isinstance(data, Mapping):
             self._problem((), f"expected a mapping with task:, fields: and so on, got {_yaml_type(data)}")
             self._stop_on_problems()
-        data = self._with_settings({"name": self.document.file.stem, **data})
+        stem = re.sub(r"[^\w.-]+", "_", self.document.file.stem).lstrip(".-")[:100]
+        data = self._with_settings({"name": stem or "experiment", **data})
         try:
             return validate(ExperimentHead, data, self.context)
         except ValidationError as error:

@@ -127,6 +127,11 @@ def test_a_pair_that_cannot_work_is_skipped_with_its_reason(load):
     assert "takes 2 derivatives" in runs[1].skip
 
 
+def test_a_specs_name_is_by_default_that_of_its_file(write_spec, catalog):
+    for file, name in (("plain.yaml", "plain"), ("my first spec.yaml", "my_first_spec"), ("..yaml", "experiment")):
+        assert load_experiment(write_spec("{task: line, fields: [shallow]}", file), catalog).name == name
+
+
 def test_integral_floats_are_accepted_for_whole_numbers(load):
     (run,) = fits(load("{task: line, fields: [shallow], training: {steps: 1e3}}"))
     assert run.training.steps == 1000
