@@ -128,11 +128,9 @@ def test_fields_by_name_compile(stand_ins, quick_compiler) -> None:
     assert all(not torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
-def test_models_before_in_the_same_process_do_not_keep_one_from_compiling(
-    stand_ins, quick_compiler, monkeypatch
-) -> None:
+@torch._dynamo.config.patch(recompile_limit=1)
+def test_models_before_in_the_same_process_do_not_keep_one_from_compiling(stand_ins, quick_compiler) -> None:
     """Dynamo stays eager past a number of versions of one forward, and a warm worker fits many models."""
-    monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 1)
     for width in (4, 5, 6):
         torch._dynamo.utils.counters.clear()
         fit(stand_ins.Wave(), stand_ins.make_net(width=width), ON.model_copy(update={"steps": 1}), seeds=SEEDS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -65,7 +64,8 @@ def test_a_sound_component_fails_no_check(wrong: Catalog, kind: str, entry: str)
     assert [result for result in results.values() if result.status == "failed"] == []
     assert len(results) == len(CHECKS[kind])
     # A green run that ran nothing is none.
-    assert Counter(result.status for result in results.values())["passed"] >= len(CHECKS[kind]) - 2
+    skipped = [result for result in results.values() if result.status == "skipped"]
+    assert len(skipped) <= 2, [f"{result.name}: {result.reason}" for result in skipped]
 
 
 @pytest.mark.parametrize(("kind", "entry"), WRONG)
