@@ -103,14 +103,14 @@ class NerfProblem(Problem):
     def baseline(self, name: str) -> Evaluation:
         """constant: the training views' mean colour; mean_image: their mean; nearest_view: the one from nearest by."""
         train, test = self.scene.train, self.scene.test
-        places = [views.cameras.poses[:, :3, 3] for views in (test, train)]
-        nearest = torch.cdist(*places).argmin(dim=1).tolist()
+        count, *shape = test.colours.shape
         if name == "constant":
-            answers = [np.broadcast_to(train.colours.mean(axis=(0, 1, 2)), test.colours.shape[1:])] * len(nearest)
+            answers = [np.broadcast_to(train.colours.mean(axis=(0, 1, 2)), shape)] * count
         elif name == "mean_image":
-            answers = [train.colours.mean(axis=0)] * len(nearest)
+            answers = [train.colours.mean(axis=0)] * count
         elif name == "nearest_view":
-            answers = [train.colours[view] for view in nearest]
+            places = [views.cameras.poses[:, :3, 3] for views in (test, train)]
+            answers = [train.colours[view] for view in torch.cdist(*places).argmin(dim=1).tolist()]
         else:
             raise DataError(f"the nerf task has no baseline {name!r}")
         return self._present((answer / np.float32(255.0), None) for answer in answers)

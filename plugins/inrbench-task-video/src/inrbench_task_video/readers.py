@@ -67,7 +67,7 @@ def _picture(file: Path) -> Array:
 
 
 def _on_white(picture: Image.Image) -> Array:
-    """Upright as it is, in RGB, what is transparent on white: (H, W, 3)."""
+    """The picture in RGB, (H, W, 3), what is transparent in it laid on white."""
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
