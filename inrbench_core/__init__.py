@@ -1,7 +1,7 @@
 """inrbench: which field represents this signal best, and by how much?
 
-The names here are the public API for plugin authors; all else may change. Importing this package
-does not import torch: the names that need it are loaded on first use.
+The names here are the public API, for users (`evaluate`, `load_results`, `load_field`) and for plugin authors; all
+else may change. Importing this package does not import torch: the names that need it are loaded on first use.
 """
 
 from __future__ import annotations
@@ -17,57 +17,91 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 from inrbench_core.api.entries import (
     API_VERSION,
     ActivationEntry,
+    AnalysisEntry,
     BasisEntry,
     EncodingEntry,
     ExecutorEntry,
     FieldEntry,
     Metric,
+    OptimizerEntry,
     RecipeEntry,
     ReporterEntry,
     TaskEntry,
 )
 from inrbench_core.api.errors import BudgetError, DataError, InrbenchError, UnsupportedError
-from inrbench_core.api.executor import Executor
+from inrbench_core.api.executor import Executor, ExecutorContext, ExecutorEvent, Job, Progress
+from inrbench_core.api.frame import FieldFrame, Frame, Quantity, linear_frame
 from inrbench_core.api.hookspecs import hookimpl
 from inrbench_core.api.spec import (
     ActivationRef,
+    AnalysisRef,
     BasisRef,
     Component,
     ComponentSpec,
     EncodingRef,
     ExpansionSpec,
+    OptimizerRef,
     TaskSpec,
     Width,
 )
 
 if TYPE_CHECKING:
+    from inrbench_core.api.analysis import Analysis, Moment, Observation
     from inrbench_core.api.basis import Basis, ExpansionBasis
+    from inrbench_core.api.cache import cached_arrays
     from inrbench_core.api.components import Activation, Encoding, FieldShape, Position
-    from inrbench_core.api.problem import Batch, Evaluation, Index, Problem, SeedStreams, grid_coords, predict
+    from inrbench_core.api.problem import (
+        Batch,
+        Evaluation,
+        Index,
+        Problem,
+        Renderer,
+        SeedStreams,
+        grid_coords,
+        predict,
+    )
+    from inrbench_core.results.evaluate import evaluate
+    from inrbench_core.results.field import FittedField, load_field
+    from inrbench_core.results.load import load_results
+    from inrbench_core.results.results import Results
 
-_NEEDS_TORCH = {
-    "Activation": "components",
-    "Basis": "basis",
-    "Batch": "problem",
-    "Encoding": "components",
-    "Evaluation": "problem",
-    "ExpansionBasis": "basis",
-    "FieldShape": "components",
-    "Index": "problem",
-    "Position": "components",
-    "Problem": "problem",
-    "SeedStreams": "problem",
-    "grid_coords": "problem",
-    "predict": "problem",
+# What imports torch, numpy or half of inrbench is imported when it is first used.
+_LATE = {
+    "Activation": "api.components",
+    "Analysis": "api.analysis",
+    "Basis": "api.basis",
+    "Batch": "api.problem",
+    "Encoding": "api.components",
+    "Evaluation": "api.problem",
+    "ExpansionBasis": "api.basis",
+    "FieldShape": "api.components",
+    "FittedField": "results.field",
+    "Index": "api.problem",
+    "Moment": "api.analysis",
+    "Observation": "api.analysis",
+    "Position": "api.components",
+    "Problem": "api.problem",
+    "Renderer": "api.problem",
+    "Results": "results.results",
+    "SeedStreams": "api.problem",
+    "cached_arrays": "api.cache",
+    "evaluate": "results.evaluate",
+    "grid_coords": "api.problem",
+    "load_field": "results.field",
+    "load_results": "results.load",
+    "predict": "api.problem",
 }
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "API_VERSION",
     "Activation",
     "ActivationEntry",
     "ActivationRef",
+    "Analysis",
+    "AnalysisEntry",
+    "AnalysisRef",
     "Basis",
     "BasisEntry",
     "BasisRef",
@@ -81,30 +115,49 @@ __all__ = [
     "EncodingRef",
     "Evaluation",
     "Executor",
+    "ExecutorContext",
     "ExecutorEntry",
+    "ExecutorEvent",
     "ExpansionBasis",
     "ExpansionSpec",
     "FieldEntry",
+    "FieldFrame",
     "FieldShape",
+    "FittedField",
+    "Frame",
     "Index",
     "InrbenchError",
+    "Job",
     "Metric",
+    "Moment",
+    "Observation",
+    "OptimizerEntry",
+    "OptimizerRef",
     "Position",
     "Problem",
+    "Progress",
+    "Quantity",
     "RecipeEntry",
+    "Renderer",
     "ReporterEntry",
+    "Results",
     "SeedStreams",
     "TaskEntry",
     "TaskSpec",
     "UnsupportedError",
     "Width",
+    "cached_arrays",
+    "evaluate",
     "grid_coords",
     "hookimpl",
+    "linear_frame",
+    "load_field",
+    "load_results",
     "predict",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _NEEDS_TORCH:
-        return getattr(importlib.import_module(f"inrbench_core.api.{_NEEDS_TORCH[name]}"), name)
+    if name in _LATE:
+        return getattr(importlib.import_module(f"inrbench_core.{_LATE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

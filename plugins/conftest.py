@@ -2,12 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+
+from inrbench_core import Frame, Problem, Renderer, TaskEntry
+from inrbench_core.api.entries import load_object
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cache_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Prepared data is kept in a folder of this session, not in the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INRBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, which keeps what took no time as well."""
+    monkeypatch.setenv("INRBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("inrbench_core.api.cache.LEAST_SECONDS", 0.0)
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="session")
+def stored_renderer() -> Callable[[TaskEntry, Problem], Renderer]:
+    """The entry's renderer, made from the problem's frame as a run's file keeps it: as JSON."""
+
+    def make(entry: TaskEntry, problem: Problem) -> Renderer:
+        frame = Frame.from_data(json.loads(json.dumps(problem.frame.to_data())))
+        return load_object(entry.renderer)(frame, torch.device("cpu"))
+
+    return make
 
 
 @pytest.fixture(scope="session")

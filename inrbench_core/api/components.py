@@ -1,4 +1,16 @@
-"""What encodings, activations and fields implement. All tensors are float32 unless said."""
+"""What encodings, activations and fields implement. All tensors are float32 unless said.
+
+Any module within a model may also have these, which the fit engine looks for by name:
+
+- `parameter_groups(lr) -> list[dict]`: torch parameter groups, each with `params` and its own `lr` (and what else the
+  optimiser knows, such as `weight_decay`), for some of the module's own parameters. `lr` is the run's learning rate;
+  the schedule scales every group alike.
+- `regularisation() -> Tensor`: a scalar that is added to the mean loss once in each step.
+- `set_progress(share)`: called before each step with the share of training done, from 0 to 1, and with 1 for
+  evaluations and when a trained field is loaded.
+- `pointwise = False`: the output for a point depends on the other points of its batch, so batches are not chunked.
+- `floats_per_point`: the size of the largest intermediate that the module computes anew in the backward pass.
+"""
 
 from __future__ import annotations
 
@@ -54,17 +66,23 @@ class Activation(nn.Module):
     """An elementwise non-linearity and the initialisation that belongs to it.
 
     A field makes one instance for each layer, so trainable scalars are never shared by layers.
+
+    Args:
+        spec: the entry's spec.
+        position: the layer that this instance follows: first or hidden. An instance for "last" only makes the
+            last linear layer; no activation follows that.
     """
 
-    def __init__(self, spec: ComponentSpec) -> None:
+    def __init__(self, spec: ComponentSpec, *, position: Position = "hidden") -> None:
         super().__init__()
+        self.position = position
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """Apply elementwise; any shape, same shape out."""
 
-    def linear(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
-        """The layer that feeds this activation (first, hidden) or that ends its field (last).
+    def linear(self, in_features: int, out_features: int) -> nn.Module:
+        """The layer that feeds this activation (position first or hidden) or that ends its field (last).
 
         It maps (N, in_features) to (N, out_features). Default: torch's own initialisation.
         """

@@ -25,7 +25,8 @@ class Entry:
         formula: what it computes, in one line of plain text.
         aliases: other names that specs may use.
         training: training defaults it recommends, such as {"lr": 1e-4}.
-        api: the API_VERSION it was written for.
+        api: the API version the plugin was written for. Write the number itself: a plugin that copied
+            core's `API_VERSION` could never differ from it.
     """
 
     name: str
@@ -35,7 +36,7 @@ class Entry:
     formula: str = ""
     aliases: tuple[str, ...] = ()
     training: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    api: int = API_VERSION
+    api: int = field(kw_only=True)
 
     kind: ClassVar[str] = ""
     spec_base: ClassVar[type[ComponentSpec]] = ComponentSpec
@@ -47,8 +48,13 @@ class Entry:
 
     def load(self) -> Any:
         """Import the target. Raises ImportError or AttributeError if it is not there."""
-        module_name, _, attribute = self.target.partition(":")
-        return getattr(importlib.import_module(module_name), attribute)
+        return load_object(self.target)
+
+
+def load_object(target: str) -> Any:
+    """Import "package.module:attribute". Raises ImportError or AttributeError if it is not there."""
+    module_name, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module_name), attribute)
 
 
 class EncodingEntry(Entry):
@@ -58,7 +64,7 @@ class EncodingEntry(Entry):
 
 
 class ActivationEntry(Entry):
-    """An elementwise non-linearity with its own initialisation; target: a subclass of `Activation`."""
+    """An elementwise non-linearity; target: a subclass of `Activation`, called as target(spec, position=...)."""
 
     kind = "activation"
 
@@ -100,12 +106,18 @@ class TaskEntry(Entry):
         direction: forward (the signal itself is given) or inverse (only a measurement of it).
         metrics: the figures it reports, the primary one first.
         baselines: names that `Problem.baseline` answers to: answers that need no network.
+        rank_by: the metric that ranks fields where it is defined, such as a held-out quality; "": the primary one.
+        renderer: "package.module:attribute" of a `Renderer`, called as target(frame, device); "" if there is none.
+        signal_option: the option of the spec that names the signal; `signals:` in a spec gives it several values.
     """
 
     signal: str = ""
     direction: Literal["forward", "inverse"] = "forward"
     metrics: tuple[Metric, ...] = ()
     baselines: tuple[str, ...] = ()
+    rank_by: str = ""
+    renderer: str = ""
+    signal_option: str = "source"
 
     kind: ClassVar[str] = "task"
     spec_base: ClassVar[type[ComponentSpec]] = TaskSpec
@@ -121,15 +133,39 @@ class TaskEntry(Entry):
 
 
 class ExecutorEntry(Entry):
-    """A way to carry out runs; target: a subclass of `Executor`."""
+    """A way to carry out jobs; target: a subclass of `Executor`, called as target(spec, context)."""
 
     kind = "executor"
 
 
 class ReporterEntry(Entry):
-    """A format for results; target: a function (spec, leaderboards) -> str."""
+    """A format for results; target: a function (spec, results) -> str, `results` being a `Results`."""
 
     kind = "reporter"
+
+
+class OptimizerEntry(Entry):
+    """An optimiser; target: a function (spec, groups) -> torch.optim.Optimizer.
+
+    `groups` is a list of parameter groups, each with `params` and its own `lr`. Every step is taken as
+    `optimizer.step(closure)`: the closure computes the loss of the step's batch and its gradients, and may be
+    called several times.
+    """
+
+    kind = "optimizer"
+
+
+@dataclass(frozen=True)
+class AnalysisEntry(Entry):
+    """Something measured of a fit beside the task's metrics; target: a subclass of `Analysis`.
+
+    Args:
+        metrics: the figures that its observations report; each becomes a column `NAME.METRIC` of results.
+    """
+
+    metrics: tuple[Metric, ...] = ()
+
+    kind: ClassVar[str] = "analysis"
 
 
 @dataclass(frozen=True)
@@ -149,7 +185,7 @@ class RecipeEntry:
     training: Mapping[str, Any] = field(default_factory=dict, hash=False)
     reference: str = ""
     aliases: tuple[str, ...] = ()
-    api: int = API_VERSION
+    api: int = field(kw_only=True)
 
     kind: ClassVar[str] = "recipe"
 
@@ -163,6 +199,8 @@ ENTRY_TYPES: dict[str, type[Entry] | type[RecipeEntry]] = {
         FieldEntry,
         RecipeEntry,
         TaskEntry,
+        OptimizerEntry,
+        AnalysisEntry,
         ExecutorEntry,
         ReporterEntry,
     )

@@ -17,7 +17,7 @@ A plugin is a distribution with an entry point in the group `inrbench` that name
 
     @hookimpl
     def inrbench_activations():
-        yield ActivationEntry("cosine", CosineSpec, "my_package.cosine:Cosine")
+        yield ActivationEntry("cosine", CosineSpec, "my_package.cosine:Cosine", api=1)
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ import pluggy
 
 from inrbench_core.api.entries import (
     ActivationEntry,
+    AnalysisEntry,
     BasisEntry,
     EncodingEntry,
     ExecutorEntry,
     FieldEntry,
+    OptimizerEntry,
     RecipeEntry,
     ReporterEntry,
     TaskEntry,
@@ -50,6 +52,8 @@ ENTRY_HOOKS: dict[str, str] = {
     "inrbench_fields": "field",
     "inrbench_recipes": "recipe",
     "inrbench_tasks": "task",
+    "inrbench_optimizers": "optimizer",
+    "inrbench_analyses": "analysis",
     "inrbench_executors": "executor",
     "inrbench_reporters": "reporter",
 }
@@ -86,6 +90,16 @@ def inrbench_tasks() -> Iterable[TaskEntry]:  # type: ignore[empty-body]
 
 
 @hookspec
+def inrbench_optimizers() -> Iterable[OptimizerEntry]:  # type: ignore[empty-body]
+    """The optimisers this plugin adds."""
+
+
+@hookspec
+def inrbench_analyses() -> Iterable[AnalysisEntry]:  # type: ignore[empty-body]
+    """The analyses this plugin adds."""
+
+
+@hookspec
 def inrbench_executors() -> Iterable[ExecutorEntry]:  # type: ignore[empty-body]
     """The executors this plugin adds."""
 
@@ -100,16 +114,30 @@ def inrbench_commands(app: Any) -> None:
     """Add commands to the command line; `app` is the typer application."""
 
 
+# The life-cycle hooks are called in the process that drives the experiment. One that raises is reported
+# once and not called again; it costs no run.
+
+
+@hookspec
+def inrbench_experiment_started(experiment: Any, store: Any) -> None:
+    """An experiment begins; `experiment` is a StartedExperiment, `store` the RunStore of its results."""
+
+
 @hookspec
 def inrbench_run_started(run: Any) -> None:
-    """A run begins; `run` is its RunSpec. Called in the process that started the experiment."""
+    """A run begins; `run` is its FitRun or BaselineRun."""
 
 
 @hookspec
 def inrbench_progress(run: Any, progress: Any) -> None:
-    """A run has come to a new step; `progress` is a Progress."""
+    """A run has come to a new step or phase; `progress` is a Progress."""
 
 
 @hookspec
-def inrbench_run_finished(run: Any, result: Any) -> None:
-    """A run has ended, well or not; `result` is its RunRecord, without outputs."""
+def inrbench_run_finished(run: Any, record: Any) -> None:
+    """A run has ended, well or not; `record` is its RunRecord, whose arrays are read when asked for."""
+
+
+@hookspec
+def inrbench_experiment_finished(results: Any) -> None:
+    """All runs have ended; `results` is a Results of the whole experiment."""

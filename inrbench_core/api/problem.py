@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from inrbench_core.api.components import FieldShape
-from inrbench_core.api.errors import UnsupportedError
+from inrbench_core.api.frame import FieldFrame, Frame, Quantity
 
 Batch = Mapping[str, Tensor]
 Index = Tensor | slice
@@ -66,6 +67,9 @@ class Problem(ABC):
     A model is the field itself where the problem needs one field, and an `nn.ModuleDict` of fields
     by name where it needs several.
 
+    It may be used for several fits, one after the other, so nothing that a fit does may change it; only what
+    `parameters` returns is trained, and a problem that has such is prepared anew for each run.
+
     Attributes:
         shapes: the fields the problem needs, by name; most need one.
         elements: how many training elements there are: pixels, samples, rays, sinogram bins.
@@ -106,19 +110,80 @@ class Problem(ABC):
     def truth(self) -> np.ndarray[Any, Any]:
         """The preview of a perfect answer, of the same size as `Evaluation.preview`."""
 
-    def render(self, model: nn.Module, size: int) -> Evaluation:
-        """Evaluate the model on a grid of `size` samples along the longest axis, without metrics.
+    @property
+    def frame(self) -> Frame:
+        """How coordinates and values map to the user's units; default: they are left as they are."""
+        return Frame({name: _plain_frame(shape) for name, shape in self.shapes.items()})
 
-        Raises:
-            UnsupportedError: if rendering at another size has no meaning for this problem.
-        """
-        raise UnsupportedError(f"{type(self).__name__} cannot be rendered at another size")
+    def parameters(self) -> Mapping[str, nn.Parameter]:
+        """What is trained beside the model, such as an unknown coefficient or a camera's pose; default: nothing."""
+        return {}
 
-    def save(self, evaluation: Evaluation, folder: Path, stem: str) -> list[Path]:
-        """Write an evaluation of this problem as files that people open, and say which.
+    def coords(self, count: int, seeds: SeedStreams, field: str = "") -> Tensor:
+        """A sample of a field's domain, for analyses.
 
         Args:
-            evaluation: of `evaluate` or of `render`.
+            count: how many points, at most; 1 at least.
+            seeds: the stream "domain" is drawn from where the domain has no grid.
+            field: one of `shapes`; "" is the first of them.
+
+        Returns:
+            shape (n, D), n <= count, float32, in [-1, 1], on the device of the problem: a regular grid over the
+            signal, both ends included, where it has one, else n = count uniform points.
+        """
+        shape = self.shapes[field] if field else next(iter(self.shapes.values()))
+        device = next(iter(self.batch(slice(0, 1)).values())).device
+        if shape.resolution is None:
+            points = torch.rand(count, shape.in_features, generator=seeds.generator("domain"))
+            return (2.0 * points - 1.0).to(device)
+        return grid_coords(_within(shape.resolution, count), device)
+
+    def target(self, coords: Tensor, field: str = "") -> Tensor | None:
+        """The values that a perfect field has at coords, (n, C) on their device, or None where that is not known.
+
+        Between the samples of a signal it is the value of the nearest one.
+        """
+        return None
+
+
+class Renderer:
+    """Evaluates trained fields on grids and writes what they give as files; needs no data of the user's.
+
+    The default writes values in the user's units as STEM.npz. A task's own renderer, named in its entry, overrides
+    `render` to make previews and `save` to add files.
+
+    Args:
+        frame: of the problem that the model was trained on.
+        device: where the model is.
+    """
+
+    def __init__(self, frame: Frame, device: torch.device) -> None:
+        self.frame = frame
+        self.device = device
+
+    def render(self, model: nn.Module, size: int | None = None) -> Evaluation:
+        """Evaluate the model on a grid, without metrics.
+
+        Args:
+            model: in eval mode.
+            size: samples along the longest axis; None: as many as the signal has.
+
+        Raises:
+            UnsupportedError: if rendering at that size has no meaning for this problem.
+        """
+        outputs = {}
+        for name, field_frame in self.frame.fields.items():
+            part = model[name] if isinstance(model, nn.ModuleDict) else model
+            sizes = _sizes(field_frame, size)
+            values = predict(part, grid_coords(sizes, self.device))
+            outputs[name] = from_field(values, field_frame).reshape(*sizes, -1).cpu().numpy()
+        return Evaluation({}, outputs)
+
+    def save(self, evaluation: Evaluation, folder: Path, stem: str) -> list[Path]:
+        """Write an evaluation, of `render` or of `Problem.evaluate`, as files that people open, and say which.
+
+        Args:
+            evaluation: what to write.
             folder: where to; it exists.
             stem: how the names of all files begin.
 
@@ -133,6 +198,59 @@ class Problem(ABC):
             paths.append(folder / f"{stem}.npz")
             np.savez_compressed(paths[-1], **evaluation.outputs)  # type: ignore[arg-type]
         return paths
+
+
+def to_field(coords: Tensor, frame: FieldFrame) -> Tensor:
+    """Coordinates in the user's units, (n, D), as a field takes them: in [-1, 1] over the signal."""
+    low, high = (_row([getattr(item, end) for item in frame.coords], coords) for end in ("low", "high"))
+    width = torch.where(high == low, torch.ones_like(high), high - low)
+    return torch.where(high == low, torch.zeros_like(coords), 2.0 * (coords - low) / width - 1.0)
+
+
+def from_field(values: Tensor, frame: FieldFrame) -> Tensor:
+    """A field's values, (n, C), in the user's units."""
+    columns = [_user_value(values[..., index], item) for index, item in enumerate(frame.values)]
+    return torch.stack(columns, dim=-1)
+
+
+def _user_value(value: Tensor, item: Quantity) -> Tensor:
+    if item.transform == "exp":
+        return (item.rate * value).clamp(max=item.limit).exp()
+    if item.transform == "sigmoid":
+        return torch.sigmoid(item.rate * value)
+    return item.low + (item.high - item.low) * (value + 1.0) / 2.0
+
+
+def _row(figures: list[float], like: Tensor) -> Tensor:
+    return torch.tensor(figures, dtype=like.dtype, device=like.device)
+
+
+def _plain_frame(shape: FieldShape) -> FieldFrame:
+    coords = tuple(Quantity(f"x{axis}") for axis in range(shape.in_features))
+    return FieldFrame(coords, tuple(Quantity(f"y{index}") for index in range(shape.out_features)), shape.resolution)
+
+
+def _within(resolution: tuple[int, ...], count: int) -> tuple[int, ...]:
+    """The resolution, or a coarser one of the same proportions with at most `count` points."""
+    total = math.prod(resolution)
+    if total <= count:
+        return resolution
+    scale = (count / total) ** (1.0 / len(resolution))
+    sizes = [max(1, math.floor(size * scale)) for size in resolution]
+    while math.prod(sizes) > count:
+        sizes[sizes.index(max(sizes))] = max(1, max(sizes) - 1)
+    return tuple(sizes)
+
+
+# Along an axis of a field that has no grid.
+DEFAULT_SAMPLES = 64
+
+
+def _sizes(frame: FieldFrame, size: int | None) -> tuple[int, ...]:
+    resolution = frame.resolution or (DEFAULT_SAMPLES,) * len(frame.coords)
+    if size is None:
+        return resolution
+    return tuple(max(1, round(samples * size / max(resolution))) for samples in resolution)
 
 
 # Hidden values of as many points stay in a CPU's cache; a GPU wants more at a time.

@@ -189,6 +189,8 @@ class ComponentOf:
 EncodingRef = Annotated[Component, ComponentOf("encoding")]
 ActivationRef = Annotated[Component, ComponentOf("activation")]
 BasisRef = Annotated[Component, ComponentOf("basis")]
+OptimizerRef = Annotated[Component, ComponentOf("optimizer")]
+AnalysisRef = Annotated[Component, ComponentOf("analysis")]
 
 
 class ParameterBudget(BaseModel):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import TextIO
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, TextIO
 
 import typer
 
+import inrbench_core
 from inrbench_core.api.errors import InrbenchError, StorageError
 from inrbench_core.cli import check as check_command
 from inrbench_core.cli import eval as eval_command
@@ -17,23 +20,30 @@ from inrbench_core.cli import render as render_command
 from inrbench_core.cli import results as results_command
 from inrbench_core.cli import schema as schema_command
 from inrbench_core.cli import show as show_command
-from inrbench_core.cli.common import get_catalog, say
+from inrbench_core.cli.common import PluginFiles, add_plugin_files, emit, get_catalog, say
 from inrbench_core.plugins.failures import one_line
 from inrbench_core.spec.yaml_io import SpecError
 
-EPILOG = "Start with: inrbench list, then: inrbench eval --spec specs/quickstart.yaml"
+EPILOG = "Start with: inrbench list, then inrbench show task image, whose YAML is the beginning of a spec."
 
 
-def build_app() -> typer.Typer:
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    plugin_files: PluginFiles = None,
+) -> None:
+    """Benchmark implicit neural representations: which field fits your signal best, and by how much?"""
+
+
+def build_app(plugin_files: Sequence[Path] = ()) -> typer.Typer:
     """The application with core's commands and those of plugins."""
     app = typer.Typer(
         name="inrbench",
-        help="Benchmark implicit neural representations: which field fits your signal best, and by how much?",
         epilog=EPILOG,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         add_completion=False,
     )
+    app.callback()(_options)
     app.command("list")(list_command.list_components)
     app.command("show")(show_command.show)
     app.command("eval")(eval_command.evaluate)
@@ -42,7 +52,7 @@ def build_app() -> typer.Typer:
     app.command("schema")(schema_command.schema)
     app.command("check")(check_command.check)
     app.command("new")(new_command.new)
-    for implementation in get_catalog().manager.hook.inrbench_commands.get_hookimpls():
+    for implementation in get_catalog(plugin_files).manager.hook.inrbench_commands.get_hookimpls():
         try:
             implementation.function(app)
         except (Exception, SystemExit) as error:
@@ -50,13 +60,30 @@ def build_app() -> typer.Typer:
     return app
 
 
+def _plugin_files(arguments: Sequence[str]) -> list[Path]:
+    """The plugin files among the arguments: they may add commands, so they are needed before the others are read."""
+    files = []
+    for index, argument in enumerate(arguments):
+        if argument == "--plugin-file" and index + 1 < len(arguments):
+            files.append(Path(arguments[index + 1]))
+        elif argument.startswith("--plugin-file="):
+            files.append(Path(argument.partition("=")[2]))
+    return files
+
+
 def main() -> None:
     """Run the command line. Errors made for people are one line each; all else is a bug of ours."""
     warnings.showwarning = _show_warning
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["--version"]:
+        print(f"inrbench {inrbench_core.__version__}")
+        return
     try:
-        build_app()()
+        files = _plugin_files(arguments)
+        add_plugin_files(files)
+        build_app(files)()
     except SpecError as error:
-        print(error, file=sys.stderr)
+        emit(f"{error}\n", stderr=True)
         sys.exit(3 if error.broken else 2)
     except StorageError as error:
         say(str(error))

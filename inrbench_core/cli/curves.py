@@ -58,10 +58,7 @@ def sample_curves(component: Component) -> Curves:
 
 
 def _activation(component: Component) -> Curves:
-    activation = component.build()
-    # Some learn here which layer they follow.
-    activation.linear(1, 1, position="hidden")
-    x, y = _widest(activation)
+    x, y = _widest(component.build(position="hidden"))
     return Curves(x, y, "z", (component.name,), "in a hidden layer, as it starts")
 
 

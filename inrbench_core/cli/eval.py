@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inrbench_core.cli.common import AsJson, PluginFiles, get_catalog, make_console, say, warn_of_broken_plugins
+from inrbench_core.cli.common import (
+    AsJson,
+    PluginFiles,
+    all_plugin_files,
+    get_catalog,
+    make_console,
+    say,
+    warn_of_broken_plugins,
+)
+from inrbench_core.cli.reporting import FormatName, FormatOptions, Sort, find_reporter
 
-GOOD = {"ok", "skipped"}
-# A label names all options that differ, whole paths among them; file systems allow 255 bytes.
+if TYPE_CHECKING:
+    from inrbench_core.results.evaluate import Options
+    from inrbench_core.results.leaderboard import Leaderboard
+    from inrbench_core.results.results import Results
+    from inrbench_core.spec.experiment import Experiment
+
+# A label names all options that differ; file systems allow 255 bytes.
 LONGEST_STEM = 100
 
 
@@ -24,91 +41,110 @@ def evaluate(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change the spec, as in training.steps=50; repeatable."),
     ] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Runs at a time.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Jobs at a time.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the runs, with parameter counts.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Repeat runs that are already done.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only print the runs, with parameter counts and the time they will take.")
+    ] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Repeat runs that have a good result.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait while another process writes into the folder.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    format_name: FormatName = None,
+    format_options: FormatOptions = None,
+    sort: Sort = None,
     as_json: AsJson = False,
     plugin_files: PluginFiles = None,
 ) -> None:
     """Fit every field of a spec on every task with every seed, and print the ranked tables.
 
-    Finished runs are kept: after a stop, the same command goes on where it was.
+    Finished runs are kept: after a stop, the same command continues.
     """
-    from inrbench_core.spec.experiment import load_experiment
+    from inrbench_core.results.evaluate import Options, carry_out, results_folder
+    from inrbench_core.spec.builder import load_experiment
 
     catalog = get_catalog(plugin_files)
+    reporter = find_reporter(catalog, format_name, format_options, sort)
     warn_of_broken_plugins(catalog)
-    changes = list(settings or [])
-    if device is not None:
-        changes.append(f"device={device}")
+    changes = [*(settings or []), *([f"device={device}"] if device is not None else [])]
     experiment = load_experiment(spec, catalog, changes)
+    options = Options(out, jobs, fresh, wait)
     if dry_run:
-        _print_plan(experiment, as_json=as_json)
+        from inrbench_core.cli.dry_run import print_plan
+
+        print_plan(experiment, catalog, options, as_json=as_json)
         return
-    if jobs is not None and "jobs" in type(experiment.executor.spec).model_fields:
-        experiment = experiment.with_executor(experiment.executor.with_spec(jobs=jobs))
 
-    from inrbench_core.cli.progress import make_listener
-    from inrbench_core.runs.experiment import run_experiment
-    from inrbench_core.runs.store import RunStore
+    from inrbench_core.cli.progress import listening
 
-    folder = out if out is not None else Path("results") / experiment.name
-    store = RunStore(folder)
     try:
-        with make_listener(quiet=quiet) as listener:
-            records = run_experiment(experiment, store, catalog, listener, plugin_files=plugin_files or (), fresh=fresh)
+        with _interruptible(), listening(catalog.manager, quiet=quiet):
+            results = carry_out(experiment, catalog, options, all_plugin_files(plugin_files))
     except KeyboardInterrupt:
-        done = sum(
-            (record := store.read(run.id, arrays=False)) is not None and record.status == "ok"
-            for run in experiment.runs
-        )
-        say(
-            f"stopped: {done} of {len(experiment.runs)} runs are done and kept in {folder}; "
-            "the same command goes on from there"
-        )
+        _say_where_it_stopped(experiment, options)
         raise typer.Exit(130) from None
-    _print_results(store, catalog, as_json=as_json)
-    if any(record.status not in GOOD for record in records):
+    for line in results.warnings:
+        say(f"warning: {line}")
+    if reporter is not None:
+        reporter.write(results, as_json=as_json)
+    else:
+        _print_results(results, results_folder(experiment, options), sort or "", as_json=as_json)
+    if results.failed:
         raise typer.Exit(1)
 
 
-def _print_results(store: Any, catalog: Any, *, as_json: bool) -> None:
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM, as from a cluster's scheduler, stops as Ctrl-C does: workers are ended and what is done is kept."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _say_where_it_stopped(experiment: Experiment, options: Options) -> None:
+    from inrbench_core.results.evaluate import results_folder
+    from inrbench_core.results.load import load_results
+
+    folder = results_folder(experiment, options)
+    runs = list(load_results(folder).runs) if (folder / "experiments").is_dir() else []
+    done = sum(run.status == "ok" for run in runs)
+    say(f"stopped: {done} of {len(runs)} runs are done and kept in {folder}; the same command continues from there")
+
+
+def _print_results(results: Results, folder: Path, sort: str, *, as_json: bool) -> None:
     from inrbench_core.cli.common import print_json
     from inrbench_core.results.formats import WIDE, json_data, print_tables
-    from inrbench_core.results.load import load_leaderboards
-    from inrbench_core.results.picture import draw_experiment
 
-    boards = load_leaderboards(store, catalog)
-    pictures: list[Path] = []
-    for board in boards:
-        stem = re.sub(r"[^\w.-]+", "_", board.task_label).strip("_")[:LONGEST_STEM]
-        target = store.folder / f"{stem}.png"
-        if target in pictures:
-            # Labels that differ only in what a file's name cannot hold.
-            target = store.folder / f"{stem}_{len(pictures) + 1}.png"
-        try:
-            if draw_experiment(board, store, target):
-                pictures.append(target)
-        except OSError as error:
-            say(f"warning: {target} cannot be written: {error.strerror}")
+    boards = results.leaderboards(sort)
+    pictures = _draw(boards, folder)
     if as_json:
-        print_json({**json_data(boards), "folder": str(store.folder), "pictures": [str(path) for path in pictures]})
+        print_json({**json_data(boards), "folder": str(folder), "pictures": [str(path) for path in pictures]})
         return
     console = make_console(width=WIDE)
     print_tables(console, boards)
-    console.print(f"results: {store.folder}", highlight=False, soft_wrap=True)
+    console.print(f"results: {folder}", highlight=False, markup=False, soft_wrap=True)
     for path in pictures:
-        console.print(f"picture: {path}", highlight=False, soft_wrap=True)
+        console.print(f"picture: {path}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _print_plan(experiment: Any, *, as_json: bool) -> None:
-    from inrbench_core.cli.common import print_json
-    from inrbench_core.runs.plan import describe_plan, plan_table
+def _draw(boards: list[Leaderboard], folder: Path) -> list[Path]:
+    from inrbench_core.results.picture import draw_leaderboard
 
-    rows = describe_plan(experiment)
-    if as_json:
-        print_json({"schema": "inrbench.plan/1", "name": experiment.name, "runs": rows})
-        return
-    make_console().print(plan_table(experiment.name, rows))
+    pictures: list[Path] = []
+    for board in boards:
+        stem = re.sub(r"[^\w.-]+", "_", board.task_label).strip("_")[:LONGEST_STEM]
+        target = folder / f"{stem}.png"
+        if target in pictures:
+            # Labels that differ only in what a file's name cannot hold.
+            target = folder / f"{stem}_{len(pictures) + 1}.png"
+        try:
+            if draw_leaderboard(board, target):
+                pictures.append(target)
+        except Exception as error:
+            say(f"warning: {target} is not drawn: {error}")
+    return pictures

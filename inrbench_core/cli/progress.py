@@ -1,133 +1,189 @@
-"""Showing an experiment as it runs: live on a terminal, plain lines elsewhere. All on stderr."""
+"""Showing an experiment as it runs: live on a terminal, plain lines elsewhere. All on stderr.
+
+The displays are ordinary implementations of the life-cycle hooks, registered while `eval` runs.
+"""
 
 from __future__ import annotations
 
+import math
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pluggy
 from rich.console import Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
+from rich.text import Text
 
 from inrbench_core.api.executor import Progress
-from inrbench_core.cli.common import make_console
+from inrbench_core.api.hookspecs import hookimpl
+from inrbench_core.cli.common import emit, make_console
+from inrbench_core.cli.duration import duration
 from inrbench_core.results.formats import first_figure, format_number
-from inrbench_core.runs.experiment import Listener
+from inrbench_core.runs.eta import Estimate
+from inrbench_core.runs.events import StartedExperiment
 from inrbench_core.runs.record import RunRecord
-from inrbench_core.spec.runspec import RunSpec
+from inrbench_core.runs.run import BaselineRun, FitRun
 
 QUIET_SECONDS = 60.0
+AnyRun = FitRun | BaselineRun
 
 
 @contextmanager
-def make_listener(*, quiet: bool) -> Iterator[Listener]:
-    """The listener that fits where stderr goes."""
+def listening(manager: pluggy.PluginManager, *, quiet: bool) -> Iterator[None]:
+    """Have the display that fits where stderr goes listen to the events."""
     if quiet:
-        yield SilentListener()
-    elif sys.stderr.isatty():
-        with LiveListener() as listener:
-            yield listener
-    else:
-        yield PlainListener()
+        yield
+        return
+    display = LiveDisplay() if sys.stderr.isatty() else PlainDisplay()
+    manager.register(display, name="progress display")
+    try:
+        with display:
+            yield
+    finally:
+        manager.unregister(display)
 
 
-def seconds_left(progress: Progress) -> float:
-    """Estimated training time left, in s, at the speed so far."""
-    return progress.seconds / progress.step * (progress.steps - progress.step) if progress.step else float("nan")
-
-
-def outcome(run: RunSpec, record: RunRecord) -> str:
+def outcome(run: AnyRun, record: RunRecord) -> str:
     """How a run ended, in a few words."""
     if record.status == "ok":
         return first_figure(run.task_entry.metrics, record.metrics)
     return f"{record.status}: {record.message}"
 
 
-def title(run: RunSpec) -> str:
-    """What to call a run."""
-    return f"{run.task_label} / {run.label} / seed {run.seed}"
-
-
-class SilentListener:
-    """Shows nothing."""
-
-    def planned(self, runs: Sequence[RunSpec], done: Sequence[RunSpec]) -> None: ...
-    def started(self, run: RunSpec) -> None: ...
-    def progress(self, run: RunSpec, progress: Progress) -> None: ...
-    def finished(self, run: RunSpec, record: RunRecord) -> None: ...
-
-
-class PlainListener(SilentListener):
-    """One line for each finished run, and one a minute for those under way."""
+class Display:
+    """What both displays know: how many runs there are, and how long the rest will take."""
 
     def __init__(self) -> None:
         self.total = self.count = 0
+        self.estimate = Estimate({})
+
+    def __enter__(self) -> Display:
+        return self
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def begin(self, experiment: StartedExperiment) -> None:
+        """Take in the plan."""
+        self.total, self.count = len(experiment.runs), len(experiment.done)
+        todo = {run_id: run for run_id, run in experiment.runs.items() if run_id not in experiment.done}
+        self.estimate = Estimate(todo)
+
+    def left(self) -> str:
+        """The time that is left, in a few words, or "" while it is not known."""
+        seconds = self.estimate.seconds_left()
+        return "" if math.isnan(seconds) else f"about {duration(seconds)} left"
+
+
+def phase_text(run: AnyRun, progress: Progress) -> str:
+    """What a run is doing."""
+    if progress.phase != "training" or not progress.step:
+        return progress.phase
+    figure = first_figure(run.task_entry.metrics, progress.metrics)
+    return ", ".join(filter(None, [f"loss {format_number(progress.loss)}", figure]))
+
+
+class PlainDisplay(Display):
+    """One line for each finished run, and one a minute for those under way."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self.last = time.monotonic()
+        self.begun = False
 
-    def planned(self, runs: Sequence[RunSpec], done: Sequence[RunSpec]) -> None:
-        self.total, self.count = len(runs), len(done)
-        kept = f", {len(done)} of them done before" if done else ""
-        self._say(f"{len(runs)} runs{kept}")
+    @hookimpl
+    def inrbench_experiment_started(self, experiment: StartedExperiment) -> None:
+        self.begin(experiment)
+        kept = f", {self.count} of them done" if self.count else ""
+        self._say(f"{self.total} runs{kept}")
+        if self.count < self.total:
+            self._say("starting workers")
 
-    def progress(self, run: RunSpec, progress: Progress) -> None:
-        if time.monotonic() - self.last > QUIET_SECONDS:
-            left = f"about {seconds_left(progress):.0f} s left"
-            at = f"step {progress.step}/{progress.steps}, loss {format_number(progress.loss)}"
-            figure = first_figure(run.task_entry.metrics, progress.metrics)
-            self._say(f"  {title(run)}: {', '.join(filter(None, [at, figure, left]))}")
+    @hookimpl
+    def inrbench_run_started(self, run: AnyRun) -> None:
+        self.estimate.started(run)
 
-    def finished(self, run: RunSpec, record: RunRecord) -> None:
+    @hookimpl
+    def inrbench_progress(self, run: AnyRun, progress: Progress) -> None:
+        self.estimate.progress(run, progress)
+        if progress.phase == "compiling" or time.monotonic() - self.last > QUIET_SECONDS:
+            at = f"step {progress.step}/{progress.steps}" if progress.step else ""
+            text = ", ".join(filter(None, [at, phase_text(run, progress), self.left()]))
+            self._say(f"  {run.title}: {text}")
+
+    @hookimpl
+    def inrbench_run_finished(self, run: AnyRun, record: RunRecord) -> None:
         self.count += 1
+        self.estimate.finished(run, record)
         took = f" in {record.times['total']:.1f} s" if "total" in record.times else ""
-        self._say(f"[{self.count}/{self.total}] {title(run)}: {outcome(run, record)}{took}")
+        left = f"; {self.left()}" if self.left() and self.count < self.total else ""
+        self._say(f"[{self.count}/{self.total}] {run.title}: {outcome(run, record)}{took}{left}")
 
     def _say(self, text: str) -> None:
         self.last = time.monotonic()
-        print(text, file=sys.stderr, flush=True)
+        emit(text + "\n", stderr=True)
 
 
-class LiveListener(SilentListener):
-    """An overall bar, and a line for each fit under way."""
+class LiveDisplay(Display):
+    """An overall bar with the time left, and a line for each run under way."""
 
     def __init__(self) -> None:
+        super().__init__()
         console = make_console(stderr=True)
-        columns = (BarColumn(bar_width=24), MofNCompleteColumn())
-        self.overall = Bars(TextColumn("[bold]runs"), *columns, TimeElapsedColumn(), console=console)
+        self.overall = Bars(
+            TextColumn("[bold]runs"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
+            console=console,
+        )
         self.fits = Bars(
             TextColumn("  {task.description}", markup=False),
-            *columns,
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
             TextColumn("{task.fields[note]}", markup=False),
             console=console,
         )
         self.live = Live(Group(self.overall, self.fits), console=console, refresh_per_second=8, transient=True)
-        self.bar = self.overall.add_task("runs", total=None)
+        self.bar = self.overall.add_task("runs", total=None, note="")
         self.lines: dict[str, TaskID] = {}
 
-    def __enter__(self) -> LiveListener:
+    def __enter__(self) -> LiveDisplay:
         self.live.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         self.live.stop()
 
-    def planned(self, runs: Sequence[RunSpec], done: Sequence[RunSpec]) -> None:
-        self.overall.update(self.bar, total=len(runs), completed=len(done))
+    @hookimpl
+    def inrbench_experiment_started(self, experiment: StartedExperiment) -> None:
+        self.begin(experiment)
+        note = "starting workers" if self.count < self.total else ""
+        self.overall.update(self.bar, total=self.total, completed=self.count, note=note)
 
-    def started(self, run: RunSpec) -> None:
-        steps = run.training.steps if run.training else None
+    @hookimpl
+    def inrbench_run_started(self, run: AnyRun) -> None:
+        self.estimate.started(run)
+        steps = run.training.steps if isinstance(run, FitRun) else None
         if run.id not in self.lines:
-            self.lines[run.id] = self.fits.add_task(title(run), total=steps, note="")
+            self.lines[run.id] = self.fits.add_task(run.title, total=steps, note="")
+        self.overall.update(self.bar, note=self.left())
 
-    def progress(self, run: RunSpec, progress: Progress) -> None:
-        figure = first_figure(run.task_entry.metrics, progress.metrics)
-        note = f"loss {format_number(progress.loss)}  {figure}  {seconds_left(progress):.0f} s left"
-        self.fits.update(self.lines[run.id], completed=progress.step, note=note)
+    @hookimpl
+    def inrbench_progress(self, run: AnyRun, progress: Progress) -> None:
+        self.estimate.progress(run, progress)
+        if run.id in self.lines:
+            self.fits.update(self.lines[run.id], completed=progress.step, note=phase_text(run, progress))
+        self.overall.update(self.bar, note=self.left())
 
-    def finished(self, run: RunSpec, record: RunRecord) -> None:
-        self.overall.advance(self.bar)
+    @hookimpl
+    def inrbench_run_finished(self, run: AnyRun, record: RunRecord) -> None:
+        self.estimate.finished(run, record)
+        self.overall.update(self.bar, advance=1, note=self.left())
         if run.id in self.lines:
             self.fits.remove_task(self.lines.pop(run.id))
-        self.live.console.print(f"{title(run)}: {outcome(run, record)}", highlight=False, markup=False)
+        self.live.console.print(Text(f"{run.title}: {outcome(run, record)}"), highlight=False)

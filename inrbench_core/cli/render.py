@@ -12,7 +12,6 @@ import typer
 from inrbench_core.api.errors import InrbenchError
 from inrbench_core.api.suggest import did_you_mean
 from inrbench_core.cli.common import AsJson, PluginFiles, get_catalog, make_console, print_json
-from inrbench_core.plugins.catalog import Catalog
 
 if TYPE_CHECKING:
     from inrbench_core.runs.record import RunRecord
@@ -23,8 +22,7 @@ def render(
         Path, typer.Argument(metavar="RUN", help="A run's .h5 file, or a folder of results: then its best field.")
     ],
     size: Annotated[
-        int | None,
-        typer.Option(min=1, help="Samples along the longest axis; default: those of the signal, with metrics."),
+        int | None, typer.Option(min=1, help="Samples along the longest axis; default: those of the signal.")
     ] = None,
     field: Annotated[str | None, typer.Option(help="In a folder of results, the field of this name.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the files; default: renders/ of RUN.")] = None,
@@ -32,29 +30,37 @@ def render(
     as_json: AsJson = False,
     plugin_files: PluginFiles = None,
 ) -> None:
-    """Evaluate a trained field and write what it gives as files: pictures, wav, gif, ply, and the arrays as npz."""
-    from inrbench_core.runs.restore import restore
+    """Evaluate a trained field and write what it gives as files: pictures, wav, gif, ply, and the arrays as npz.
+
+    The signal's own file is not needed.
+    """
+    from inrbench_core.fit.device import choose_device
+    from inrbench_core.results.field import field_of, read_record
+    from inrbench_core.results.render import make_renderer
 
     catalog = get_catalog(plugin_files)
-    records = [_read_file(run)] if run.is_file() else _choose(run, field, catalog)
+    place = choose_device(device)
+    records = _choose(run, field) if run.is_dir() else [read_record(run)]
     folder = out if out is not None else _home(run) / "renders"
-    folder.mkdir(parents=True, exist_ok=True)
     console = make_console()
     rendered = []
     for record in records:
-        problem, model = restore(record, catalog, device)
-        evaluation = problem.evaluate(model) if size is None else problem.render(model, size)
-        words = [record.spec["task_label"], record.spec["label"], f"seed{record.spec['seed']}"]
-        stem = re.sub(r"[^\w.+-]+", "_", "-".join([*words, *([str(size)] if size else [])]))
-        paths = [str(path) for path in problem.save(evaluation, folder, stem)]
-        metrics = {name: value if math.isfinite(value) else None for name, value in evaluation.metrics.items()}
-        rendered.append({"id": record.id, "title": " / ".join(words), "metrics": metrics, "files": paths})
+        fitted = field_of(record, catalog, place)
+        renderer = make_renderer(fitted, catalog)
+        evaluation = renderer.render(fitted.model, size)
+        words = [record.run["task_label"], record.run["signal_label"], record.run["label"], f"seed{record.run['seed']}"]
+        words = list(dict.fromkeys(words))
+        stem = re.sub(r"[^\w.+-]+", "_", "-".join([*words, *([str(size)] if size else [])]))[:150]
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = [str(path) for path in renderer.save(evaluation, folder, stem)]
+        metrics = {name: value if math.isfinite(value) else None for name, value in record.metrics.items()}
+        rendered.append({"title": " / ".join(words), "metrics": metrics, "files": paths})
         if not as_json:
             figures = ", ".join(f"{name} {value:.6g}" for name, value in metrics.items() if value is not None)
             lines = [" / ".join(words) + (f": {figures}" if figures else ""), *(f"  {path}" for path in paths)]
             console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
     if as_json:
-        print_json({"schema": "inrbench.render/1", "rendered": rendered})
+        print_json({"schema": "inrbench.render/2", "rendered": rendered})
 
 
 def _home(run: Path) -> Path:
@@ -65,22 +71,11 @@ def _home(run: Path) -> Path:
     return folder.parent if folder.name == "runs" else folder
 
 
-def _read_file(file: Path) -> RunRecord:
-    from inrbench_core.runs.store import read_run
-
-    record = read_run(file)
-    if record is None:
-        raise InrbenchError(f"{file}: not the file of a run")
-    return record
-
-
-def _choose(folder: Path, field: str | None, catalog: Catalog) -> list[RunRecord]:
+def _choose(folder: Path, field: str | None) -> list[RunRecord]:
     """For each task the first good run of the field of that name, or of the best one."""
-    from inrbench_core.results.load import load_leaderboards
-    from inrbench_core.runs.store import RunStore
+    from inrbench_core.results.load import load_results
 
-    store = RunStore(folder)
-    boards = load_leaderboards(store, catalog)
+    boards = load_results(folder).leaderboards()
     # A baseline with parameters is a field, too.
     names = {row.label for board in boards for row in board.rows if row.parameters or not row.baseline}
     if field is not None and field not in names:
@@ -90,11 +85,10 @@ def _choose(folder: Path, field: str | None, catalog: Catalog) -> list[RunRecord
     chosen = []
     for board in boards:
         rows = [row for row in board.rows if (not row.baseline if field is None else row.label == field)]
-        ids = [run_id for row in rows for run_id in row.ids]
-        good = (store.read(run_id) for run_id in ids)
-        record = next((record for record in good if record is not None and record.status == "ok"), None)
+        good = (run.record for row in rows for run in row.runs if run.status == "ok")
+        record = next(good, None)
         if record is not None:
             chosen.append(record)
     if not chosen:
-        raise InrbenchError(f"{folder}: no run of {field or 'any field'} went well")
+        raise InrbenchError(f"{folder}: no run of {field or 'any field'} is ok")
     return chosen

@@ -1,4 +1,4 @@
-"""`inrbench results`: the tables of an experiment, from its files."""
+"""`inrbench results`: the tables of experiments, from their files."""
 
 from __future__ import annotations
 
@@ -7,29 +7,37 @@ from typing import Annotated
 
 import typer
 
-from inrbench_core.api.errors import InrbenchError
-from inrbench_core.cli.common import AsJson, PluginFiles, get_catalog
-from inrbench_core.plugins.catalog import LookupFailure
+from inrbench_core.cli.common import AsJson, PluginFiles, get_catalog, make_console, print_json, say
+from inrbench_core.cli.reporting import FormatName, FormatOptions, Sort, find_reporter
 
 
 def results(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that `inrbench eval` named at its end.")],
-    format_name: Annotated[
-        str, typer.Option("--format", help="table, csv, json, markdown, latex, or a plugin's reporter.")
-    ] = "table",
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="Folders that `inrbench eval` named at its end.")
+    ],
+    format_name: FormatName = None,
+    format_options: FormatOptions = None,
+    sort: Sort = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Also experiments that were started earlier in the same folder.")
+    ] = False,
     as_json: AsJson = False,
     plugin_files: PluginFiles = None,
 ) -> None:
-    """Print the ranked tables of an experiment, mean and standard deviation over seeds."""
-    from inrbench_core.api.entries import ReporterEntry
-    from inrbench_core.results.load import load_leaderboards
-    from inrbench_core.runs.store import RunStore
+    """Print the ranked tables of experiments, mean and standard deviation over signals and seeds.
 
-    catalog = get_catalog(plugin_files)
-    try:
-        reporter = catalog.find("reporter", "json" if as_json else format_name)
-    except LookupFailure as failure:
-        raise InrbenchError(f"--format: {failure}") from None
-    assert isinstance(reporter.entry, ReporterEntry)
-    boards = load_leaderboards(RunStore(folder), catalog)
-    print(reporter.entry.load()(reporter.entry.spec(), boards), end="")
+    Of several folders the tables of the same task are put together. No plugin is needed.
+    """
+    from inrbench_core.results.formats import WIDE, json_data, print_tables
+    from inrbench_core.results.load import load_results
+
+    reporter = find_reporter(get_catalog(plugin_files), format_name, format_options, sort)
+    found = load_results(*folders, every=every)
+    for line in found.warnings:
+        say(f"warning: {line}")
+    if reporter is not None and format_name != "table":
+        reporter.write(found, as_json=as_json)
+    elif as_json:
+        print_json(json_data(found.leaderboards(sort or "")))
+    else:
+        print_tables(make_console(width=WIDE), found.leaderboards(sort or ""))

@@ -12,6 +12,7 @@ from torch import nn
 
 from inrbench_core.api.problem import Batch, Problem
 from inrbench_core.fit.chunks import Footprint, unchanged
+from inrbench_core.fit.hooks import modules_with
 from inrbench_core.spec.training import TrainingSpec
 
 # Compiling a field takes 10 to 30 s on a CPU the first time; it must save more than this.
@@ -28,8 +29,10 @@ def wants_compile(
     """Whether to try torch.compile for this fit; the same answer every time."""
     if training.compile != "auto" or training.steps == 0:
         return training.compile == "on" and training.steps > 0
-    # Compiled graphs cannot be differentiated twice, and inductor does not generate complex code.
-    if problem.differentiates or any(tensor.is_complex() for tensor in model.state_dict().values()):
+    # Compiled graphs cannot be differentiated twice, inductor does not generate complex code, and each new share of
+    # progress would compile anew.
+    unsuited = any(tensor.is_complex() for tensor in model.state_dict().values()) or modules_with(model, "set_progress")
+    if problem.differentiates or unsuited:
         return False
     floats = float(training.steps) * batch_size * footprint.total
     return floats * SAVED_S_PER_FLOAT.get(device, 0.0) > COMPILE_S

@@ -1,4 +1,4 @@
-"""The training loop: steps over chunks, with losses and gradients summed exactly."""
+"""The training loop: steps, evaluations, analyses and what is reported of them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import math
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from inrbench_core.api.executor import Progress
+from inrbench_core.api.analysis import Analysis, Moment
+from inrbench_core.api.executor import Phase, Progress
 from inrbench_core.api.problem import Evaluation, Problem, SeedStreams
-from inrbench_core.fit.batches import Batches
-from inrbench_core.fit.chunks import chunk_elements, is_chunkable, measure_footprint
-from inrbench_core.fit.compiling import compile_model, wants_compile
-from inrbench_core.fit.schedule import learning_rate
+from inrbench_core.fit.hooks import set_progress
+from inrbench_core.fit.observers import AnalysisResult, Observers
+from inrbench_core.fit.stepping import Stepper
 from inrbench_core.fit.watch import Diverged, LossWatch, check_metrics, check_parameters
 from inrbench_core.spec.training import TrainingSpec
 
@@ -34,7 +34,7 @@ class CurvePoint:
     Args:
         step: optimiser steps done.
         seconds: time spent training so far, in s.
-        loss: mean loss per element of that step, before its update.
+        loss: mean loss per element of that step, before its update and without regularisation.
         metrics: the task's cheap metrics, after its update.
     """
 
@@ -53,11 +53,12 @@ class FitResult:
         step: steps done; if diverged, the step at which it did.
         reason: why it is not ok.
         curve: evaluations during training.
-        train_s: seconds in training steps; `compile_s` and `evaluate_s` likewise.
+        train_s: seconds in training steps; `compile_s`, `evaluate_s` and `analyse_s` likewise.
         compiled: whether torch.compile was used.
         chunk: elements a chunk.
         peak_memory_bytes: the most memory in use: of the allocator (CUDA), else of the process so far.
         evaluation: the final evaluation, or None if diverged.
+        analyses: what each analysis saw, by name.
     """
 
     status: Literal["ok", "diverged"] = "ok"
@@ -67,10 +68,12 @@ class FitResult:
     train_s: float = 0.0
     compile_s: float = 0.0
     evaluate_s: float = 0.0
+    analyse_s: float = 0.0
     compiled: bool = False
     chunk: int = 0
     peak_memory_bytes: int = 0
     evaluation: Evaluation | None = None
+    analyses: dict[str, AnalysisResult] = field(default_factory=dict)
 
 
 def fit(
@@ -79,6 +82,7 @@ def fit(
     training: TrainingSpec,
     *,
     seeds: SeedStreams,
+    analyses: Mapping[str, Analysis] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> FitResult:
     """Train a model on a problem and evaluate it.
@@ -89,10 +93,14 @@ def fit(
         training: the budget.
         seeds: the run's random streams: minibatches are drawn from "sampling", what the model or the
             loss draw from torch's global generator comes from "training".
-        on_progress: called about ten times a second, at each evaluation and at the end.
+        analyses: observe the fit, by name; it is the same with and without them, and one that raises ends alone.
+        on_progress: called at the start of each phase, about ten times a second, at each evaluation and at the end.
 
     Returns:
         the result; divergence is a status, not an exception.
+
+    Raises:
+        ValueError: if the model's parameter groups are not such, or it has nothing to train.
     """
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     on_cuda = device.type == "cuda"
@@ -100,13 +108,14 @@ def fit(
         torch.cuda.reset_peak_memory_stats(device)
     with torch.random.fork_rng(devices=[device] if on_cuda else []):
         torch.manual_seed(seeds.derive("training"))
-        run = _Fit(problem, model, training, seeds, on_progress or (lambda progress: None), device)
+        run = _Fit(problem, model, training, seeds, analyses or {}, on_progress or (lambda progress: None), device)
         try:
             run.train()
         except Diverged as diverged:
             run.result.status, run.result.step, run.result.reason = "diverged", diverged.step, str(diverged)
             run.result.evaluation = None
-    run.result.peak_memory_bytes = _peak_memory(device)
+    run.result.analyse_s = run.observers.seconds
+    run.result.peak_memory_bytes = max(run.peak_memory, _peak_memory(device))
     return run.result
 
 
@@ -119,37 +128,41 @@ class _Fit:
         model: nn.Module,
         training: TrainingSpec,
         seeds: SeedStreams,
+        analyses: Mapping[str, Analysis],
         on_progress: Callable[[Progress], None],
         device: torch.device,
     ) -> None:
         self.problem = problem
         self.model = model.train()
         self.training = training
+        self.seeds = seeds
+        self.device = device
         self.on_progress = on_progress
-        self.result = FitResult()
-        self.batches = Batches(problem.elements, training, seeds, device)
+        self.observers = Observers(analyses, problem)
+        self.result = FitResult(analyses=self.observers.results)
         self.watch = LossWatch()
         self.check_every = CUDA_CHECK_EVERY if device.type == "cuda" else 1
         self.metrics: dict[str, float] = {}
         self.loss = math.nan
-        self.fast = model
-        if training.steps:
-            self._choose_chunk(device)
+        self.peak_memory = 0
 
     def train(self) -> None:
         """All steps, and the evaluations between and after them. Raises Diverged."""
         training, result = self.training, self.result
-        if training.steps == 0:
+        self._report("preparing")
+        stepper = self._prepare() if training.steps else None
+        self._observe("start")
+        if stepper is None:
             self._evaluate(full=True)
-            self._report()
+            self._report("evaluating")
             return
-        optimizer = make_optimizer(self.model, training)
+        self._report("training")
         last_progress = time.perf_counter()
         for step in range(1, training.steps + 1):
             last = step == training.steps
             evaluate = last or (training.evaluate_every > 0 and step % training.evaluate_every == 0)
             started = time.perf_counter()
-            self.watch.add(self._step(optimizer, learning_rate(training, step - 1)))
+            self.watch.add(stepper.step(step))
             result.step = step
             due = evaluate or started - last_progress > PROGRESS_SECONDS
             if due or len(self.watch.pending) >= self.check_every:
@@ -157,51 +170,36 @@ class _Fit:
             result.train_s += time.perf_counter() - started
             if evaluate:
                 self._evaluate(full=last)
-                self._extend_curve()
             if due:
-                self._report()
+                self._report("evaluating" if last else "training")
                 last_progress = time.perf_counter()
 
-    def _choose_chunk(self, device: torch.device) -> None:
-        batches, result = self.batches, self.result
-        footprint = measure_footprint(self.model, self.problem)
-        most = chunk_elements(footprint, self.problem, device) if is_chunkable(self.model) else batches.size
-        result.chunk = batches.even_chunk(most)
-        if wants_compile(self.training, self.problem, self.model, batches.size, footprint, device.type):
-            # Compiled code is made for one size; what is left over runs eagerly.
-            uniform = batches.uniform_chunk(most)
-            example = self.problem.batch(batches.example(uniform))
-            compiled, result.compile_s = compile_model(self.model, self.problem, example)
-            if compiled is not None:
-                self.fast, result.compiled, result.chunk = compiled, True, uniform
-
-    def _step(self, optimizer: torch.optim.Optimizer, lr: float) -> Tensor:
-        """One optimiser step; returns the batch's mean loss, detached, on the device."""
-        for group in optimizer.param_groups:
-            group["lr"] = lr
-        optimizer.zero_grad(set_to_none=True)
-        losses = []
-        for index in self.batches.next_chunks(self.result.chunk):
-            count = index.stop - index.start if isinstance(index, slice) else len(index)
-            model = self.fast if count == self.result.chunk else self.model
-            loss = self.problem.loss(model, self.problem.batch(index)).sum() / self.batches.size
-            loss.backward()  # type: ignore[no-untyped-call]
-            losses.append(loss.detach())
-        optimizer.step()
-        return torch.stack(losses).sum()
+    def _prepare(self) -> Stepper:
+        stepper = Stepper(self.problem, self.model, self.training, self.seeds, lambda: self._report("compiling"))
+        self.result.chunk = stepper.chunk
+        self.result.compiled, self.result.compile_s = stepper.compiled, stepper.compile_s
+        return stepper
 
     def _evaluate(self, *, full: bool) -> None:
+        """Evaluate, add to the curve where there is one, and let analyses observe; the full evaluation is the last."""
+        result = self.result
+        if full:
+            self._report("evaluating")
         started = time.perf_counter()
-        check_parameters(self.model, self.result.step)
+        check_parameters([*self.model.parameters(), *self.problem.parameters().values()], result.step)
+        set_progress(self.model, 1.0)
         self.model.eval()
         with torch.no_grad():
             evaluation = self.problem.evaluate(self.model, full=full)
         self.model.train(not full)
-        self.result.evaluate_s += time.perf_counter() - started
-        check_metrics(self.metrics, evaluation.metrics, self.result.step)
+        result.evaluate_s += time.perf_counter() - started
+        check_metrics(self.metrics, evaluation.metrics, result.step)
         self.metrics = evaluation.metrics
         if full:
-            self.result.evaluation = evaluation
+            result.evaluation = evaluation
+        if result.step:
+            self._extend_curve()
+        self._observe(*(("evaluation", "end") if full else ("evaluation",)))
 
     def _extend_curve(self) -> None:
         # The last evaluation may have more metrics than those before it, which belong to no curve.
@@ -209,19 +207,18 @@ class _Fit:
         metrics = {name: self.metrics[name] for name in names if name in self.metrics}
         self.result.curve.append(CurvePoint(self.result.step, self.result.train_s, self.loss, metrics))
 
-    def _report(self) -> None:
-        result = self.result
-        self.on_progress(Progress(result.step, self.training.steps, result.train_s, self.loss, self.metrics))
+    def _observe(self, *moments: Moment) -> None:
+        if not self.observers.wants(*moments):
+            return
+        # The peak is that of the fit: what analyses take is left out where the allocator can tell.
+        self.peak_memory = max(self.peak_memory, _peak_memory(self.device))
+        self.observers.observe(self.model, self.result.step, *moments)
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
 
-
-def make_optimizer(model: nn.Module, training: TrainingSpec) -> torch.optim.Optimizer:
-    """The optimiser of a training spec, fused where its kernels can: they know no complex numbers."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    fused = all(parameter.is_floating_point() for parameter in parameters)
-    if training.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=training.lr, momentum=0.9, fused=fused, foreach=not fused)
-    kind = torch.optim.AdamW if training.optimizer == "adamw" else torch.optim.Adam
-    return kind(parameters, lr=training.lr, fused=fused, foreach=not fused)
+    def _report(self, phase: Phase) -> None:
+        result, steps = self.result, self.training.steps
+        self.on_progress(Progress(result.step, steps, result.train_s, self.loss, self.metrics, phase))
 
 
 def _peak_memory(device: torch.device) -> int:

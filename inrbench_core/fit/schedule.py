@@ -7,11 +7,11 @@ import math
 from inrbench_core.spec.training import TrainingSpec
 
 
-def learning_rate(training: TrainingSpec, step: int) -> float:
-    """The learning rate of a step, counted from 0: lr at the first, lr * final_lr at the last."""
+def learning_rate(training: TrainingSpec, step: int, lr: float) -> float:
+    """The learning rate, at a step counted from 0, of a group that starts at lr; the last is lr * final_lr."""
     if training.schedule == "constant" or training.steps < 2:
-        return training.lr
+        return lr
     progress = step / (training.steps - 1)
     if training.schedule == "exponential":
-        return float(training.lr * training.final_lr**progress)
-    return training.lr * (training.final_lr + (1 - training.final_lr) * 0.5 * (1 + math.cos(math.pi * progress)))
+        return float(lr * training.final_lr**progress)
+    return lr * (training.final_lr + (1 - training.final_lr) * 0.5 * (1 + math.cos(math.pi * progress)))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 # Networks with bounded activations never overflow, however absurd their weights: a mean squared error
 # this many times the first one means outputs 10,000 times as large as the signal.
@@ -46,9 +46,9 @@ class LossWatch:
         return float(losses[-1])
 
 
-def check_parameters(model: nn.Module, step: int) -> None:
+def check_parameters(parameters: Iterable[Tensor], step: int) -> None:
     """Raise Diverged if a parameter is not finite."""
-    finite = [parameter.detach().isfinite().all() for parameter in model.parameters()]
+    finite = [parameter.detach().isfinite().all() for parameter in parameters]
     if finite and not torch.stack(finite).all().item():
         raise Diverged(step, "a parameter is not finite")
 

@@ -1,4 +1,4 @@
-"""Core's own entries: the local executor and the plain reporters."""
+"""Core's own entries: the local executor, the plain reporters and torch's usual optimisers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from inrbench_core.api.entries import ExecutorEntry, ReporterEntry
+from inrbench_core.api.entries import API_VERSION, ExecutorEntry, OptimizerEntry, ReporterEntry
 from inrbench_core.api.hookspecs import hookimpl
 from inrbench_core.api.spec import ComponentSpec
 
@@ -15,43 +15,83 @@ class LocalSpec(ComponentSpec):
     """Warm worker processes on this machine."""
 
     jobs: int | None = Field(
-        None, gt=0, description="runs at a time; if not given, one per core up to 8 on the CPU, and 1 on a GPU"
+        None, gt=0, description="jobs at a time; if not given, one per core up to 8 on the CPU, and 1 on a GPU"
     )
-    timeout_s: float | None = Field(None, gt=0, description="time limit of one run, in s")
+
+
+class AdamSpec(ComponentSpec):
+    """Adam, as in torch."""
+
+    betas: tuple[float, float] = Field((0.9, 0.999), description="decay rates of the two moments")
+    eps: float = Field(1e-8, gt=0, description="added to the root of the second moment")
+
+
+class AdamWSpec(AdamSpec):
+    """Adam with decoupled weight decay, as in torch."""
+
+    weight_decay: float = Field(0.01, ge=0, description="decay, as a share of the learning rate")
+
+
+class SgdSpec(ComponentSpec):
+    """Stochastic gradient descent with momentum, as in torch."""
+
+    momentum: float = Field(0.9, ge=0, lt=1, description="share of the last step that is kept")
 
 
 class TableSpec(ComponentSpec):
     """A ranked table for the terminal."""
 
+    sort: str = Field("", description="the metric that ranks; default: the one that each task says")
 
-class CsvSpec(ComponentSpec):
+
+class CsvSpec(TableSpec):
     """Comma-separated values, one row per task and field."""
 
 
-class JsonSpec(ComponentSpec):
+class JsonSpec(TableSpec):
     """One JSON object with every figure unrounded."""
 
 
-class MarkdownSpec(ComponentSpec):
+class MarkdownSpec(TableSpec):
     """A table in Markdown."""
 
 
-class LatexSpec(ComponentSpec):
+class LatexSpec(TableSpec):
     """A table in LaTeX (booktabs)."""
+
+
+class RunsSpec(ComponentSpec):
+    """Comma-separated values, one row per run."""
+
+
+OPTIMIZERS: dict[str, tuple[type[ComponentSpec], str]] = {
+    "adam": (AdamSpec, "Kingma and Ba 2015, arXiv:1412.6980"),
+    "adamw": (AdamWSpec, "Loshchilov and Hutter 2019, arXiv:1711.05101"),
+    "sgd": (SgdSpec, "Sutskever et al. 2013"),
+}
+REPORTERS: dict[str, type[ComponentSpec]] = {
+    "table": TableSpec,
+    "csv": CsvSpec,
+    "json": JsonSpec,
+    "markdown": MarkdownSpec,
+    "latex": LatexSpec,
+    "runs": RunsSpec,
+}
 
 
 @hookimpl
 def inrbench_executors() -> Iterator[ExecutorEntry]:
-    yield ExecutorEntry("local", LocalSpec, "inrbench_core.runs.local:LocalExecutor")
+    yield ExecutorEntry("local", LocalSpec, "inrbench_core.runs.local:LocalExecutor", api=API_VERSION)
+
+
+@hookimpl
+def inrbench_optimizers() -> Iterator[OptimizerEntry]:
+    for name, (spec, reference) in OPTIMIZERS.items():
+        target = f"inrbench_core.fit.optimizers:{name}"
+        yield OptimizerEntry(name, spec, target, reference=reference, api=API_VERSION)
 
 
 @hookimpl
 def inrbench_reporters() -> Iterator[ReporterEntry]:
-    for name, spec in {
-        "table": TableSpec,
-        "csv": CsvSpec,
-        "json": JsonSpec,
-        "markdown": MarkdownSpec,
-        "latex": LatexSpec,
-    }.items():
-        yield ReporterEntry(name, spec, f"inrbench_core.results.formats:{name}_report")
+    for name, spec in REPORTERS.items():
+        yield ReporterEntry(name, spec, f"inrbench_core.results.formats:{name}_report", api=API_VERSION)

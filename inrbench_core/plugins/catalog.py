@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pluggy
@@ -30,11 +31,21 @@ _SCALAR_TYPES = {"literal_error", "int_type", "float_type", "bool_type", "string
 
 @dataclass(frozen=True)
 class Registered:
-    """An entry and the distribution it came from."""
+    """An entry and where it came from.
+
+    Args:
+        entry: the entry.
+        distribution: the distribution, or the name of a plugin file.
+        version: of the distribution.
+        package: the top-level package or module that holds it.
+        file: the plugin file, or None.
+    """
 
     entry: Entry | RecipeEntry
     distribution: str
     version: str
+    package: str = ""
+    file: Path | None = None
 
 
 class LookupFailure(Exception):
@@ -57,11 +68,17 @@ class Catalog:
         registered: entries with their distributions.
         failures: plugins and records that could not be used.
         manager: pluggy's manager, for life-cycle hooks and commands.
+        packages: top-level packages of all installed plugins.
     """
 
     def __init__(
-        self, registered: Sequence[Registered], failures: Sequence[PluginFailure], manager: pluggy.PluginManager
+        self,
+        registered: Sequence[Registered],
+        failures: Sequence[PluginFailure],
+        manager: pluggy.PluginManager,
+        packages: frozenset[str] = frozenset(),
     ) -> None:
+        self.packages = packages
         self.registered = sorted(registered, key=lambda item: (item.entry.kind, item.entry.name, item.distribution))
         self.failures = list(failures)
         self.manager = manager
@@ -205,7 +222,7 @@ def _plain_words(model: type[BaseModel], problem: ErrorDetails) -> str:
         return message
     message += f", got {shorten(problem['input'])}"
     if isinstance(problem["input"], list) and problem["type"] in _SCALAR_TYPES:
-        message += "; a list multiplies out in place of a component only (for an option: sweep)"
+        message += "; a list expands in place of a component only (for an option: sweep)"
     return message
 
 

@@ -25,6 +25,11 @@ class PluginSource:
     distribution: str
     version: str
 
+    @property
+    def package(self) -> str:
+        """The top-level package or module that it names."""
+        return self.module.partition(".")[0]
+
 
 def normalise(distribution: str) -> str:
     """Distribution names compare without case and with '-' for '_' and '.' (PEP 503)."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import importlib
 import importlib.util
 import os
@@ -19,6 +18,7 @@ import pluggy
 
 from inrbench_core.api import hookspecs
 from inrbench_core.api.entries import API_VERSION, ENTRY_TYPES, Entry, RecipeEntry, TaskEntry
+from inrbench_core.api.fingerprint import source_fingerprint
 from inrbench_core.plugins.catalog import Catalog, Registered
 from inrbench_core.plugins.discovery import PluginSource, allowed, discover, normalise
 from inrbench_core.plugins.failures import PluginFailure, Stage, full_traceback, one_line
@@ -59,7 +59,7 @@ def load_catalog(plugin_files: Sequence[Path] = ()) -> Catalog:
         failures += failed
     if failures and os.environ.get("INRBENCH_STRICT_PLUGINS") == "1":
         raise RuntimeError("INRBENCH_STRICT_PLUGINS: " + "\n".join(f.traceback or f.describe() for f in failures))
-    return Catalog(registered, failures, manager)
+    return Catalog(registered, failures, manager, frozenset(source.package for source in sources))
 
 
 def _core_version() -> str:
@@ -69,8 +69,8 @@ def _core_version() -> str:
 
 
 def _file_source(file: Path) -> PluginSource:
-    """A plugin file goes by its name; its content is its version, so that a change repeats its runs."""
-    version = hashlib.blake2b(file.read_bytes(), digest_size=4).hexdigest() if file.is_file() else ""
+    """A plugin file goes by its name, and the fingerprint of its code is its version."""
+    version = source_fingerprint([file]) if file.is_file() else ""
     return PluginSource(file.stem, file.stem, file.name, version)
 
 
@@ -101,7 +101,7 @@ def _load_one(
         for record in records:
             try:
                 _check(source, kind, record)
-                registered.append(Registered(record, source.distribution, source.version))
+                registered.append(Registered(record, source.distribution, source.version, source.package, file))
             except _Broken as broken:
                 failures.append(broken.failure)
     return registered, failures
@@ -145,9 +145,11 @@ def _check(source: PluginSource, kind: str, record: Any) -> None:
     if not isinstance(record, expected):
         raise broken("record", f"hook for {kind} entries returned {type(record).__name__}, not {expected.__name__}")
     if record.api != API_VERSION:
+        if not isinstance(record.api, int) or isinstance(record.api, bool):
+            raise broken("record", f"{kind} {record.name!r}: api is {record.api!r}, not a whole number")
         remedy = (
             "pip install --upgrade inrbench"
-            if isinstance(record.api, int) and record.api > API_VERSION
+            if record.api > API_VERSION
             else f"pip install --upgrade {normalise(source.distribution)}"
         )
         raise broken(
@@ -173,5 +175,11 @@ def _check_entry(kind: str, record: Entry, broken: Any) -> None:
         raise broken("record", f"{kind} {record.name!r}: the spec field {sorted(taken)[0]!r} is reserved by inrbench")
     if not re.fullmatch(r"[\w.]+:[\w.]+", record.target):
         raise broken("record", f"{kind} {record.name!r}: target {record.target!r} is not 'module:attribute'")
-    if isinstance(record, TaskEntry) and not record.metrics:
-        raise broken("record", f"task {record.name!r} declares no metrics")
+    if isinstance(record, TaskEntry):
+        names = [metric.name for metric in record.metrics]
+        if not names:
+            raise broken("record", f"task {record.name!r} declares no metrics")
+        if record.rank_by and record.rank_by not in names:
+            raise broken("record", f"task {record.name!r}: rank_by {record.rank_by!r} is none of its metrics")
+        if "signals" in record.spec.model_fields:
+            raise broken("record", f"task {record.name!r}: the spec field 'signals' is reserved by inrbench")

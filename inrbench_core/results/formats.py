@@ -1,4 +1,4 @@
-"""The reporters of core. Each is a function (spec, leaderboards) -> str."""
+"""The reporters of core. Each is a function (spec, results) -> str. Imports no torch."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from inrbench_core.api.entries import Metric
-from inrbench_core.api.spec import ComponentSpec
+from inrbench_core.plugins.builtin import RunsSpec, TableSpec
 from inrbench_core.results.leaderboard import Leaderboard, Row, Summary
+from inrbench_core.results.results import Results
 
-SCHEMA = "inrbench.results/1"
+SCHEMA = "inrbench.results/2"
+RUNS_SCHEMA = "inrbench.runs/1"
 # Characters; wider than any table.
 WIDE = 10_000
 
@@ -47,9 +49,9 @@ def first_figure(metrics: Sequence[Metric], figures: Mapping[str, float]) -> str
 
 
 def format_summary(summary: Summary, unit: str = "", plus_minus: str = "±") -> str:
-    """Mean, and the deviation where there is more than one seed, to the decimals of the mean."""
+    """Mean, and the deviation where there are two figures at least, to the decimals of the mean."""
     text = format_number(summary.mean, unit)
-    if summary.count < 2 or math.isnan(summary.std):
+    if math.isnan(summary.std):
         return text
     if "e" in text:
         return f"{text} {plus_minus} {summary.std:.1e}"
@@ -64,31 +66,34 @@ def header(metric: Metric) -> str:
 
 
 def runs_text(row: Row) -> str:
-    """How many runs went well, and how the others ended."""
+    """How many runs are ok, and how the others ended."""
     total = sum(row.statuses.values())
     others = ", ".join(f"{count} {status}" for status, count in sorted(row.statuses.items()) if status != "ok")
     return f"{row.statuses.get('ok', 0)}/{total}" + (f" ({others})" if others else "")
+
+
+def heading(board: Leaderboard) -> str:
+    """The task, over how many signals and seeds it is, and what ranks."""
+    signals, seeds = board.counts
+    parts = [f"{count} {word}s" for count, word in ((signals, "signal"), (seeds, "seed")) if count > 1]
+    return f"{board.task_label} ({', '.join([*parts, f'ranked by {board.rank_by.name}'])})"
 
 
 def cells(board: Leaderboard, plus_minus: str = "±") -> tuple[list[str], list[list[str]]]:
     """Titles and rows of a leaderboard as text, for any table."""
     metrics = board.shown_metrics()
     titles = ["#", "field", *map(header, metrics), "parameters", "train [s]", "runs"]
-    rows = []
-    rank = 0
-    for row in board.rows:
-        ranked = not row.baseline and bool(row.metrics[board.metrics[0].name].count)
-        rank += ranked
-        rows.append(
-            [
-                str(rank) if ranked else "",
-                f"{row.label} (baseline)" if row.baseline else row.label,
-                *(format_summary(row.metrics[metric.name], metric.unit, plus_minus) for metric in metrics),
-                f"{row.parameters:,}" if row.parameters else "-",
-                format_summary(row.train_s, plus_minus=plus_minus),
-                runs_text(row),
-            ]
-        )
+    rows = [
+        [
+            str(row.rank) if row.rank else "",
+            f"{row.label} (baseline)" if row.baseline else row.label,
+            *(format_summary(row.metrics[metric.name], metric.unit, plus_minus) for metric in metrics),
+            f"{row.parameters:,}" if row.parameters else "-",
+            format_summary(row.train_s, plus_minus=plus_minus),
+            runs_text(row),
+        ]
+        for row in board.rows
+    ]
     return titles, rows
 
 
@@ -106,7 +111,7 @@ def print_tables(console: Console, boards: Sequence[Leaderboard]) -> None:
     for board in boards:
         titles, _ = cells(board)
         shown = list(range(len(titles)))
-        # The time, then secondary metrics, those of held-out parts last. Name, primary metric and runs stay.
+        # The time, then secondary metrics, those of held-out parts last. Name, ranking metric and runs stay.
         secondary = sorted(range(3, len(titles) - 3), key=lambda index: ("held_out" in titles[index], -index))
         droppable = [len(titles) - 2, *secondary, len(titles) - 3]
         table = _rich_table(board, shown)
@@ -116,15 +121,20 @@ def print_tables(console: Console, boards: Sequence[Leaderboard]) -> None:
         console.print(table)
         hidden = [title for index, title in enumerate(titles) if index not in shown]
         if hidden:
-            text = f"  too narrow here for {', '.join(hidden)}; `inrbench results` shows all"
-            console.print(text, highlight=False, markup=False, soft_wrap=True)
+            _print_line(
+                console, f"  not shown at this width: {', '.join(hidden)}; `inrbench results DIR --format csv` has all"
+            )
         for line in problem_lines(board):
-            console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+            _print_line(console, f"  {line}")
+
+
+def _print_line(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _rich_table(board: Leaderboard, shown: Sequence[int]) -> Table:
     titles, rows = cells(board)
-    table = Table(title=escape(board.task_label), title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=escape(heading(board)), title_justify="left", box=box.SIMPLE_HEAD)
     for index in shown:
         is_text = index in (1, len(titles) - 1)
         table.add_column(
@@ -136,63 +146,69 @@ def _rich_table(board: Leaderboard, shown: Sequence[int]) -> Table:
     return table
 
 
-def table_report(spec: ComponentSpec, boards: Sequence[Leaderboard]) -> str:
+def table_report(spec: TableSpec, results: Results) -> str:
     """Ranked tables as plain text, as wide as they need to be."""
     buffer = io.StringIO()
-    print_tables(Console(file=buffer, width=WIDE), boards)
+    print_tables(Console(file=buffer, width=WIDE), results.leaderboards(spec.sort))
     return buffer.getvalue()
 
 
-def csv_report(spec: ComponentSpec, boards: Sequence[Leaderboard]) -> str:
-    """One row per task and field, figures unrounded."""
+def csv_report(spec: TableSpec, results: Results) -> str:
+    """One row per task and field, figures unrounded; a cell is empty where there is no figure."""
+    boards = results.leaderboards(spec.sort)
     names = list(dict.fromkeys(metric.name for board in boards for metric in board.shown_metrics()))
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     figures = [f"{name}_{part}" for name in [*names, "train_s"] for part in ("mean", "std")]
-    writer.writerow(["task", "field", "baseline", "parameters", "runs_ok", "runs", *figures, "problems"])
+    writer.writerow(
+        ["task", "ranked_by", "rank", "field", "baseline", "parameters", "runs_ok", "runs", *figures, "problems"]
+    )
     for board in boards:
         for row in board.rows:
             summaries = [row.metrics.get(name, Summary(math.nan, math.nan, 0)) for name in names]
             total = sum(row.statuses.values())
-            writer.writerow(
-                [board.task_label, row.label, row.baseline, row.parameters, row.statuses.get("ok", 0), total]
-                + [_plain(value) for item in [*summaries, row.train_s] for value in (item.mean, item.std)]
-                + ["; ".join(row.problems)]
-            )
+            shared = [board.task_label, board.rank_by.name, row.rank or "", row.label, row.baseline, row.parameters]
+            values = [_plain(value) for item in [*summaries, row.train_s] for value in (item.mean, item.std)]
+            writer.writerow([*shared, row.statuses.get("ok", 0), total, *values, "; ".join(row.problems)])
     return buffer.getvalue()
 
 
-def _plain(value: float) -> str:
-    return "" if math.isnan(value) else repr(value)
+def _plain(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def json_data(boards: Sequence[Leaderboard]) -> dict[str, Any]:
     """Everything as plain data; a figure that is not finite is null."""
 
     def summary(item: Summary) -> dict[str, Any]:
-        finite = {
-            key: value if math.isfinite(value) else None for key, value in (("mean", item.mean), ("std", item.std))
-        }
-        return {**finite, "count": item.count}
+        return {"mean": _finite(item.mean), "std": _finite(item.std), "count": item.count}
 
     return {
         "schema": SCHEMA,
         "tasks": [
             {
                 "task": board.task_label,
+                "ranked_by": board.rank_by.name,
                 "metrics": [
                     {"name": m.name, "unit": m.unit, "higher_is_better": m.higher_is_better} for m in board.metrics
                 ],
                 "rows": [
                     {
                         "field": row.label,
+                        "rank": row.rank,
                         "baseline": row.baseline,
                         "parameters": row.parameters,
                         "metrics": {name: summary(item) for name, item in row.metrics.items()},
                         "train_s": summary(row.train_s),
                         "statuses": dict(row.statuses),
                         "problems": list(row.problems),
-                        "runs": list(row.ids),
+                        "runs": [run.id for run in row.runs],
                     }
                     for row in board.rows
                 ],
@@ -202,17 +218,42 @@ def json_data(boards: Sequence[Leaderboard]) -> dict[str, Any]:
     }
 
 
-def json_report(spec: ComponentSpec, boards: Sequence[Leaderboard]) -> str:
+def json_report(spec: TableSpec, results: Results) -> str:
     """`json_data` as text."""
-    return json.dumps(json_data(boards), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(json_data(results.leaderboards(spec.sort)), indent=2, ensure_ascii=False) + "\n"
 
 
-def markdown_report(spec: ComponentSpec, boards: Sequence[Leaderboard]) -> str:
+def runs_data(results: Results) -> dict[str, Any]:
+    """One mapping for each run, with its metrics; a figure that is not finite is null."""
+    runs = [
+        {
+            **{key: _finite(value) for key, value in run.facts().items()},
+            "metrics": {name: _finite(value) for name, value in run.metrics.items()},
+        }
+        for run in results.runs
+    ]
+    return {"schema": RUNS_SCHEMA, "runs": runs}
+
+
+def runs_report(spec: RunsSpec, results: Results) -> str:
+    """Comma-separated values, one row per run, figures unrounded."""
+    runs = list(results.runs)
+    names = list(dict.fromkeys(metric.name for board in results.boards for metric in board.metrics))
+    facts = list(runs[0].facts()) if runs else ["run"]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([*facts, *names])
+    for run in runs:
+        writer.writerow([*map(_plain, run.facts().values()), *(_plain(run.metrics.get(name)) for name in names)])
+    return buffer.getvalue()
+
+
+def markdown_report(spec: TableSpec, results: Results) -> str:
     """One Markdown table per task."""
     parts = []
-    for board in boards:
+    for board in results.leaderboards(spec.sort):
         titles, rows = cells(board)
-        lines = [f"### {board.task_label}", "", _markdown_row(titles)]
+        lines = [f"### {heading(board)}", "", _markdown_row(titles)]
         lines.append("| " + " | ".join("---" if index == 1 else "---:" for index in range(len(titles))) + " |")
         lines += [_markdown_row(row) for row in rows]
         problems = problem_lines(board)
@@ -224,17 +265,17 @@ def _markdown_row(texts: Sequence[str]) -> str:
     return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
 
 
-def latex_report(spec: ComponentSpec, boards: Sequence[Leaderboard]) -> str:
+def latex_report(spec: TableSpec, results: Results) -> str:
     """One LaTeX tabular per task; needs the package booktabs."""
     parts = []
-    for board in boards:
+    for board in results.leaderboards(spec.sort):
         titles, rows = cells(board, plus_minus="@pm@")
         columns = "".join("l" if index == 1 else "r" for index in range(len(titles)))
         body = [" & ".join(map(_latex, row)) + r" \\" for row in rows]
         parts.append(
             "\n".join(
                 [
-                    f"% {board.task_label}",
+                    f"% {heading(board)}",
                     rf"\begin{{tabular}}{{{columns}}}",
                     r"\toprule",
                     " & ".join(map(_latex, titles)) + r" \\",

@@ -1,4 +1,4 @@
-"""Leaderboards: one per task, its fields ranked by the primary metric. Imports no torch."""
+"""Leaderboards: one per task, its fields ranked. Made from Results alone. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from inrbench_core.api.entries import Metric, TaskEntry
-from inrbench_core.runs.record import RunRecord
-from inrbench_core.runs.store import PlannedRun
+from inrbench_core.api.entries import Metric
+from inrbench_core.api.errors import InrbenchError
+from inrbench_core.api.suggest import did_you_mean
+from inrbench_core.results.results import ResultBoard, ResultRow, ResultRun, Results
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A figure over seeds: arithmetic mean and sample standard deviation (0 for one seed)."""
+    """A figure over signals and seeds: arithmetic mean and sample standard deviation, NaN for less than two."""
 
     mean: float
     std: float
@@ -27,9 +28,9 @@ class Summary:
         known = [value for value in values if not math.isnan(value)]
         if not known:
             return cls(math.nan, math.nan, 0)
-        if not all(math.isfinite(value) for value in known):
+        if len(known) == 1 or not all(math.isfinite(value) for value in known):
             return cls(statistics.fmean(known), math.nan, len(known))
-        return cls(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else 0.0, len(known))
+        return cls(statistics.fmean(known), statistics.stdev(known), len(known))
 
 
 @dataclass(frozen=True)
@@ -39,42 +40,56 @@ class Row:
     Args:
         label: its name in tables.
         baseline: whether it is a measure for the others: an answer that needs no network, or a field meant as one.
-        metrics: a summary for each metric, over the seeds that went well.
+        rank: from 1; None for baselines, for rows without the figure, and for incomplete ones: the mean of what went
+            well is no mean over all.
+        metrics: a summary for each metric, over the runs that are ok.
         parameters: trainable parameters.
         train_s: seconds of training.
         statuses: how many runs ended how; "missing" counts those without a result.
-        problems: why runs failed, without repetition.
-        ids: the ids of its runs, in the order of seeds.
+        problems: why runs have no figures, without repetition.
+        runs: over signals and seeds.
     """
 
     label: str
     baseline: bool
+    rank: int | None
     metrics: Mapping[str, Summary]
     parameters: int
     train_s: Summary
     statuses: Mapping[str, int]
-    problems: tuple[str, ...] = ()
-    ids: tuple[str, ...] = ()
+    problems: tuple[str, ...]
+    runs: tuple[ResultRun, ...]
 
     @property
     def complete(self) -> bool:
-        """Whether every seed went well."""
-        return set(self.statuses) <= {"ok"}
+        """Whether every run is ok."""
+        return set(self.statuses) == {"ok"}
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """All rows of one task, best first; fields in which no run went well come last.
+    """All rows of one task, best first; rows without a rank keep their place by their figures.
 
     Args:
         task_label: the task's name in tables.
-        metrics: the task's metrics, the primary one first.
+        metrics: the one that ranks first, then the task's others.
         rows: ranked rows, baselines among them.
     """
 
     task_label: str
     metrics: tuple[Metric, ...]
     rows: tuple[Row, ...]
+
+    @property
+    def rank_by(self) -> Metric:
+        """The metric that ranks."""
+        return self.metrics[0]
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many signals and how many seeds there are."""
+        runs = [run for row in self.rows for run in row.runs]
+        return len({run.signal for run in runs}), len({run.seed for run in runs})
 
     def shown_metrics(self) -> list[Metric]:
         """The metrics that at least one row has a figure for."""
@@ -83,58 +98,65 @@ class Leaderboard:
         ]
 
 
-def make_leaderboards(
-    planned: Sequence[PlannedRun], records: Mapping[str, RunRecord], entries: Mapping[str, TaskEntry]
-) -> list[Leaderboard]:
-    """Group runs by task and label and rank them.
-
-    Args:
-        planned: the experiment's runs, in order.
-        records: records by run id; a planned run without one counts as missing.
-        entries: the task entry of each task label.
-    """
-    boards = []
-    for task_label in dict.fromkeys(run.task_label for run in planned):
-        entry = entries[task_label]
-        groups: dict[tuple[bool, str], list[str]] = {}
-        for run in planned:
-            if run.task_label == task_label:
-                groups.setdefault((run.baseline, run.label), []).append(run.id)
-        rows = [
-            _make_row(label, baseline, {run_id: records.get(run_id) for run_id in ids}, entry)
-            for (baseline, label), ids in groups.items()
-        ]
-        rows.sort(key=lambda row: _rank_key(row, entry.primary))
-        boards.append(Leaderboard(task_label, entry.metrics, tuple(rows)))
-    return boards
+def make_leaderboards(results: Results, sort: str = "") -> list[Leaderboard]:
+    """One leaderboard for each table of the results; see `Results.leaderboards`."""
+    names = {metric.name for board in results.boards for metric in board.metrics}
+    if sort and sort not in names:
+        raise InrbenchError(
+            f"no metric {sort!r}{did_you_mean(sort, names) or '; there are ' + ', '.join(sorted(names))}"
+        )
+    return [_leaderboard(board, sort) for board in results.boards]
 
 
-def _make_row(label: str, baseline: bool, records: Mapping[str, RunRecord | None], entry: TaskEntry) -> Row:
-    known = [record for record in records.values() if record is not None]
-    good = [record for record in known if record.status == "ok"]
-    problems = dict.fromkeys(f"{record.status}: {_reason(record)}" for record in known if record.status != "ok")
+def _leaderboard(board: ResultBoard, sort: str) -> Leaderboard:
+    rows = [_row(row, board.metrics) for row in board.rows]
+    chosen = _ranking_metric(board, rows, sort)
+    rows.sort(key=lambda row: _order(row, chosen))
+    ranked: list[Row] = []
+    rank = 0
+    for row in rows:
+        deserves = not row.baseline and row.complete and row.metrics[chosen.name].count > 0
+        rank += deserves
+        ranked.append(replace(row, rank=rank if deserves else None))
+    others = tuple(metric for metric in board.metrics if metric.name != chosen.name)
+    return Leaderboard(board.label, (chosen, *others), tuple(ranked))
+
+
+def _ranking_metric(board: ResultBoard, rows: Sequence[Row], sort: str) -> Metric:
+    """The metric asked for, or that the task says, where it has figures; else the primary one."""
+    by_name = {metric.name: metric for metric in board.metrics}
+    for name in (sort, board.rank_by):
+        if name in by_name and (name == sort or any(row.metrics[name].count for row in rows if not row.baseline)):
+            return by_name[name]
+    return board.metrics[0]
+
+
+def _row(row: ResultRow, metrics: Sequence[Metric]) -> Row:
+    good = [run for run in row.runs if run.status == "ok"]
+    known = [run.record for run in row.runs if run.record is not None]
+    problems = dict.fromkeys(f"{item.status}: {item.message}" for item in known if item.status != "ok")
+    problems.update(dict.fromkeys(problem for item in known for problem in item.problems))
+    statuses = Counter(run.status for run in row.runs)
+    if row.skip:
+        problems[f"skipped: {row.skip}"] = None
+        statuses["skipped"] = 1
     return Row(
-        label=label,
-        baseline=baseline,
+        label=row.label,
+        baseline=row.baseline,
+        rank=None,
         metrics={
-            metric.name: Summary.of([record.metrics.get(metric.name, math.nan) for record in good])
-            for metric in entry.metrics
+            metric.name: Summary.of([run.metrics.get(metric.name, math.nan) for run in good]) for metric in metrics
         },
-        parameters=max((record.parameters for record in known), default=0),
-        train_s=Summary.of([record.times.get("train", math.nan) for record in good]),
-        statuses=Counter(record.status if record is not None else "missing" for record in records.values()),
+        parameters=max((item.parameters for item in known), default=0),
+        train_s=Summary.of([run.record.times.get("train", math.nan) for run in good if run.record is not None]),
+        statuses=statuses,
         problems=tuple(problems),
-        ids=tuple(records),
+        runs=row.runs,
     )
 
 
-def _reason(record: RunRecord) -> str:
-    at = f" (step {record.step})" if record.status == "diverged" and "step" not in record.message else ""
-    return f"{record.message}{at}"
-
-
-def _rank_key(row: Row, primary: Metric) -> tuple[bool, float]:
-    mean = row.metrics[primary.name].mean
+def _order(row: Row, metric: Metric) -> tuple[bool, float]:
+    mean = row.metrics[metric.name].mean
     if math.isnan(mean):
         return True, 0.0
-    return False, -mean if primary.higher_is_better else mean
+    return False, -mean if metric.higher_is_better else mean

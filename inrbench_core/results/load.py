@@ -1,29 +1,98 @@
-"""Leaderboards from an experiment's folder."""
+"""Results from folders, and from plans that were carried out. Imports no torch."""
 
 from __future__ import annotations
 
-from inrbench_core.api.entries import TaskEntry
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from inrbench_core.api.entries import Metric
 from inrbench_core.api.errors import InrbenchError
-from inrbench_core.plugins.catalog import Catalog, LookupFailure
-from inrbench_core.results.leaderboard import Leaderboard, make_leaderboards
+from inrbench_core.results.results import ResultBoard, ResultRow, ResultRun, Results, merge
+from inrbench_core.runs.plan import Plan
+from inrbench_core.runs.record import RunRecord
 from inrbench_core.runs.store import RunStore
 
 
-def load_leaderboards(store: RunStore, catalog: Catalog) -> list[Leaderboard]:
-    """One leaderboard for each task of the experiment in the store.
+def load_results(*folders: str | Path, every: bool = False) -> Results:
+    """What is in folders of results, put together; no plugin is needed.
+
+    Args:
+        folders: as `inrbench eval` names them; at least one.
+        every: also experiments that were started earlier in the same folder, not only the last one.
 
     Raises:
-        InrbenchError: if the folder holds no experiment, or a task's plugin is not there any more.
+        InrbenchError: if a folder holds no results.
     """
-    planned = store.planned()
-    found = {run.id: store.read(run.id, arrays=False) for run in planned}
-    records = {run_id: record for run_id, record in found.items() if record is not None}
-    entries: dict[str, TaskEntry] = {}
-    for run in planned:
-        try:
-            entry = catalog.find("task", run.task).entry
-        except LookupFailure as failure:
-            raise InrbenchError(f"{store.folder}: {failure}") from None
-        assert isinstance(entry, TaskEntry)
-        entries[run.task_label] = entry
-    return make_leaderboards(planned, records, entries)
+    if not folders:
+        raise InrbenchError("load_results needs a folder of results")
+    parts = []
+    for folder in map(Path, folders):
+        store = RunStore(folder)
+        experiments = list(store.experiments())
+        chosen = experiments if every else experiments[-1:]
+        ids = {
+            run_id for data in chosen for board in data["boards"] for row in board["rows"] for run_id, *_ in row["runs"]
+        }
+        records = store.records(ids)
+        warnings = tuple(f"{store.folder}: {name}: {reason}" for name, reason in store.unusable.items())
+        parts += [
+            (str(data["name"]) if len(folders) == 1 else folder.name, _results(data, records, store, warnings))
+            for data in chosen
+        ]
+    return parts[0][1] if len(parts) == 1 else merge(parts)
+
+
+def experiment_data(plan: Plan) -> dict[str, Any]:
+    """What a plan is made of, as plain data to be kept with its results."""
+    boards = []
+    for board in plan.boards:
+        rows = [
+            {
+                "label": row.label,
+                "baseline": row.baseline,
+                "skip": row.skip,
+                "runs": [[run.id, run.signal, run.seed] for run in row.runs],
+            }
+            for row in board.rows
+        ]
+        metrics = [
+            {"name": metric.name, "unit": metric.unit, "higher_is_better": metric.higher_is_better}
+            for metric in board.metrics
+        ]
+        boards.append({"label": board.board.label, "metrics": metrics, "rank_by": board.rank_by, "rows": rows})
+    return {"name": plan.experiment.name, "spec": plan.experiment.document.text, "boards": boards}
+
+
+def plan_results(plan: Plan, records: Mapping[str, RunRecord], store: RunStore, failed: Sequence[str] = ()) -> Results:
+    """The results of a plan's own runs, whatever else is in the folder."""
+    warnings = tuple(f"{store.folder}: {name}: {reason}" for name, reason in store.unusable.items())
+    results = _results(experiment_data(plan), records, store, warnings)
+    return Results(results.boards, results.warnings, frozenset(failed))
+
+
+def _results(
+    data: Mapping[str, Any], records: Mapping[str, RunRecord], store: RunStore, warnings: tuple[str, ...]
+) -> Results:
+    boards = []
+    for board in data["boards"]:
+        rows = []
+        for row in board["rows"]:
+            runs = tuple(
+                ResultRun(
+                    id=run_id,
+                    task=board["label"],
+                    signal=signal,
+                    field=row["label"],
+                    seed=seed,
+                    baseline=row["baseline"],
+                    role="final",
+                    record=records.get(run_id),
+                    folder=store.folder,
+                )
+                for run_id, signal, seed in row["runs"]
+            )
+            rows.append(ResultRow(row["label"], row["baseline"], row["skip"], runs))
+        metrics = tuple(Metric(**metric) for metric in board["metrics"])
+        boards.append(ResultBoard(board["label"], metrics, board["rank_by"], tuple(rows)))
+    return Results(tuple(boards), warnings)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from inrbench_core.api.errors import InrbenchError
 from inrbench_core.results.formats import first_figure
 from inrbench_core.results.leaderboard import Leaderboard
-from inrbench_core.runs.store import RunStore
 
 PANEL_WIDTH = 256
 FONT_SIZE = 15
@@ -28,34 +28,40 @@ class Panel:
     lines: tuple[str, ...]
 
 
-def draw_experiment(board: Leaderboard, store: RunStore, target: Path) -> bool:
+def draw_leaderboard(board: Leaderboard, target: Path) -> bool:
     """Write a PNG of all rows' previews, best first, after the truth.
 
     Args:
         board: the task's leaderboard.
-        store: where the runs are.
         target: the PNG to write.
 
     Returns:
         False, and nothing is written, if no run has a preview.
     """
+    panels: list[Panel] = []
     truth: np.ndarray[Any, Any] | None = None
-    panels = []
+    shown_signal = next((run.signal for row in board.rows for run in row.runs if run.status == "ok"), "")
     for row in board.rows:
-        for run_id in row.ids:
-            record = store.read(run_id, arrays=False)
-            if record is None or record.preview is None:
+        for run in row.runs:
+            # All panels show the same signal, the one of the truth.
+            if run.record is None or run.signal != shown_signal:
                 continue
-            truth = record.truth if truth is None else truth
+            try:
+                arrays = run.record.arrays
+            except InrbenchError:
+                continue
+            if arrays.preview is None:
+                continue
+            truth = arrays.truth if truth is None else truth
             name = f"{row.label} (baseline)" if row.baseline else row.label
-            # The table has means over seeds; a picture is one of them.
-            seed = f", seed {record.spec['seed']}" if len(row.ids) > 1 else ""
-            panels.append(Panel(record.preview, (name, first_figure(board.metrics, record.metrics) + seed)))
+            # The table has means; a picture is one run of them.
+            seed = f", seed {run.seed}" if len({other.seed for other in row.runs}) > 1 else ""
+            panels.append(Panel(arrays.preview, (name, first_figure(board.metrics, run.metrics) + seed)))
             break
     if not panels:
         return False
     if truth is not None:
-        panels.insert(0, Panel(truth, ("truth", "")))
+        panels.insert(0, Panel(truth, (f"truth: {shown_signal}" if board.counts[0] > 1 else "truth", "")))
     contact_sheet(panels).save(target)
     return True
 

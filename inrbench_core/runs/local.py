@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
-import shutil
 import signal
-import time
+import subprocess
+import sys
 from collections import deque
-from collections.abc import Iterator, Mapping
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from collections.abc import Collection, Iterable
+from multiprocessing import Pipe
+from multiprocessing.connection import wait
 from typing import Any
 
-from inrbench_core.api.executor import Executor, ExecutorEvent, Progress
+from inrbench_core.api.executor import Executor, ExecutorContext, ExecutorEvent, Job
 from inrbench_core.plugins.builtin import LocalSpec
-from inrbench_core.plugins.failures import one_line
 
 MAX_DEFAULT_JOBS = 8
-TRIES = 2
 
 
 def cores() -> int:
@@ -34,159 +31,152 @@ def _most_threads() -> int:
 
 
 class LocalExecutor(Executor):
-    """One worker process per job; a worker that dies costs one retry of its run, and no other run.
+    """One worker process for each job at a time; a worker that dies costs its own job only.
 
     Args:
-        spec: jobs and time limit.
-        runs: how many runs the experiment has, done ones too, so that resuming shares out the cores
-            as before and gives the same numbers.
-        device: the experiment's device.
+        spec: how many jobs at a time.
+        context: the experiment.
     """
 
-    def __init__(self, spec: LocalSpec, *, runs: int, device: str) -> None:
-        self.timeout_s = spec.timeout_s
-        default = 1 if _may_be_cuda(device) else min(runs, cores(), MAX_DEFAULT_JOBS)
+    def __init__(self, spec: LocalSpec, context: ExecutorContext) -> None:
+        super().__init__(spec, context)
+        default = 1 if context.device.startswith("cuda") else min(context.jobs, cores(), MAX_DEFAULT_JOBS)
         self.jobs = spec.jobs or max(1, default)
         self.threads = min(_most_threads(), max(1, cores() // self.jobs))
-        self._queue: deque[tuple[str, Mapping[str, Any]]] = deque()
-        self._tries: dict[str, int] = {}
+        self._queue: deque[Job] = deque()
+        self._events: deque[ExecutorEvent] = deque()
         self._workers: list[_Worker] = []
 
-    def submit(self, run_id: str, payload: Mapping[str, Any]) -> None:
-        self._queue.append((run_id, payload))
+    def submit(self, job: Job) -> None:
+        self._queue.append(job)
 
-    def events(self) -> Iterator[ExecutorEvent]:
-        try:
-            while self._queue or any(worker.run_id for worker in self._workers):
-                yield from self._hand_out()
-                yield from self._collect()
-        finally:
-            self.shutdown()
+    def unfinished(self) -> Collection[str]:
+        under_way = {worker.job.id for worker in self._workers if worker.job is not None}
+        return under_way | {job.id for job in self._queue} | {event.job_id for event in self._events}
+
+    def events(self, timeout_s: float) -> Iterable[ExecutorEvent]:
+        self._hand_out()
+        self._collect(0.0 if self._events else timeout_s)
+        # A worker that is free begins its next job while the driver still writes the file of the last one.
+        self._hand_out()
+        while self._events:
+            yield self._events.popleft()
+
+    def cancel(self, job_id: str) -> None:
+        self._queue = deque(job for job in self._queue if job.id != job_id)
+        for worker in list(self._workers):
+            if worker.job is not None and worker.job.id == job_id:
+                self._remove(worker)
+        self._events = deque(event for event in self._events if event.job_id != job_id)
 
     def shutdown(self) -> None:
-        for worker in self._workers:
-            worker.kill()
-        self._workers.clear()
+        self._queue.clear()
+        for worker in list(self._workers):
+            self._remove(worker)
 
-    def _hand_out(self) -> Iterator[ExecutorEvent]:
-        while len(self._workers) < min(self.jobs, len(self._queue) + self._busy()):
-            self._workers.append(_Worker(self.threads))
-        for worker in self._workers:
-            if worker.run_id is None and self._queue:
-                run_id, payload = self._queue.popleft()
-                self._tries[run_id] = self._tries.get(run_id, 0) + 1
-                worker.start(run_id, payload)
-                yield ExecutorEvent(run_id, "started")
-
-    def _busy(self) -> int:
-        return sum(worker.run_id is not None for worker in self._workers)
-
-    def _collect(self) -> Iterator[ExecutorEvent]:
-        by_source: dict[Any, _Worker] = {worker.connection: worker for worker in self._workers}
-        for source in wait(list(by_source), timeout=0.5):
-            worker = by_source[source]
-            try:
-                what, content = worker.connection.recv()
-            except (EOFError, OSError):
-                yield from self._bury(worker, f"its worker process died ({worker.exit_reason()})")
-                continue
-            yield from self._hear(worker, what, content)
-        if self.timeout_s is not None:
-            for worker in list(self._workers):
-                if worker.run_id is not None and time.monotonic() - worker.since > self.timeout_s:
-                    self._tries[worker.run_id] = TRIES
-                    yield from self._bury(worker, f"it ran past the time limit of {self.timeout_s:g} s")
-
-    def _hear(self, worker: _Worker, what: str, content: Any) -> Iterator[ExecutorEvent]:
-        assert worker.run_id is not None
-        run_id = worker.run_id
-        if what == "progress":
-            yield ExecutorEvent(run_id, "progress", progress=content)
-            return
-        worker.run_id = None
-        if what == "finished":
-            yield ExecutorEvent(run_id, "finished")
-        else:
-            yield ExecutorEvent(run_id, "lost", error=content)
-
-    def _bury(self, worker: _Worker, reason: str) -> Iterator[ExecutorEvent]:
+    def _remove(self, worker: _Worker) -> None:
         worker.kill()
         self._workers.remove(worker)
-        if worker.run_id is None:
+
+    def _hand_out(self) -> None:
+        busy = sum(worker.job is not None for worker in self._workers)
+        while len(self._workers) < min(self.jobs, len(self._queue) + busy):
+            self._workers.append(_Worker(self.threads))
+        for worker in self._workers:
+            if worker.job is None and self._queue:
+                worker.start(self._queue.popleft())
+
+    def _collect(self, timeout_s: float) -> None:
+        sources: dict[Any, _Worker] = {}
+        for worker in self._workers:
+            sources[worker.connection] = worker
+            if worker.sentinel is not None:
+                sources[worker.sentinel] = worker
+        wait(list(sources), timeout=timeout_s)
+        for worker in list(self._workers):
+            # Looked at before its pipe is emptied: what it sent before it died still counts.
+            dead = worker.process.poll() is not None
+            if not self._hear(worker) or dead:
+                self._bury(worker)
+
+    def _hear(self, worker: _Worker) -> bool:
+        """Take in what the worker has sent; False if it can send no more."""
+        try:
+            while worker.connection.poll():
+                what, content = worker.connection.recv()
+                self._take(worker, what, content)
+        except (EOFError, OSError):
+            return False
+        return True
+
+    def _take(self, worker: _Worker, what: str, content: Any) -> None:
+        if worker.job is None:
             return
-        if self._tries[worker.run_id] < TRIES:
-            self._queue.appendleft((worker.run_id, worker.payload))
+        job_id = worker.job.id
+        if what == "started":
+            self._events.append(ExecutorEvent(job_id, "started"))
+        elif what == "progress":
+            run_id, progress = content
+            self._events.append(ExecutorEvent(job_id, "progress", run_id=run_id, progress=progress))
+        elif what == "finished":
+            run_id, file = content
+            self._events.append(ExecutorEvent(job_id, "finished", run_id=run_id, content=file))
         else:
-            yield ExecutorEvent(worker.run_id, "lost", error=reason)
+            worker.job = None
+            event = ExecutorEvent(job_id, "ended") if what == "ended" else ExecutorEvent(job_id, "lost", error=content)
+            self._events.append(event)
+
+    def _bury(self, worker: _Worker) -> None:
+        reason = worker.exit_reason()
+        self._remove(worker)
+        if worker.job is not None:
+            error = f"its worker process died ({reason})"
+            self._events.append(ExecutorEvent(worker.job.id, "lost", error=error, retry=True))
 
 
 class _Worker:
-    """A process that fits one field at a time."""
+    """A process that does one job at a time, in a process group of its own."""
 
     def __init__(self, threads: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self.process: SpawnProcess = context.Process(target=_serve, args=(theirs, threads), daemon=True)
-        self.process.start()
+        # Not by multiprocessing: that imports the user's script again, which then has to guard itself.
+        self.connection, theirs = Pipe()
+        paths = [path or os.getcwd() for path in sys.path]
+        environment = {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": os.pathsep.join(paths)}
+        descriptor = theirs.fileno()
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "inrbench_core.runs.serve", str(descriptor), str(os.getpid())],
+            stdin=subprocess.DEVNULL,
+            # What a plugin prints must not spoil what the command prints on stdout.
+            stdout=2,
+            pass_fds=[descriptor],
+            process_group=0,
+            env={**os.environ, **environment},
+        )
         theirs.close()
-        self.run_id: str | None = None
-        self.payload: Mapping[str, Any] = {}
-        self.since = 0.0
+        # Readable when the process ends. The pipe does not tell: a child that the worker forked may hold it open.
+        self.sentinel = os.pidfd_open(self.process.pid) if hasattr(os, "pidfd_open") else None
+        self.job: Job | None = None
 
-    def start(self, run_id: str, payload: Mapping[str, Any]) -> None:
-        self.run_id, self.payload, self.since = run_id, payload, time.monotonic()
-        # If it is dead, the next recv says so, and the run is retried.
+    def start(self, job: Job) -> None:
+        self.job = job
+        # If the worker is dead, its sentinel says so, and the job is lost.
         with contextlib.suppress(OSError):
-            self.connection.send(payload)
+            self.connection.send(job)
 
     def kill(self) -> None:
+        # Its own children as well: one that lives on would hold memory.
+        with contextlib.suppress(OSError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
-        self.process.join()
+        self.process.wait()
         self.connection.close()
+        if self.sentinel is not None:
+            os.close(self.sentinel)
+            self.sentinel = None
 
     def exit_reason(self) -> str:
-        self.process.join(timeout=5)
-        code = self.process.exitcode
-        if code is not None and code < 0:
-            return f"signal {signal.Signals(-code).name}"
-        return f"exit status {code}"
-
-
-def _serve(connection: Connection, threads: int) -> None:
-    """A worker's main loop: a payload in, progress and one answer out, until the parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business.
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    import torch
-
-    from inrbench_core.runs.worker import work
-
-    torch.set_num_threads(threads)
-    while True:
         try:
-            payload = connection.recv()
-        except EOFError:
-            return
-        try:
-            work(payload, lambda progress: _report(connection, progress))
-            answer = ("finished", "")
-        except Exception as error:
-            answer = ("lost", one_line(error))
-        with contextlib.suppress(OSError):
-            connection.send(answer)
-
-
-def _report(connection: Connection, progress: Progress) -> None:
-    try:
-        connection.send(("progress", progress))
-    except OSError:
-        # The parent is gone. An exception would be taken for a failure of the run and recorded as such.
-        os._exit(1)
-
-
-def _may_be_cuda(device: str) -> bool:
-    # Importing torch takes seconds, which this process otherwise spends nowhere.
-    if device == "cpu" or not (shutil.which("nvidia-smi") or os.path.exists("/proc/driver/nvidia")):
-        return False
-    import torch
-
-    return torch.cuda.is_available()
+            code = self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return "it does not answer"
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"

@@ -1,77 +1,148 @@
-"""What an experiment would do, without doing it."""
+"""The plan: every run of an experiment, its rows, and the strategy that hands runs out. Imports no torch."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-from rich import box
-from rich.table import Table
+from inrbench_core.api.entries import Metric
+from inrbench_core.plugins.catalog import Catalog
+from inrbench_core.plugins.fingerprints import Fingerprints
+from inrbench_core.runs.record import RunRecord
+from inrbench_core.runs.run import BaselineRun, FitRun, RunFactory
+from inrbench_core.spec.experiment import Experiment, FieldRow, Signal, TaskBoard
 
-from inrbench_core.api.errors import InrbenchError
-from inrbench_core.api.problem import Problem, SeedStreams
-from inrbench_core.fit import build_model
-from inrbench_core.plugins.failures import one_line
-from inrbench_core.runs.execute import choose_device, prepare
-from inrbench_core.spec.experiment import Experiment
-from inrbench_core.spec.runspec import RunSpec
-
-
-def describe_plan(experiment: Experiment) -> list[dict[str, Any]]:
-    """One plain mapping per run, with the parameter count of its built model."""
-    problems: dict[str, Problem] = {}
-    counts: dict[tuple[str, str], int | str] = {}
-    rows = []
-    for run in experiment.runs:
-        key = (run.task_label, run.label)
-        if run.field is not None and key not in counts:
-            counts[key] = _parameters(run, problems)
-        training = run.training
-        rows.append(
-            {
-                "id": run.id,
-                "task": run.task_label,
-                "field": run.label,
-                "baseline": bool(run.baseline),
-                "seed": run.seed,
-                "parameters": counts.get(key) if run.field is not None else None,
-                "training": training.model_dump(mode="json") if training else None,
-                "skip": run.skip,
-            }
-        )
-    return rows
+AnyRun = FitRun | BaselineRun
 
 
-def _parameters(run: RunSpec, problems: dict[str, Problem]) -> int | str:
-    device = choose_device(run.device)
-    try:
-        if run.task_label not in problems:
-            problems[run.task_label] = prepare(run, device)
-        assert run.field is not None
-        shapes = problems[run.task_label].shapes
-        return build_model(run.field, shapes, seeds=SeedStreams(run.seed), device=device).parameters
-    except InrbenchError as error:
-        return str(error)
-    except Exception as error:  # As in the run itself: a plugin's fault is not the end of the plan.
-        return one_line(error)
+@dataclass(frozen=True)
+class PlannedRow:
+    """A row of a table.
+
+    Args:
+        label: what the table calls it.
+        baseline: whether it is a measure for the others.
+        runs: its runs, over signals and seeds.
+        skip: why there are none, or "".
+        source: the field's row in the spec; None for a task's own baseline.
+    """
+
+    label: str
+    baseline: bool
+    runs: tuple[AnyRun, ...]
+    skip: str = ""
+    source: FieldRow | None = None
 
 
-def plan_table(name: str, rows: list[dict[str, Any]]) -> Table:
-    """The plan for the terminal."""
-    fits = sum(not row["baseline"] for row in rows)
-    title = f"{name}: {fits} fits and {len(rows) - fits} baselines"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for column in ("run", "task", "field", "seed", "parameters", "steps", "batch", "lr", "note"):
-        table.add_column(column, justify="right" if column in {"seed", "parameters", "steps", "lr"} else "left")
-    for row in rows:
-        training = row["training"] or {}
-        parameters = row["parameters"]
-        table.add_row(
-            row["id"],
-            row["task"],
-            row["field"],
-            str(row["seed"]),
-            f"{parameters:,}" if isinstance(parameters, int) else "-",
-            *(str(training.get(key, "-")) for key in ("steps", "batch", "lr")),
-            "baseline" if row["baseline"] else row["skip"] or (parameters if isinstance(parameters, str) else ""),
-        )
-    return table
+@dataclass(frozen=True)
+class PlannedBoard:
+    """A table.
+
+    Args:
+        board: the task with its signals.
+        rows: baselines of the task first, then fields.
+        metrics: those of the task, then those of the analyses.
+        rank_by: the metric that ranks where it is defined.
+    """
+
+    board: TaskBoard
+    rows: tuple[PlannedRow, ...]
+    metrics: tuple[Metric, ...]
+    rank_by: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every run of an experiment.
+
+    Args:
+        experiment: what was asked for.
+        boards: the tables.
+        runs: by id, each once however many rows it is in: by task, then seed, then signal, then row, so that a
+            stopped experiment has something of every field, and prepared data is used several times in a row.
+        device: where runs are carried out: cpu, cuda or cuda:N.
+    """
+
+    experiment: Experiment
+    boards: tuple[PlannedBoard, ...]
+    runs: Mapping[str, AnyRun]
+    device: str
+
+
+def make_plan(experiment: Experiment, catalog: Catalog, device: str) -> Plan:
+    """The plan of an experiment.
+
+    Args:
+        experiment: what was asked for.
+        catalog: for the fingerprints of code.
+        device: cpu, cuda or cuda:N; what the experiment's `device` stands for on this machine.
+    """
+    fingerprints = Fingerprints(catalog)
+    runs: dict[str, AnyRun] = {}
+    boards = []
+    for board in experiment.boards:
+        entry = board.entry
+        rows: dict[int, list[AnyRun]] = {}
+        names: list[str | FieldRow] = [*entry.baselines, *board.rows]
+        for index, run in _board_runs(experiment, board, names, fingerprints, device):
+            rows.setdefault(index, []).append(run)
+            runs.setdefault(run.id, run)
+        analyses = next((run.analysis_metrics for run in runs.values() if isinstance(run, FitRun)), ())
+        planned = [_planned(name, tuple(rows.get(index, ()))) for index, name in enumerate(names)]
+        boards.append(PlannedBoard(board, tuple(planned), (*entry.metrics, *analyses), entry.rank_by))
+    return Plan(experiment, tuple(boards), runs, device)
+
+
+def _board_runs(
+    experiment: Experiment, board: TaskBoard, names: Sequence[str | FieldRow], fingerprints: Fingerprints, device: str
+) -> Iterator[tuple[int, AnyRun]]:
+    """(row, run) of a table, in the order in which runs are carried out."""
+    factories: dict[tuple[str, int], RunFactory] = {}
+    for seed in experiment.seeds:
+        for signal in board.signals:
+            for index, name in enumerate(names):
+                if isinstance(name, FieldRow) and name.skip:
+                    continue
+                key = (signal.label, index)
+                if key not in factories:
+                    factories[key] = _factory(experiment, signal, name, fingerprints, device)
+                label = name if isinstance(name, str) else name.label
+                run = factories[key].run(seed, label=label, task_label=board.label, signal=signal.label)
+                yield index, run
+
+
+def _factory(
+    experiment: Experiment, signal: Signal, name: str | FieldRow, fingerprints: Fingerprints, device: str
+) -> RunFactory:
+    what = name if isinstance(name, str) else (name.field, name.training, experiment.analyses)
+    return RunFactory(signal.task, signal.files, device, fingerprints, what)
+
+
+def _planned(name: str | FieldRow, runs: tuple[AnyRun, ...]) -> PlannedRow:
+    if isinstance(name, str):
+        return PlannedRow(name, True, runs)
+    return PlannedRow(name.label, name.is_baseline, runs, name.skip, name)
+
+
+class Strategy(Protocol):
+    """Says what to do next; asked again when all of that has ended."""
+
+    def next(self, results: Mapping[str, RunRecord]) -> Sequence[AnyRun]:
+        """The runs that are to be carried out now; none: the experiment is complete.
+
+        Args:
+            results: the record of every run so far, by id, without arrays.
+        """
+
+
+class GridStrategy:
+    """Hands out every run of a plan at once."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._runs = list(plan.runs.values())
+
+    def next(self, results: Mapping[str, RunRecord]) -> Sequence[AnyRun]:
+        """All runs the first time, none after."""
+        runs, self._runs = self._runs, []
+        return runs

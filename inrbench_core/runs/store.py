@@ -1,191 +1,194 @@
-"""RunStore: one experiment's folder, in which each run is one HDF5 file, whole or absent."""
+"""RunStore: a folder of results. Each run is one file, whole or absent; only the driver writes. Imports no torch."""
 
 from __future__ import annotations
 
-import io
+import fcntl
 import json
 import os
 import socket
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import h5py
-import numpy as np
-
 from inrbench_core.api.errors import InrbenchError, StorageError
-from inrbench_core.runs.record import Array, RunRecord
-from inrbench_core.spec.runspec import RunSpec
+from inrbench_core.runs.identity import digest
+from inrbench_core.runs.index import RunIndex, stamp
+from inrbench_core.runs.record import RunRecord
+from inrbench_core.runs.runfile import NotARun, arrays_reader, decode, read_bytes, read_file
 
-SCHEMA = "inrbench.run/1"
-INDEX_SCHEMA = "inrbench.experiment/1"
-_FACTS = ("spec", "metrics", "times", "data", "environment")
-_PLAIN = ("status", "message", "traceback", "step", "parameters", "peak_memory_bytes", "compiled")
-_GROUPS = ("curve", "outputs", "weights")
-_PICTURES = ("preview", "truth")
+LOCK = "lock"
+EXPERIMENTS = "experiments"
+EXPERIMENT_SCHEMA = "inrbench.experiment/2"
 
 
-@dataclass(frozen=True)
-class PlannedRun:
-    """A line of the experiment's index."""
-
-    id: str
-    label: str
-    task: str
-    task_label: str
-    baseline: bool
-    seed: int
+class FolderInUse(InrbenchError):
+    """Another process is writing into the folder."""
 
 
 class RunStore:
-    """Reads and writes `folder/experiment.json` and `folder/runs/<id>.h5`.
+    """Reads and writes `folder/runs/ID.h5`, `folder/experiments/ID.json` and the index of them.
 
     Args:
-        folder: the experiment's folder; created when something is written.
+        folder: created when something is written.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.runs = folder / "runs"
+        self.index = RunIndex(folder / "index.sqlite")
+        # Run files that could not be used, with the reason.
+        self.unusable: dict[str, str] = {}
 
     def path(self, run_id: str) -> Path:
         """The file of a run."""
         return self.runs / f"{run_id}.h5"
 
-    def begin(self, name: str, runs: Sequence[RunSpec], spec_text: str) -> None:
-        """Write the index of the experiment and sweep what dead writers left behind.
+    @contextmanager
+    def lock(self, *, wait: bool = False) -> Iterator[None]:
+        """Keep other processes from writing into the folder.
+
+        Args:
+            wait: wait until the folder is free.
 
         Raises:
-            StorageError: if the folder cannot be written, as on a full disk.
+            FolderInUse: if it is not, and `wait` is False.
+            StorageError: if the folder cannot be written.
         """
         try:
-            self._begin(name, runs, spec_text)
+            self.runs.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise StorageError(f"{self.folder}: cannot be written: {error.strerror}") from None
-
-    def _begin(self, name: str, runs: Sequence[RunSpec], spec_text: str) -> None:
-        self.runs.mkdir(parents=True, exist_ok=True)
-        for orphan in self.runs.glob(".*.tmp"):
-            if _writer_is_dead(orphan):
-                orphan.unlink(missing_ok=True)
-        planned = [
-            {
-                "id": run.id,
-                "label": run.label,
-                "task_label": run.task_label,
-                "baseline": run.is_baseline,
-                "seed": run.seed,
-                "task": run.task.to_data()["name"],
-            }
-            for run in runs
-        ]
-        index = {"schema": INDEX_SCHEMA, "name": name, "spec": spec_text, "runs": planned}
-        _replace(self.folder / "experiment.json", json.dumps(index, indent=1).encode())
-
-    def planned(self) -> list[PlannedRun]:
-        """The runs of the experiment that was last started here, in order.
-
-        Raises:
-            InrbenchError: if the folder holds no experiment.
-        """
-        index = self._index()
-        names = PlannedRun.__dataclass_fields__
-        return [PlannedRun(**{key: run[key] for key in names}) for run in index["runs"]]
-
-    def name(self) -> str:
-        """The experiment's name."""
-        return str(self._index()["name"])
-
-    def _index(self) -> dict[str, Any]:
-        file = self.folder / "experiment.json"
         try:
-            index: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise InrbenchError(f"{self.folder}: no results here (no experiment.json)") from None
-        except (OSError, ValueError) as error:
-            raise InrbenchError(f"{file}: cannot be read: {error}") from None
-        if not isinstance(index, dict) or index.get("schema") != INDEX_SCHEMA:
-            raise InrbenchError(f"{file}: not the index of an experiment ({INDEX_SCHEMA})")
-        return index
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
+                raise FolderInUse(
+                    f"{self.folder}: in use by {holder}; wait for it (--wait), or give another folder (--out)"
+                ) from None
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)
 
-    def write(self, record: RunRecord) -> None:
-        """Write a run's file: to a temporary name, synced, renamed. Raises OSError, as on a full disk."""
-        # HDF5 on a full disk prints pages of its own errors, so it only ever sees memory.
-        content = io.BytesIO()
-        with h5py.File(content, "w") as file:
-            _fill(file, record)
-        self.runs.mkdir(parents=True, exist_ok=True)
-        _replace(self.path(record.id), content.getbuffer())
+    def sweep(self) -> None:
+        """Delete what writers that were killed left behind; only while the lock is held."""
+        for folder in (self.runs, self.folder / EXPERIMENTS):
+            for orphan in folder.glob(".*.tmp"):
+                orphan.unlink(missing_ok=True)
 
-    def read(self, run_id: str, *, arrays: bool = True) -> RunRecord | None:
-        """A run's record, or None if it has no file or an unreadable one (it then has to be repeated).
+    def records(self, ids: Collection[str]) -> dict[str, RunRecord]:
+        """The record of each of the runs that has a good file, without its arrays; the others are in `unusable`."""
+        stamps = {}
+        for run_id in ids:
+            try:
+                stamps[run_id] = stamp(os.stat(self.path(run_id)))
+            except OSError:
+                continue
+        known = self.index.known(stamps.keys())
+        records, new = {}, []
+        for run_id, place in stamps.items():
+            path = self.path(run_id)
+            if run_id in known and known[run_id][0] == place:
+                records[run_id] = RunRecord.from_facts(known[run_id][1], arrays_reader(path))
+                continue
+            try:
+                records[run_id] = read_file(path)
+            except FileNotFoundError:
+                continue
+            except NotARun as error:
+                self.unusable[path.name] = str(error)
+                continue
+            new.append((run_id, place, records[run_id].facts()))
+        self.index.store(new)
+        return records
+
+    def read(self, run_id: str) -> RunRecord | None:
+        """The record of a run, read from its file, or None if that is not there or not usable."""
+        try:
+            return read_file(self.path(run_id))
+        except (FileNotFoundError, NotARun):
+            return None
+
+    def put(self, run_id: str, content: bytes) -> RunRecord:
+        """Keep a finished run's file: a good record is only ever replaced by a good one.
+
+        What is there under its name and is no usable run file is set aside.
 
         Args:
             run_id: the run.
-            arrays: False leaves out outputs and weights, which may be large.
+            content: the whole file.
+
+        Returns:
+            the record in `content`.
+
+        Raises:
+            NotARun: if `content` is not the file of that run; nothing is written then.
+            OSError: if it cannot be written, as on a full disk.
         """
-        return read_run(self.path(run_id), arrays=arrays)
+        path = self.path(run_id)
+        record = decode(content, run_id, arrays_reader(path))
+        try:
+            old: RunRecord | None = read_file(path)
+        except FileNotFoundError:
+            old = None
+        except NotARun:
+            old = None
+            self.set_aside(path)
+        if old is None or record.status == "ok" or old.status != "ok":
+            replace_file(path, content)
+            self.index.store([(run_id, stamp(os.stat(path)), record.facts())])
+        return record
+
+    def set_aside(self, path: Path) -> Path:
+        """Move a file that is not usable out of the way; it is never deleted. Returns where it is now."""
+        target = self.folder / "set_aside" / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        number = 1
+        while target.exists():
+            number += 1
+            target = target.with_name(f"{path.stem}-{number}{path.suffix}")
+        path.rename(target)
+        return target
+
+    def add_experiment(self, data: dict[str, Any]) -> None:
+        """Keep what an experiment is made of; see `experiments`. The same one again only gets another time."""
+        experiment_id = digest(data)
+        content = {"schema": EXPERIMENT_SCHEMA, "id": experiment_id, "started": time.time(), "experiment": data}
+        path = self.folder / EXPERIMENTS / f"{experiment_id}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, json.dumps(content).encode())
+
+    def experiments(self) -> Sequence[dict[str, Any]]:
+        """All experiments of the folder, the one that was started last at the end.
+
+        Raises:
+            InrbenchError: if there is none.
+        """
+        found = []
+        for path in sorted((self.folder / EXPERIMENTS).glob("*.json")):
+            try:
+                content = json.loads(read_bytes(path))
+                if content["schema"] != EXPERIMENT_SCHEMA:
+                    raise NotARun(f"not an experiment of this version ({EXPERIMENT_SCHEMA})")
+                if digest(content["experiment"]) != content["id"]:
+                    raise NotARun("damaged: it does not match its id")
+                found.append((float(content["started"]), content["experiment"]))
+            except (NotARun, ValueError, KeyError, TypeError, FileNotFoundError, RecursionError) as error:
+                self.unusable[path.name] = str(error) if isinstance(error, NotARun) else "not an experiment"
+        if not found:
+            reasons = "".join(f"; {name}: {reason}" for name, reason in self.unusable.items())
+            raise InrbenchError(f"{self.folder}: no results here{reasons}")
+        return [experiment for _, experiment in sorted(found, key=lambda item: item[0])]
 
 
-def read_run(path: Path, *, arrays: bool = True) -> RunRecord | None:
-    """The record in a run's file, which is named by the run's id; None if there is none or it cannot be read."""
-    try:
-        with h5py.File(path, "r") as file:
-            return _read(file, path.stem, arrays=arrays) if file.attrs.get("schema") == SCHEMA else None
-    except (OSError, KeyError, ValueError, RuntimeError):
-        return None
-
-
-def _fill(file: h5py.File, record: RunRecord) -> None:
-    file.attrs["schema"] = SCHEMA
-    for name in _PLAIN:
-        file.attrs[name] = getattr(record, name)
-    for name in _FACTS:
-        # A dataset, because an attribute is limited to 64 KiB.
-        file.create_dataset(name, data=json.dumps(dict(getattr(record, name))))
-    if record.width is not None:
-        file.attrs["width"] = record.width
-    for name in _PICTURES:
-        picture = getattr(record, name)
-        if picture is not None:
-            _dataset(file, name, picture)
-    for name in _GROUPS:
-        group = file.create_group(name)
-        for key, array in getattr(record, name).items():
-            _dataset(group, key.replace("/", "."), np.asarray(array))
-
-
-def _dataset(group: h5py.Group, name: str, array: Array) -> None:
-    options = {"compression": "gzip", "compression_opts": 4, "shuffle": True} if array.size else {}
-    group.create_dataset(name, data=array, **(options if array.ndim else {}))
-
-
-def _read(file: h5py.File, run_id: str, *, arrays: bool) -> RunRecord:
-    wanted = _GROUPS if arrays else ("curve",)
-    groups: dict[str, Any] = {name: {key: item[()] for key, item in file[name].items()} for name in wanted}
-    facts = {name: json.loads(file[name].asstr()[()]) for name in _FACTS}
-    pictures: dict[str, Any] = {name: file[name][()] if name in file else None for name in _PICTURES}
-    attributes = file.attrs
-    return RunRecord(
-        id=run_id,
-        status=attributes["status"],
-        message=attributes["message"],
-        traceback=attributes["traceback"],
-        step=int(attributes["step"]),
-        parameters=int(attributes["parameters"]),
-        peak_memory_bytes=int(attributes["peak_memory_bytes"]),
-        compiled=bool(attributes["compiled"]),
-        width=int(attributes["width"]) if "width" in attributes else None,
-        **facts,
-        **pictures,
-        **groups,
-    )
-
-
-def _replace(target: Path, content: bytes | memoryview) -> None:
+def replace_file(target: Path, content: bytes) -> None:
     """Make a file appear under its name, whole even if the machine stops now, or leave what was there."""
-    temporary = target.with_name(f".{target.stem}.{socket.gethostname()}.{os.getpid()}.tmp")
+    temporary = target.with_name(f".{target.stem}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(content)
@@ -200,16 +203,3 @@ def _replace(target: Path, content: bytes | memoryview) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def _writer_is_dead(temporary: Path) -> bool:
-    pid = temporary.name.split(".")[-2]
-    if not temporary.name.endswith(f".{socket.gethostname()}.{pid}.tmp") or not pid.isdigit():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False

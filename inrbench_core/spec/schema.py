@@ -7,7 +7,7 @@ from typing import Any
 from inrbench_core.api.entries import Entry
 from inrbench_core.api.spec import COMPONENT_MARK
 from inrbench_core.plugins.catalog import Catalog
-from inrbench_core.spec.experiment import ExperimentHead
+from inrbench_core.spec.head import ExperimentHead
 from inrbench_core.spec.training import TrainingSpec
 
 _REF = "#/$defs/{model}"

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
+from inrbench_core.api.spec import OptimizerRef
+
 
 def _switch(value: Any) -> Any:
     """YAML reads a bare on and off as booleans."""
@@ -23,7 +25,10 @@ def _batch(value: Any) -> Any:
 
 
 class TrainingSpec(BaseModel):
-    """Training options; every field of one experiment gets the same unless it overrides them."""
+    """Training options; every field of one experiment gets the same unless it overrides them.
+
+    It is validated with `context={"catalog": ...}`, which the optimiser's name is looked up in.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -33,7 +38,9 @@ class TrainingSpec(BaseModel):
         PlainValidator(_batch),
         WithJsonSchema({"anyOf": [{"const": "full"}, {"type": "integer", "minimum": 1}]}),
     ] = Field("full", description="elements a step: full, or a count drawn without replacement within each pass")
-    optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="adam, adamw or sgd (momentum 0.9)")
+    optimizer: OptimizerRef = Field(
+        "adam", validate_default=True, description="what takes the steps: a name, or {name: ..., OPTION: ...}"
+    )
     lr: float = Field(1e-3, gt=0, description="learning rate of the first step")
     schedule: Literal["constant", "cosine", "exponential"] = Field(
         "cosine", description="how the learning rate goes from lr to lr * final_lr"

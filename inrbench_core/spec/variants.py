@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from inrbench_core.api.spec import ComponentOf
 from inrbench_core.plugins.catalog import Catalog, LookupFailure
 from inrbench_core.spec.yaml_io import YamlPath
 
-# Runs beyond this would take years.
+# More than anyone can run.
 MOST_VARIANTS = 10_000
 
 
@@ -63,7 +64,7 @@ def expand(
         kind: of the component.
         value: the YAML value.
         path: where it stands.
-        report: is told the path and the reason of what cannot be multiplied out.
+        report: is told the path and the reason of what cannot be expanded.
     """
     if isinstance(value, list):
         if not value:
@@ -96,7 +97,7 @@ def expand(
     }
     count = math.prod(len(choice) for choice in choices.values())
     if count > MOST_VARIANTS:
-        report(path, f"its lists multiply out to {count:,} of it; {MOST_VARIANTS:,} at most")
+        report(path, f"its lists expand to {count:,} combinations; at most {MOST_VARIANTS:,}")
         return []
     variants = []
     for combination in itertools.product(*choices.values()):
@@ -140,6 +141,11 @@ def component_slots(catalog: Catalog, kind: str, name: Any) -> dict[str, str]:
     }
 
 
+def canonical(data: Any) -> str:
+    """One text for equal plain data, whatever the order of its keys."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), default=str)
+
+
 def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested mappings as one, with dotted keys."""
     flat: dict[str, Any] = {}
@@ -154,14 +160,16 @@ def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def tell_apart(labels: Sequence[str], data: Iterable[Mapping[str, Any]]) -> list[str]:
     """Labels in which equal ones are told apart by the options in which they differ."""
     flats = [flatten(item) for item in data]
+    members_of: dict[str, list[int]] = {}
+    for index, label in enumerate(labels):
+        members_of.setdefault(label, []).append(index)
     result = list(labels)
-    for label in set(labels):
-        members = [index for index, other in enumerate(labels) if other == label]
-        keys = list(dict.fromkeys(key for index in members for key in flats[index]))
-        differing = [key for key in keys if len({repr(flats[index].get(key)) for index in members}) > 1]
-        if not differing:
+    for label, members in members_of.items():
+        if len(members) == 1:
             continue
-        for index in members:
+        keys = dict.fromkeys(key for index in members for key in flats[index])
+        differing = [key for key in keys if len({repr(flats[index].get(key)) for index in members}) > 1]
+        for index in members if differing else ():
             options = ", ".join(
                 f"{key.rpartition('.')[2]}={flats[index][key]}" for key in differing if key in flats[index]
             )

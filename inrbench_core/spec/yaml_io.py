@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+import stat
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,9 @@ for _name, _rule in _OWN_RULES.items():
 
 # More than any spec holds; a few lines of aliases of aliases can stand for billions.
 MOST_VALUES = 100_000
+# Plain data only: dates, binary data and sets are no part of a spec.
+_PLAIN_TAGS = {_TAG + name for name in ("null", "bool", "int", "float", "str", "seq", "map", "merge")}
+MOST_DIGITS = 18
 
 
 @dataclass(frozen=True, order=True)
@@ -79,7 +83,7 @@ class Document:
     """A YAML file's data, and the line of each value in it.
 
     Args:
-        file: as the user named it.
+        file: as the user named it; for data that comes from no file, what messages call it.
         text: the whole text.
         data: plain Python data.
         lines: line of each path, from 1; for a key of a mapping, the line of the key.
@@ -90,8 +94,19 @@ class Document:
     data: Any
     lines: dict[YamlPath, int]
 
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths are relative to."""
+        return self.file.resolve().parent if self.lines else Path.cwd()
+
+    def problem(self, path: YamlPath, message: str, *, broken: bool = False) -> SpecProblem:
+        """A problem with the value at a path."""
+        return SpecProblem(self.line(path), show_path(path), message, broken)
+
     def line(self, path: YamlPath) -> int:
-        """The line of the path, or of the nearest enclosing value that is in the file."""
+        """The line of the path, or of the nearest enclosing value in the file; 0 where there is no file."""
+        if not self.lines:
+            return 0
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
@@ -109,25 +124,40 @@ def load_yaml(file: Path) -> Document:
     """Read a YAML file.
 
     Raises:
-        SpecError: if it is missing, empty, not YAML, or has a key twice.
+        SpecError: if it is missing, empty, not YAML, has a key twice, or holds more than plain data.
     """
     try:
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise SpecError(file, [SpecProblem(0, "", "not a file" if not file.is_dir() else "a folder, not a file")])
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise SpecError(file, [SpecProblem(0, "", "no such file")]) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(file, [SpecProblem(0, "", f"cannot be read: {error}")]) from None
+    except (OSError, ValueError, RuntimeError) as error:
+        raise SpecError(file, [SpecProblem(0, "", f"not readable: {error}")]) from None
     lines: dict[YamlPath, int] = {}
-    loader = _Loader(text)
+    data = _constructed(file, text, lines)
+    return Document(file, text, data, lines)
+
+
+def document_of(data: Mapping[str, Any]) -> Document:
+    """A spec that is not in a file: problems are told by their paths alone."""
+    return Document(Path("spec"), yaml.safe_dump(dict(data), sort_keys=False), dict(data), {})
+
+
+def _constructed(file: Path, text: str, lines: dict[YamlPath, int]) -> Any:
+    try:
+        loader = _Loader(text)
+    except yaml.YAMLError as error:
+        raise SpecError(file, [_syntax_problem(error, text)]) from None
     try:
         node = loader.get_single_node()
         if node is None:
-            raise _problem(file, "the file is empty; see specs/quickstart.yaml for an example")
+            raise _problem(file, "the file is empty; `inrbench show task image` prints a task to start from")
         if _size(node, frozenset(), {}) > MOST_VALUES:
             raise _problem(file, f"it holds more than {MOST_VALUES:,} values, with its aliases written out")
         # Constructing flattens `<<` merges in place, so look for duplicates before.
-        if duplicates := _duplicates(node, (), frozenset()):
-            raise SpecError(file, duplicates)
+        if problems := _unusable(node, (), frozenset()):
+            raise SpecError(file, problems)
         data = loader.construct_document(node)
         _mark(node, (), lines, frozenset())
     except yaml.YAMLError as error:
@@ -135,18 +165,22 @@ def load_yaml(file: Path) -> Document:
     except RecursionError:
         raise _problem(file, "it is nested too deeply") from None
     except ValueError as error:
-        raise _problem(file, f"a value cannot be read: {error}") from None
+        raise _problem(file, f"a value is not readable: {error}") from None
     finally:
         loader.dispose()
-    return Document(file, text, data, lines)
+    return data
 
 
 def parse_value(text: str) -> Any:
     """The YAML value of a text on the command line, by the rules for files. Raises ValueError if it is none."""
     try:
-        return yaml.load(text, _Loader)
-    except yaml.YAMLError:
+        node = yaml.compose(text, _Loader)
+        problems = [] if node is None else _unusable(node, (), frozenset())
+        if not problems:
+            return yaml.load(text, _Loader)
+    except (yaml.YAMLError, RecursionError, ValueError):
         raise ValueError(f"not valid YAML: {text!r}") from None
+    raise ValueError(problems[0].message)
 
 
 def _problem(file: Path, message: str) -> SpecError:
@@ -169,25 +203,39 @@ def _size(node: yaml.Node, above: frozenset[int], known: dict[int, int]) -> int:
     return known[id(node)]
 
 
-def _duplicates(node: yaml.Node, path: YamlPath, above: frozenset[int]) -> list[SpecProblem]:
+def _unusable(node: yaml.Node, path: YamlPath, above: frozenset[int]) -> list[SpecProblem]:
+    """What a spec cannot hold: keys that are there twice or are no text, tags beyond plain data, endless aliases."""
+    line = node.start_mark.line + 1
     if id(node) in above:
-        message = "an alias refers to what encloses it"
-        return [SpecProblem(node.start_mark.line + 1, show_path(path), message)]
+        return [SpecProblem(line, show_path(path), "an alias refers to what encloses it")]
+    if node.tag not in _PLAIN_TAGS:
+        tag = node.tag.replace(_TAG, "!!")
+        return [SpecProblem(line, show_path(path), f"values tagged {tag} are not supported; write text or numbers")]
+    if node.tag == f"{_TAG}int" and len(node.value.lstrip("+-")) > MOST_DIGITS:
+        return [SpecProblem(line, show_path(path), f"a whole number has at most {MOST_DIGITS} digits")]
     above = above | {id(node)}
     problems = []
     if isinstance(node, yaml.MappingNode):
         seen: dict[Hashable, int] = {}
         for key, value in node.value:
-            name, line = str(key.value), key.start_mark.line + 1
+            at = key.start_mark.line + 1
+            if key.tag not in {f"{_TAG}str", f"{_TAG}merge"}:
+                problems.append(SpecProblem(at, show_path(path), f"a key has to be text{_quoted(key)}"))
+                continue
+            name = str(key.value)
             if name in seen and name != "<<":
                 message = f"duplicate key; it is already on line {seen[name]}"
-                problems.append(SpecProblem(line, show_path((*path, name)), message))
-            seen[name] = line
-            problems += _duplicates(value, (*path, name), above)
+                problems.append(SpecProblem(at, show_path((*path, name)), message))
+            seen[name] = at
+            problems += _unusable(value, (*path, name), above)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
-            problems += _duplicates(value, (*path, index), above)
+            problems += _unusable(value, (*path, index), above)
     return problems
+
+
+def _quoted(key: yaml.Node) -> str:
+    return f": write '{key.value}' in quotes" if isinstance(key, yaml.ScalarNode) and len(key.value) < 40 else ""
 
 
 def _mark(node: yaml.Node, path: YamlPath, lines: dict[YamlPath, int], above: frozenset[int]) -> None:

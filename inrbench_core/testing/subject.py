@@ -144,8 +144,8 @@ class Subject:
         return Part(f"as {position} layer", lambda: make(position), 2 if first else WIDTH, first)
 
     def _activated(self, position: Position) -> nn.Module:
-        activation = self.component.build()
-        layer = activation.linear(2 if position == "first" else WIDTH, WIDTH, position=position)
+        activation = self.component.build(position=position)
+        layer = activation.linear(2 if position == "first" else WIDTH, WIDTH)
         return cast(nn.Module, layer) if position == "last" else nn.Sequential(layer, activation)
 
     def _expanded(self, position: Position) -> nn.Module:
@@ -181,14 +181,14 @@ class Subject:
             return
         for index in range(depth + 2):
             position = "first" if index == 0 else "hidden" if index <= depth else "last"
-            made = self.component.build()
             out = out_features if position == "last" else width
             if self.kind == "basis":
-                yield made.layer(features, out, position=position)
+                yield self.component.build().layer(features, out, position=position)
             else:
-                yield made.linear(features, out, position=position)
+                activation = self.component.build(position=position)
+                yield activation.linear(features, out)
                 if position != "last":
-                    yield made
+                    yield activation
             features = width
 
 

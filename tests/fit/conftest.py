@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pluggy
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,14 +13,18 @@ from torch import Tensor, nn
 from inrbench_core.api.components import FieldShape
 from inrbench_core.api.problem import Evaluation, Problem, predict
 from inrbench_core.api.spec import Component, ComponentSpec, Width
+from inrbench_core.fit import stepping
+from inrbench_core.plugins.builtin import inrbench_optimizers
+from inrbench_core.plugins.catalog import Catalog, Registered
+from inrbench_core.spec.training import TrainingSpec
 
 
 class Wave(Problem):
     """sin(3x) at equidistant points; counts what is asked of it."""
 
     def __init__(self, elements: int = 50, dtype: torch.dtype = torch.float32, values: float | None = None) -> None:
-        self.coords = torch.linspace(-1, 1, elements, dtype=dtype).unsqueeze(1)
-        self.values = torch.sin(3 * self.coords) if values is None else torch.full_like(self.coords, values)
+        self.points = torch.linspace(-1, 1, elements, dtype=dtype).unsqueeze(1)
+        self.values = torch.sin(3 * self.points) if values is None else torch.full_like(self.points, values)
         self.elements = elements
         self.shapes = {"wave": FieldShape(1, 1)}
         self.record = {}
@@ -29,14 +34,14 @@ class Wave(Problem):
 
     def batch(self, index: Any) -> dict[str, Tensor]:
         self.asked.append(index)
-        return {"coords": self.coords[index], "values": self.values[index]}
+        return {"coords": self.points[index], "values": self.values[index]}
 
     def loss(self, model: nn.Module, batch: Any) -> Tensor:
         return (model(batch["coords"]) - batch["values"]).square().mean(dim=1)
 
     def evaluate(self, model: nn.Module, *, full: bool = True) -> Evaluation:
         self.evaluated.append((full, model.training))
-        mse = (predict(model, self.coords) - self.values).square().mean().item()
+        mse = (predict(model, self.points) - self.values).square().mean().item()
         return Evaluation({"mse": mse, **({"costly": 1.0} if full else {})})
 
     def baseline(self, name: str) -> Evaluation:
@@ -105,9 +110,30 @@ class Ranked(nn.Module):
         self.factors = nn.Parameter(torch.zeros(10, spec.rank))
 
 
+CATALOG = Catalog(
+    [Registered(entry, "inrbench", "0") for entry in inrbench_optimizers()], [], pluggy.PluginManager("stand-ins")
+)
+
+
+def training(**options: Any) -> TrainingSpec:
+    """A training spec whose optimiser is looked up among core's own."""
+    return TrainingSpec.model_validate(options, context={"catalog": CATALOG})
+
+
+def short(**options: Any) -> TrainingSpec:
+    """20 steps at a constant rate, evaluated at the end only."""
+    return training(**{"steps": 20, "lr": 1e-2, "schedule": "constant", "evaluate_every": 0, **options})
+
+
+def optimizer(target: Any) -> Component:
+    """An optimiser of the tests' own, `target(spec, groups)`, as the catalog would give it."""
+    entry: Any = SimpleNamespace(kind="optimizer", name="own", load=lambda: target)
+    return Component(entry, ComponentSpec(), "stand-ins", "0")
+
+
 @pytest.fixture
 def stand_ins() -> SimpleNamespace:
-    """The classes of this file, and `component`, which wraps a field class as the catalog would."""
+    """What this file defines, and `component`, which wraps a field class as the catalog would."""
 
     def component(target: type[nn.Module], spec: ComponentSpec) -> Component:
         entry: Any = SimpleNamespace(kind="field", name=target.__name__.lower(), load=lambda: target)
@@ -123,4 +149,18 @@ def stand_ins() -> SimpleNamespace:
         LooksAtValues=LooksAtValues,
         Ranked=Ranked,
         component=component,
+        catalog=CATALOG,
+        training=training,
+        short=short,
+        optimizer=optimizer,
     )
+
+
+@pytest.fixture
+def chunks_of(monkeypatch):
+    """Sets how many elements a chunk holds at most."""
+
+    def set_chunk(elements: int) -> None:
+        monkeypatch.setattr(stepping, "chunk_elements", lambda *_: elements)
+
+    return set_chunk

@@ -9,23 +9,26 @@ from torch import Tensor, nn
 from inrbench_core.api.problem import SeedStreams
 from inrbench_core.fit.batches import Batches
 from inrbench_core.fit.chunks import chunk_elements, is_chunkable, measure_footprint
-from inrbench_core.spec.training import TrainingSpec
 
 CPU = torch.device("cpu")
 
 
-def batches(elements: int, batch: int | str, seed: int = 0) -> Batches:
-    return Batches(elements, TrainingSpec(batch=batch), SeedStreams(seed), CPU)
+@pytest.fixture
+def batches(stand_ins):
+    def make(elements: int, batch: int | str, seed: int = 0) -> Batches:
+        return Batches(elements, stand_ins.training(batch=batch), SeedStreams(seed), CPU)
+
+    return make
 
 
-def test_a_full_batch_is_slices() -> None:
+def test_a_full_batch_is_slices(batches) -> None:
     parts = list(batches(10, "full").next_chunks(4))
     assert parts == [slice(0, 4), slice(4, 8), slice(8, 10)]
     assert list(batches(10, 25).next_chunks(10)) == [slice(0, 10)]
 
 
 @pytest.mark.parametrize("size", [4, 5, 7])
-def test_minibatches_cover_each_element_once_a_pass(size: int) -> None:
+def test_minibatches_cover_each_element_once_a_pass(batches, size: int) -> None:
     source = batches(20, size)
     drawn = torch.cat([torch.cat(list(source.next_chunks(3))) for _ in range(20)])
     assert len(drawn) == 20 * size
@@ -34,7 +37,7 @@ def test_minibatches_cover_each_element_once_a_pass(size: int) -> None:
     assert drawn[:20].tolist() != drawn[20:40].tolist()
 
 
-def test_minibatches_follow_the_seed_and_not_the_chunk() -> None:
+def test_minibatches_follow_the_seed_and_not_the_chunk(batches) -> None:
     def draw(seed: int, chunk: int) -> list[int]:
         return torch.cat(list(batches(20, 10, seed).next_chunks(chunk))).tolist()
 
@@ -43,7 +46,7 @@ def test_minibatches_follow_the_seed_and_not_the_chunk() -> None:
 
 
 @pytest.mark.parametrize(("elements", "most"), [(14_746, 4_096), (65_536, 4_096), (10, 100), (7, 2), (1, 1)])
-def test_chunks_are_about_equal(elements: int, most: int) -> None:
+def test_chunks_are_about_equal(batches, elements: int, most: int) -> None:
     source = batches(elements, "full")
     even = [part.stop - part.start for part in source.next_chunks(source.even_chunk(most))]
     assert sum(even) == elements

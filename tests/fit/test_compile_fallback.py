@@ -11,14 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from inrbench_core.api.problem import SeedStreams
-from inrbench_core.fit import fit, loop
+from inrbench_core.fit import fit
 from inrbench_core.fit.chunks import Footprint
 from inrbench_core.fit.compiling import wants_compile
-from inrbench_core.spec.training import TrainingSpec
 
 SEEDS = SeedStreams(0)
-ON = TrainingSpec(steps=6, lr=1e-2, evaluate_every=3, compile="on")
 MUCH = Footprint(largest=1_000, total=10_000)
+
+
+@pytest.fixture
+def on(stand_ins):
+    """With the compiler on."""
+    return stand_ins.training(steps=6, lr=1e-2, evaluate_every=3, compile="on")
 
 
 @pytest.fixture
@@ -31,7 +35,7 @@ def test_auto_goes_by_the_planned_work(stand_ins) -> None:
     problem, net = stand_ins.Wave(), stand_ins.make_net()
 
     def decide(steps: int, points: int = 65_536, footprint: Footprint = MUCH, **options: object) -> bool:
-        return wants_compile(TrainingSpec(steps=steps, **options), problem, net, points, footprint, "cpu")
+        return wants_compile(stand_ins.training(steps=steps, **options), problem, net, points, footprint, "cpu")
 
     assert not decide(10)
     assert decide(100_000)
@@ -43,17 +47,25 @@ def test_auto_goes_by_the_planned_work(stand_ins) -> None:
 
 
 def test_auto_leaves_alone_what_cannot_be_compiled(stand_ins) -> None:
-    training = TrainingSpec(steps=100_000)
+    class Staged(nn.Module):
+        """Would be compiled anew for each share of progress."""
+
+        def set_progress(self, share: float) -> None:
+            pass
+
+    training = stand_ins.training(steps=100_000)
     problem, net = stand_ins.Wave(), stand_ins.make_net()
     assert wants_compile(training, problem, net, 65_536, MUCH, "cpu")
     net.phase = nn.Parameter(torch.zeros(1, dtype=torch.complex64))
     assert not wants_compile(training, problem, net, 65_536, MUCH, "cpu")
+    assert not wants_compile(training, problem, Staged(), 65_536, MUCH, "cpu")
+    assert wants_compile(training.model_copy(update={"compile": "on"}), problem, Staged(), 65_536, MUCH, "cpu")
     problem.differentiates = True
     assert not wants_compile(training, problem, stand_ins.make_net(), 65_536, MUCH, "cpu")
 
 
 @pytest.mark.parametrize("when", ["at once", "at the first call", "in the backward pass"])
-def test_a_failing_compiler_means_one_warning_and_the_same_numbers(stand_ins, monkeypatch, when: str) -> None:
+def test_a_failing_compiler_means_one_warning_and_the_same_numbers(stand_ins, on, monkeypatch, when: str) -> None:
     def model() -> nn.Module:
         net = stand_ins.make_net()
         return nn.Sequential(*net[:2], nn.BatchNorm1d(16), nn.Dropout(0.1), *net[2:])
@@ -76,11 +88,11 @@ def test_a_failing_compiler_means_one_warning_and_the_same_numbers(stand_ins, mo
         return Fails()
 
     eager, fallen_back = model(), model()
-    expected = fit(stand_ins.Wave(), eager, ON.model_copy(update={"compile": "off"}), seeds=SEEDS)
+    expected = fit(stand_ins.Wave(), eager, on.model_copy(update={"compile": "off"}), seeds=SEEDS)
     monkeypatch.setattr(torch, "compile", fails)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        result = fit(stand_ins.Wave(), fallen_back, ON, seeds=SEEDS)
+        result = fit(stand_ins.Wave(), fallen_back, on, seeds=SEEDS)
     ours = [str(warning.message) for warning in caught if "torch.compile" in str(warning.message)]
     assert ours == ["torch.compile does not work here, so this fit goes on without: no compiler found"]
     assert result.status == "ok"
@@ -91,7 +103,7 @@ def test_a_failing_compiler_means_one_warning_and_the_same_numbers(stand_ins, mo
         assert torch.equal(tensor, fallen_back.state_dict()[name]), name
 
 
-def test_double_backward_falls_back(stand_ins, quick_compiler) -> None:
+def test_double_backward_falls_back(stand_ins, on, quick_compiler) -> None:
     class Slope(stand_ins.Wave):
         differentiates = True
 
@@ -101,17 +113,17 @@ def test_double_backward_falls_back(stand_ins, quick_compiler) -> None:
             return (slope - 1).square().mean(1)
 
     with pytest.warns(UserWarning, match="goes on without"):
-        result = fit(Slope(), stand_ins.make_net(), ON, seeds=SEEDS)
+        result = fit(Slope(), stand_ins.make_net(), on, seeds=SEEDS)
     assert (result.status, result.compiled) == ("ok", False)
 
 
-def test_compiled_steps_agree_and_the_odd_rest_compiles_nothing(stand_ins, quick_compiler, monkeypatch) -> None:
-    monkeypatch.setattr(loop, "chunk_elements", lambda *_: 20)
+def test_compiled_steps_agree_and_the_odd_rest_compiles_nothing(stand_ins, on, quick_compiler, chunks_of) -> None:
+    chunks_of(20)
     compiled, eager = stand_ins.make_net(), stand_ins.make_net()
     problem = stand_ins.Wave()
-    fit(problem, eager, ON.model_copy(update={"compile": "off"}), seeds=SEEDS)
+    fit(problem, eager, on.model_copy(update={"compile": "off"}), seeds=SEEDS)
     torch._dynamo.utils.counters.clear()
-    result = fit(problem, compiled, ON, seeds=SEEDS)
+    result = fit(problem, compiled, on, seeds=SEEDS)
     assert result.compiled
     assert result.chunk == 16  # 50 = 3 x 16 + 2
     assert result.compile_s > 0
@@ -120,18 +132,18 @@ def test_compiled_steps_agree_and_the_odd_rest_compiles_nothing(stand_ins, quick
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
-def test_fields_by_name_compile(stand_ins, quick_compiler) -> None:
+def test_fields_by_name_compile(stand_ins, on, quick_compiler) -> None:
     model = nn.ModuleDict({"a": stand_ins.make_net(), "b": stand_ins.make_net(width=8)})
     before = copy.deepcopy(model.state_dict())
-    result = fit(stand_ins.SumOfFields(), model, ON, seeds=SEEDS)
+    result = fit(stand_ins.SumOfFields(), model, on, seeds=SEEDS)
     assert (result.status, result.compiled) == ("ok", True)
     assert all(not torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
 @torch._dynamo.config.patch(recompile_limit=1)
-def test_models_before_in_the_same_process_do_not_keep_one_from_compiling(stand_ins, quick_compiler) -> None:
+def test_models_before_in_the_same_process_do_not_keep_one_from_compiling(stand_ins, on, quick_compiler) -> None:
     """Dynamo stays eager past a number of versions of one forward, and a warm worker fits many models."""
     for width in (4, 5, 6):
         torch._dynamo.utils.counters.clear()
-        fit(stand_ins.Wave(), stand_ins.make_net(width=width), ON.model_copy(update={"steps": 1}), seeds=SEEDS)
+        fit(stand_ins.Wave(), stand_ins.make_net(width=width), on.model_copy(update={"steps": 1}), seeds=SEEDS)
         assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1

@@ -68,7 +68,7 @@ BAD = {
         "is incompatible: activation 'odd' is written for api 0, this inrbench has api 1; "
         "pip install --upgrade has-an-old-api",
     ),
-    "claims-a-taken-name": (GOOD_HOOK.format(record="ActivationEntry('wave', OddSpec, 'odd:Odd')"), None),
+    "claims-a-taken-name": (GOOD_HOOK.format(record="ActivationEntry('wave', OddSpec, 'odd:Odd', api=1)"), None),
     "malformed-entry-points": (None, "has unreadable entry points: entry_points.txt cannot be read"),
 }
 

@@ -74,7 +74,7 @@ class Reserved(ComponentSpec):
     label: int = 1
 @hookimpl
 def inrbench_activations():
-    yield ActivationEntry("good", Spec, "module:Class")
+    yield ActivationEntry("good", Spec, "module:Class", api=1)
     yield {record}
 """
 
@@ -82,10 +82,10 @@ def inrbench_activations():
 @pytest.mark.parametrize(
     ("record", "message"),
     [
-        ("ActivationEntry('Bad Name', Spec, 'm:C')", "name 'Bad Name' may hold only"),
-        ("ActivationEntry('bad', dict, 'm:C')", "spec must be a subclass of ComponentSpec"),
-        ("ActivationEntry('bad', Spec, 'm.C')", "target 'm.C' is not 'module:attribute'"),
-        ("ActivationEntry('bad', Reserved, 'm:C')", "the spec field 'label' is reserved"),
+        ("ActivationEntry('Bad Name', Spec, 'm:C', api=1)", "name 'Bad Name' may hold only"),
+        ("ActivationEntry('bad', dict, 'm:C', api=1)", "spec must be a subclass of ComponentSpec"),
+        ("ActivationEntry('bad', Spec, 'm.C', api=1)", "target 'm.C' is not 'module:attribute'"),
+        ("ActivationEntry('bad', Reserved, 'm:C', api=1)", "the spec field 'label' is reserved"),
         ("ActivationEntry('bad', Spec, 'm:C', api=9)", "pip install --upgrade inrbench"),
         ("1/0", "ZeroDivisionError"),
     ],
@@ -112,7 +112,7 @@ def test_a_field_that_takes_a_recipes_name_is_a_clash(tmp_path):
     file.write_text(
         "from inrbench_core import ComponentSpec, FieldEntry, hookimpl\n"
         "class Spec(ComponentSpec):\n    '''A field.'''\n"
-        "@hookimpl\ndef inrbench_fields(): yield FieldEntry('swell', Spec, 'm:C')\n"
+        "@hookimpl\ndef inrbench_fields(): yield FieldEntry('swell', Spec, 'm:C', api=1)\n"
     )
     catalog = load_catalog([STAND_INS / "small_plugin.py", file])
     for look_up in (catalog.recipe, lambda name: catalog.resolve("field", name)):

@@ -52,7 +52,7 @@ def board():
             status = "ok" if figure is not None else "diverged"
             message = "" if figure is not None else "the loss is not finite"
             records[run.id] = RunRecord(run.id, {}, status, message=message, step=7, metrics=metrics, parameters=1234)
-    entry = TaskEntry("solid", SolidSpec, "nowhere:prepare", metrics=METRICS)
+    entry = TaskEntry("solid", SolidSpec, "nowhere:prepare", metrics=METRICS, api=1)
     (board,) = make_leaderboards(planned, records, {"a [solid]": entry})
     return board
 
@@ -90,7 +90,7 @@ def test_what_went_wrong_is_in_the_table_and_below_it(board):
 
 def test_a_field_called_as_a_baseline_keeps_its_own_runs():
     planned = [PlannedRun(f"{b}{seed}", "mean", "solid", "solid", b, seed) for b in (True, False) for seed in (0, 1)]
-    entry = TaskEntry("solid", SolidSpec, "nowhere:prepare", metrics=METRICS)
+    entry = TaskEntry("solid", SolidSpec, "nowhere:prepare", metrics=METRICS, api=1)
     (board,) = make_leaderboards(planned, {}, {"solid": entry})
     assert {row.baseline: row.ids for row in board.rows} == {True: ("True0", "True1"), False: ("False0", "False1")}
 

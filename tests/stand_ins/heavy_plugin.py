@@ -20,4 +20,4 @@ class Heavy(Activation):
 
 @hookimpl
 def inrbench_activations() -> Any:
-    yield ActivationEntry("heavy", HeavySpec, "heavy_plugin:Heavy")
+    yield ActivationEntry("heavy", HeavySpec, "heavy_plugin:Heavy", api=1)

@@ -65,28 +65,28 @@ class LineSpec(TaskSpec):
 
 @hookimpl
 def inrbench_encodings() -> Any:
-    yield EncodingEntry("plain", PlainSpec, "small_plugin_torch:Plain")
-    yield EncodingEntry("waves", WaveSpec, "small_plugin_torch:Waves", aliases=("ripples",))
+    yield EncodingEntry("plain", PlainSpec, "small_plugin_torch:Plain", api=1)
+    yield EncodingEntry("waves", WaveSpec, "small_plugin_torch:Waves", aliases=("ripples",), api=1)
 
 
 @hookimpl
 def inrbench_activations() -> Any:
-    yield ActivationEntry("wave", WaveSpec, "small_plugin_torch:Wave", training={"lr": 2e-3})
-    yield ActivationEntry("kink", KinkSpec, "small_plugin_torch:Kink")
+    yield ActivationEntry("wave", WaveSpec, "small_plugin_torch:Wave", training={"lr": 2e-3}, api=1)
+    yield ActivationEntry("kink", KinkSpec, "small_plugin_torch:Kink", api=1)
 
 
 @hookimpl
 def inrbench_fields() -> Any:
-    yield FieldEntry("shallow", ShallowSpec, "small_plugin_torch:Shallow")
+    yield FieldEntry("shallow", ShallowSpec, "small_plugin_torch:Shallow", api=1)
 
 
 @hookimpl
 def inrbench_recipes() -> Any:
     stands_for = {"name": "shallow", "activation": {"name": "wave", "omega": 9.0}, "width": 8}
-    yield RecipeEntry("swell", "a recipe", stands_for, training={"lr": 5e-3})
+    yield RecipeEntry("swell", "a recipe", stands_for, training={"lr": 5e-3}, api=1)
 
 
 @hookimpl
 def inrbench_tasks() -> Any:
     metrics = (Metric("psnr", "dB"), Metric("mae", higher_is_better=False))
-    yield TaskEntry("line", LineSpec, "small_plugin_torch:prepare", metrics=metrics, baselines=("zero",))
+    yield TaskEntry("line", LineSpec, "small_plugin_torch:prepare", metrics=metrics, baselines=("zero",), api=1)

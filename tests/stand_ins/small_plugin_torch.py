@@ -35,8 +35,8 @@ class Waves(Encoding):
 
 
 class Wave(Activation):
-    def __init__(self, spec: Any) -> None:
-        super().__init__(spec)
+    def __init__(self, spec: Any, **options: Any) -> None:
+        super().__init__(spec, **options)
         self.omega = spec.omega
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -52,9 +52,9 @@ class Shallow(nn.Module):
     def __init__(self, spec: Any, shape: FieldShape) -> None:
         super().__init__()
         self.encoding = spec.encoding.build(shape.in_features, shape.resolution)
-        self.activation = spec.activation.build()
-        self.first = self.activation.linear(self.encoding.out_features, spec.width, position="first")
-        self.last = self.activation.linear(spec.width, shape.out_features, position="last")
+        self.activation = spec.activation.build(position="first")
+        self.first = self.activation.linear(self.encoding.out_features, spec.width)
+        self.last = spec.activation.build(position="last").linear(spec.width, shape.out_features)
 
     def forward(self, coords: torch.Tensor) -> torch.Tensor:
         return self.last(self.activation(self.first(self.encoding(coords))))

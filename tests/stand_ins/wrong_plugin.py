@@ -91,33 +91,33 @@ TASKS = {
 @hookimpl
 def inrbench_encodings() -> Any:
     for name, target in ENCODINGS.items():
-        yield EncodingEntry(name, PlainSpec, f"wrong_plugin_torch:{target}")
+        yield EncodingEntry(name, PlainSpec, f"wrong_plugin_torch:{target}", api=1)
 
 
 @hookimpl
 def inrbench_activations() -> Any:
     for name, target in ACTIVATIONS.items():
-        yield ActivationEntry(name, PlainSpec, f"wrong_plugin_torch:{target}")
-    yield ActivationEntry("undescribed", BareSpec, "wrong_plugin_torch:Sine")
-    yield ActivationEntry("rounded", RoundedSpec, "wrong_plugin_torch:Sine")
-    yield ActivationEntry("misspelt_training", PlainSpec, "wrong_plugin_torch:Sine", training={"rate": 1e-3})
-    yield ActivationEntry("no_target", PlainSpec, "wrong_plugin_torch:Nothing")
+        yield ActivationEntry(name, PlainSpec, f"wrong_plugin_torch:{target}", api=1)
+    yield ActivationEntry("undescribed", BareSpec, "wrong_plugin_torch:Sine", api=1)
+    yield ActivationEntry("rounded", RoundedSpec, "wrong_plugin_torch:Sine", api=1)
+    yield ActivationEntry("misspelt_training", PlainSpec, "wrong_plugin_torch:Sine", training={"rate": 1e-3}, api=1)
+    yield ActivationEntry("no_target", PlainSpec, "wrong_plugin_torch:Nothing", api=1)
 
 
 @hookimpl
 def inrbench_bases() -> Any:
     for name, target in BASES.items():
-        yield BasisEntry(name, ExpansionSpec, f"wrong_plugin_torch:{target}")
+        yield BasisEntry(name, ExpansionSpec, f"wrong_plugin_torch:{target}", api=1)
 
 
 @hookimpl
 def inrbench_fields() -> Any:
-    yield FieldEntry("sound_field", NetworkSpec, "wrong_plugin_torch:Network")
-    yield FieldEntry("deaf_to_width", NetworkSpec, "wrong_plugin_torch:DeafToWidth")
+    yield FieldEntry("sound_field", NetworkSpec, "wrong_plugin_torch:Network", api=1)
+    yield FieldEntry("deaf_to_width", NetworkSpec, "wrong_plugin_torch:DeafToWidth", api=1)
 
 
 @hookimpl
 def inrbench_tasks() -> Any:
     for name, target in TASKS.items():
         metrics = (Metric("mse", higher_is_better=False), Metric("mae", higher_is_better=False))
-        yield TaskEntry(name, LineSpec, f"wrong_plugin_torch:{target}", metrics=metrics, baselines=("zero",))
+        yield TaskEntry(name, LineSpec, f"wrong_plugin_torch:{target}", metrics=metrics, baselines=("zero",), api=1)

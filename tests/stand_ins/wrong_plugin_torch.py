@@ -92,8 +92,8 @@ class Sine(Activation):
     def forward(self, x: Tensor) -> Tensor:
         return torch.sin(10 * x)
 
-    def linear(self, in_features: int, out_features: int, *, position: Any) -> nn.Module:
-        return siren_linear(in_features, out_features, 10.0, first=position == "first")
+    def linear(self, in_features: int, out_features: int) -> nn.Module:
+        return siren_linear(in_features, out_features, 10.0, first=self.position == "first")
 
 
 class BatchDependent(Sine):
@@ -106,8 +106,8 @@ class SaysBatchDependent(BatchDependent):
 
 
 class UnusedParameter(Sine):
-    def __init__(self, spec: Any) -> None:
-        super().__init__(spec)
+    def __init__(self, spec: Any, **options: Any) -> None:
+        super().__init__(spec, **options)
         self.unused = nn.Parameter(torch.ones(1))
 
 
@@ -153,9 +153,9 @@ class Confined(Powers):
 class Network(nn.Module):
     def __init__(self, spec: Any, shape: FieldShape) -> None:
         super().__init__()
-        self.activation = spec.activation.build()
-        self.first = self.activation.linear(shape.in_features, spec.width, position="first")
-        self.last = self.activation.linear(spec.width, shape.out_features, position="last")
+        self.activation = spec.activation.build(position="first")
+        self.first = self.activation.linear(shape.in_features, spec.width)
+        self.last = spec.activation.build(position="last").linear(spec.width, shape.out_features)
 
     def forward(self, coords: Tensor) -> Tensor:
         return self.last(self.activation(self.first(coords)))

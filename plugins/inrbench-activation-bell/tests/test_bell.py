@@ -22,8 +22,8 @@ TRUTH = {
 }
 
 
-def build(name, **options):
-    return ENTRIES[name].load()(ENTRIES[name].spec(**options))
+def build(name, position="hidden", **options):
+    return ENTRIES[name].load()(ENTRIES[name].spec(**options), position=position)
 
 
 def test_every_entry_is_tested_here():
@@ -97,14 +97,14 @@ def test_a_trained_width_stays_positive_and_has_the_right_gradient(name):
 @pytest.mark.parametrize("position", ["first", "hidden", "last"])
 def test_weights_start_with_the_stated_spread(name, position):
     torch.manual_seed(0)
-    weight = build(name).linear(400, 300, position=position).weight
+    weight = build(name, position).linear(400, 300).weight
     assert weight.std().item() == pytest.approx(math.sqrt(2 / 400), rel=0.02)
     assert weight.abs().max().item() > 4 * math.sqrt(2 / 400)
 
 
 def test_gaussian_can_have_default_weights():
     torch.manual_seed(0)
-    weight = build("gaussian", init="default").linear(400, 300, position="hidden").weight
+    weight = build("gaussian", init="default").linear(400, 300).weight
     assert weight.std().item() == pytest.approx(1 / math.sqrt(3 * 400), rel=0.02)
     assert weight.abs().max().item() <= 1 / 20
 
@@ -114,8 +114,8 @@ def test_a_deep_field_starts_alive(name):
     torch.manual_seed(0)
     h = torch.rand(2000, 2) * 2 - 1
     for index in range(5):
-        bell = build(name)
-        linear = bell.linear(h.shape[1], 256, position="hidden" if index else "first")
+        bell = build(name, "hidden" if index else "first")
+        linear = bell.linear(h.shape[1], 256)
         assert 0.01 < linear(h).std(dim=0).square().mean().sqrt().item() < 10
         h = bell(linear(h)).detach()
 

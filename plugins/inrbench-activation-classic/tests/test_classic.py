@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from inrbench_activation_classic.plugin import PreluSpec, inrbench_activations
+from inrbench_activation_classic.plugin import inrbench_activations
 from scipy import special
 
 ENTRIES = {entry.name: entry for entry in inrbench_activations()}
@@ -33,8 +33,8 @@ GAINS = {
 }
 
 
-def build(name):
-    return ENTRIES[name].load()(ENTRIES[name].spec())
+def build(name, position="hidden", **options):
+    return ENTRIES[name].load()(ENTRIES[name].spec(**options), position=position)
 
 
 def test_every_entry_is_tested_here():
@@ -70,13 +70,13 @@ def test_values_and_gradients_stay_finite(name, dtype):
 @pytest.mark.parametrize("position", ["first", "hidden", "last"])
 def test_weights_start_with_the_stated_spread(name, position):
     torch.manual_seed(0)
-    layer = build(name).linear(400, 300, position=position)
+    layer = build(name, position).linear(400, 300)
     assert layer.weight.std().item() * 20 == pytest.approx(GAINS[name], rel=0.02)
     assert layer.bias.abs().max().item() <= 1 / 20
 
 
 def test_prelu_slope_is_trained_and_its_gain_follows_the_start():
-    prelu = ENTRIES["prelu"].load()(PreluSpec(slope=1.0))
+    prelu = build("prelu", slope=1.0)
     prelu(torch.tensor([-2.0])).backward()
     assert prelu.slope.grad.item() == -2.0
     assert prelu.gain == pytest.approx(1.0)
@@ -93,8 +93,7 @@ def test_small_inputs_keep_their_digits_in_float32(name, expected):
 def test_softplus_is_smooth_across_its_threshold(beta):
     z = torch.linspace(19.5 / beta, 20.5 / beta, 101, dtype=torch.float64)
     truth = -special.log_expit(-beta * z.numpy()) / beta
-    softplus = ENTRIES["softplus"].load()(ENTRIES["softplus"].spec(beta=beta))
-    np.testing.assert_allclose(softplus(z), truth, rtol=2e-10)
+    np.testing.assert_allclose(build("softplus", beta=beta)(z), truth, rtol=2e-10)
 
 
 @pytest.mark.parametrize("name", sorted(TRUTH.keys() - {"sigmoid"}))
@@ -102,22 +101,22 @@ def test_a_deep_field_starts_alive(name):
     torch.manual_seed(0)
     h = torch.rand(2000, 2) * 2 - 1
     for index in range(5):
-        activation = build(name)
-        linear = activation.linear(h.shape[1], 256, position="hidden" if index else "first")
+        activation = build(name, "hidden" if index else "first")
+        linear = activation.linear(h.shape[1], 256)
         assert 0.01 < linear(h).std(dim=0).square().mean().sqrt().item() < 10
         h = activation(linear(h)).detach()
 
 
 def test_relu_can_start_as_torch_does():
     torch.manual_seed(0)
-    layer = ENTRIES["relu"].load()(ENTRIES["relu"].spec(init="default")).linear(400, 300, position="hidden")
+    layer = build("relu", init="default").linear(400, 300)
     assert layer.weight.std().item() * 20 == pytest.approx(1 / math.sqrt(3), rel=0.02)
     assert layer.weight.abs().max().item() <= 1 / 20
 
 
 def test_elu_approaches_its_alpha():
     z = torch.tensor([-40.0, -1.0, 2.0], dtype=torch.float64)
-    values = ENTRIES["elu"].load()(ENTRIES["elu"].spec(alpha=0.3))(z)
+    values = build("elu", alpha=0.3)(z)
     assert values.tolist() == pytest.approx([-0.3, 0.3 * math.expm1(-1), 2.0])
 
 

@@ -24,9 +24,7 @@ TRUTH = {
 
 
 def build(name, position="hidden", **options):
-    activation = ENTRIES[name].load()(ENTRIES[name].spec(**options))
-    activation.linear(4, 4, position=position)
-    return activation
+    return ENTRIES[name].load()(ENTRIES[name].spec(**options), position=position)
 
 
 @pytest.fixture
@@ -104,10 +102,10 @@ def test_a_detached_finer_serves_no_loss_on_derivatives():
 
 
 def test_finer_first_bias_is_as_wide_as_asked():
-    finer = ENTRIES["finer"].load()(ENTRIES["finer"].spec(first_bias=5.0))
     torch.manual_seed(0)
-    assert finer.linear(2, 4000, position="first").bias.std().item() == pytest.approx(5 / math.sqrt(3), rel=0.05)
-    assert finer.linear(400, 400, position="hidden").bias.abs().max().item() <= 1 / 20
+    first, hidden = (build("finer", position, first_bias=5.0) for position in ("first", "hidden"))
+    assert first.linear(2, 4000).bias.std().item() == pytest.approx(5 / math.sqrt(3), rel=0.05)
+    assert hidden.linear(400, 400).bias.abs().max().item() <= 1 / 20
 
 
 @pytest.mark.parametrize("name", SIREN_FAMILY)
@@ -127,8 +125,7 @@ def test_weights_start_with_the_stated_spread(name, position):
         std = 1 / math.sqrt(3 * width) if name == "staf" else math.sqrt(2 / width)
         options = {}
     torch.manual_seed(0)
-    activation = ENTRIES[name].load()(ENTRIES[name].spec(**options))
-    layer = activation.linear(width, 300, position=position)
+    layer = build(name, position, **options).linear(width, 300)
     assert layer.weight.std().item() == pytest.approx(std, rel=0.02)
     if name in [*SIREN_FAMILY, "staf"]:
         assert layer.weight.abs().max().item() <= std * math.sqrt(3) * (1 + 1e-6)
@@ -139,8 +136,8 @@ def test_a_deep_field_starts_alive(name):
     torch.manual_seed(0)
     h = torch.rand(2000, 2) * 2 - 1
     for index in range(5):
-        activation = ENTRIES[name].load()(ENTRIES[name].spec())
-        linear = activation.linear(h.shape[1], 256, position="hidden" if index else "first")
+        activation = build(name, "hidden" if index else "first")
+        linear = activation.linear(h.shape[1], 256)
         z = linear(h) * (30 if name in SIREN_FAMILY else 1)
         assert 0.01 < z.std(dim=0).square().mean().sqrt().item() < 10
         h = activation(linear(h)).detach()
@@ -151,8 +148,8 @@ def test_scaled_pre_activations_of_a_deep_siren_keep_unit_spread(omega):
     torch.manual_seed(0)
     h = torch.rand(4096, 2) * 2 - 1
     for index in range(6):
-        sine = ENTRIES["sine"].load()(ENTRIES["sine"].spec(omega=omega))
-        linear = sine.linear(h.shape[1], 256, position="hidden" if index else "first")
+        sine = build("sine", "hidden" if index else "first", omega=omega)
+        linear = sine.linear(h.shape[1], 256)
         torch.nn.init.zeros_(linear.bias)
         z = sine.omega * linear(h)
         if index:

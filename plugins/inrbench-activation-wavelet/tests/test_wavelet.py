@@ -11,8 +11,8 @@ ENTRIES = {entry.name: entry for entry in inrbench_activations()}
 EXTREMES = [0, 1, -1, 1e-8, -1e-8, 10, -10, 100, -100, 1e4, -1e4]
 
 
-def build(name, **options):
-    return ENTRIES[name].load()(ENTRIES[name].spec(**options))
+def build(name, position="hidden", **options):
+    return ENTRIES[name].load()(ENTRIES[name].spec(**options), position=position)
 
 
 @pytest.mark.parametrize(("omega", "s"), [(1.0, 1.0), (20.0, 10.0)])
@@ -50,15 +50,15 @@ def test_trained_gabor_starts_where_asked_and_has_the_right_gradients():
 @pytest.mark.parametrize(("init", "std"), [("kaiming", math.sqrt(2)), ("default", 1 / math.sqrt(3))])
 def test_gabor_weights_start_with_the_stated_spread(position, init, std):
     torch.manual_seed(0)
-    weight = build("gabor", init=init).linear(400, 300, position=position).weight
+    weight = build("gabor", position, init=init).linear(400, 300).weight
     assert weight.std().item() * 20 == pytest.approx(std, rel=0.02)
 
 
 @pytest.mark.parametrize("position", ["first", "hidden"])
 def test_real_wire_layer_against_its_formula(position):
     torch.manual_seed(0)
-    wire = build("real_wire", omega=7.0, s=3.0)
-    layer = wire.linear(3, 5, position=position).double()
+    wire = build("real_wire", position, omega=7.0, s=3.0)
+    layer = wire.linear(3, 5).double()
     x = torch.rand(11, 3, dtype=torch.float64) * 2 - 1
     projected = x.numpy() @ layer.projections.weight.detach().numpy().T + layer.projections.bias.detach().numpy()
     expected = np.cos(7 * projected[:, :5]) * np.exp(-((3 * projected[:, 5:]) ** 2))
@@ -69,7 +69,7 @@ def test_real_wire_layer_against_its_formula(position):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_real_wire_stays_finite(dtype):
-    layer = build("real_wire").linear(1, 6, position="first").to(dtype)
+    layer = build("real_wire", "first").linear(1, 6).to(dtype)
     x = torch.tensor(EXTREMES, dtype=dtype)[:, None].requires_grad_()
     y = layer(x)
     y.sum().backward()
@@ -78,13 +78,12 @@ def test_real_wire_stays_finite(dtype):
 
 
 def test_real_wire_has_two_projections_but_for_its_last_layer():
-    wire = build("real_wire")
     counts = [
-        sum(parameter.numel() for parameter in wire.linear(40, 30, position=position).parameters())
+        sum(parameter.numel() for parameter in build("real_wire", position).linear(40, 30).parameters())
         for position in ("first", "hidden", "last")
     ]
     assert counts == [2 * 41 * 30, 2 * 41 * 30, 41 * 30]
-    weight = wire.linear(400, 300, position="hidden").projections.weight
+    weight = build("real_wire").linear(400, 300).projections.weight
     assert weight.std().item() == pytest.approx(1 / math.sqrt(3 * 400), rel=0.02)
 
 
@@ -94,8 +93,8 @@ def test_a_deep_field_starts_alive_and_without_dead_parameters(name):
     h = torch.rand(2000, 2) * 2 - 1
     layers = []
     for index in range(5):
-        activation = build(name)
-        linear = activation.linear(h.shape[1], 256, position="hidden" if index else "first")
+        activation = build(name, "hidden" if index else "first")
+        linear = activation.linear(h.shape[1], 256)
         layers.append(linear)
         z = linear(h)
         assert 0.01 < z.std(dim=0).square().mean().sqrt().item() < 10

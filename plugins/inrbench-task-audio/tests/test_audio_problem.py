@@ -1,3 +1,4 @@
+import json
 import math
 from pathlib import Path
 
@@ -7,11 +8,15 @@ import soundfile
 import torch
 from inrbench_task_audio.metrics import log_spectral_distance, psnr, snr
 from inrbench_task_audio.picture import draw_recording
-from inrbench_task_audio.plugin import AudioSpec
+from inrbench_task_audio.plugin import AudioSpec, inrbench_tasks
 from inrbench_task_audio.problem import AudioProblem, prepare
+from inrbench_task_audio.recording import Recording
+from inrbench_task_audio.renderer import AudioRenderer, time_coords
 from torch import Tensor, nn
 
-from inrbench_core import SeedStreams
+from inrbench_core import Frame, SeedStreams, UnsupportedError
+from inrbench_core.api.entries import load_object
+from inrbench_core.api.problem import from_field, to_field
 
 SPEC = AudioSpec(duration_s=0.5, sample_rate=8000)
 
@@ -30,6 +35,18 @@ class Lookup(nn.Module):
 
 def problem(spec: AudioSpec = SPEC, seed: int = 0) -> AudioProblem:
     return prepare(spec, device=torch.device("cpu"), seeds=SeedStreams(seed))
+
+
+def renderer(audio: AudioProblem) -> AudioRenderer:
+    """From what is left of a frame when it has been written down; there is no recording any more."""
+    return AudioRenderer(Frame.from_data(json.loads(json.dumps(audio.frame.to_data()))), torch.device("cpu"))
+
+
+def ramp(peak: float = 0.25) -> AudioProblem:
+    """100 samples at 50 Hz from 3 s on, whose values tell their place."""
+    samples = np.linspace(-1.0, 1.0, 100, dtype=np.float32)
+    recording = Recording(samples, 50, 3.0, peak, {})
+    return AudioProblem(recording, 0.1, device=torch.device("cpu"), seeds=SeedStreams(0))
 
 
 def test_snr_and_psnr_of_a_known_error() -> None:
@@ -71,8 +88,7 @@ def test_held_out_samples_follow_the_seed() -> None:
 
 
 def test_coordinates_of_a_long_recording_are_all_different() -> None:
-    audio = problem()
-    coords = audio._coords(torch.arange(5_292_000), 5_292_000).squeeze(1)
+    coords = time_coords(torch.arange(5_292_000), 5_292_000).squeeze(1)
     steps = coords.diff()
     assert (coords[0], coords[-1]) == (-1.0, 1.0)
     assert steps.min() > 0.5 * 2 / 5_292_000
@@ -84,7 +100,8 @@ def test_evaluation_of_a_model_with_a_known_error() -> None:
     for name in ("snr", "snr_train", "snr_held_out"):
         assert evaluation.metrics[name] == pytest.approx(20.0, abs=1e-4)
     assert evaluation.metrics["lsd"] == pytest.approx(-20 * math.log10(0.9), abs=0.02)
-    assert evaluation.outputs["waveform"] == pytest.approx(audio.recording.samples * 0.9, abs=1e-6)
+    peak = audio.recording.peak
+    assert evaluation.outputs["waveform"] == pytest.approx(audio.recording.samples * 0.9 * peak, abs=1e-6)
     assert evaluation.preview is not None
     assert evaluation.preview.shape == audio.truth().shape
     assert audio.evaluate(Lookup(audio.recording.samples, gain=0.9), full=False).metrics == {
@@ -106,7 +123,8 @@ def test_baselines() -> None:
     assert audio.baseline("silence").metrics["snr"] == pytest.approx(0.0, abs=1e-9)
     linear = audio.baseline("linear")
     train = np.setdiff1d(np.arange(4000), audio.held_out)
-    assert np.array_equal(linear.outputs["waveform"][train], audio.recording.samples[train])
+    copied = audio.recording.samples[train] * audio.recording.peak
+    assert linear.outputs["waveform"][train] == pytest.approx(copied, rel=1e-6)
     assert math.isnan(linear.metrics["snr"])
     assert linear.metrics["snr_held_out"] > 5.0
 
@@ -120,8 +138,54 @@ def test_without_held_out_samples_the_figure_is_not_defined() -> None:
 
 
 def test_render_at_another_sample_rate() -> None:
-    rendered = problem().render(nn.Identity(), 100)
-    assert rendered.outputs["waveform"] == pytest.approx(np.linspace(-1, 1, 100), abs=1e-6)
+    rendered = renderer(ramp()).render(nn.Identity(), 37)
+    assert rendered.outputs["waveform"] == pytest.approx(np.linspace(-0.25, 0.25, 37), abs=1e-6)
+    assert rendered.metrics == {}
+    assert renderer(ramp()).render(nn.Identity()).outputs["waveform"].shape == (100,)
+    with pytest.raises(UnsupportedError, match="too large"):
+        renderer(ramp()).render(nn.Identity(), 10**9)
+
+
+def test_the_frame_gives_seconds_of_the_file_and_amplitudes_of_its_own_scale() -> None:
+    audio = ramp(peak=0.25)
+    field = audio.frame.fields["field"]
+    seconds = torch.tensor([[3.0], [3.5], [3.0 + 99 / 50]], dtype=torch.float64)
+    # Sample 25 comes half a second after the first.
+    values = from_field(audio.target(to_field(seconds, field)), field)
+    assert values.squeeze(1) == pytest.approx([-0.25, 0.25 * (2 * 25 / 99 - 1), 0.25], abs=1e-6)
+    assert (field.coords[0].unit, field.resolution) == ("s", (100,))
+
+
+def test_a_wav_whose_peak_is_not_one_comes_back_as_it_was(tmp_path: Path) -> None:
+    # Floats may have any range.
+    written = (1000.0 * np.sin(np.arange(900) * 0.3) * np.linspace(0, 1, 900)).astype(np.float32)
+    soundfile.write(tmp_path / "in.wav", written, 8000, subtype="FLOAT")
+    audio = problem(AudioSpec(source=str(tmp_path / "in.wav"), start_s=0.0125))
+    (tmp_path / "in.wav").unlink()
+    assert audio.frame.fields["field"].coords[0].low == 0.0125
+    saved = renderer(audio)
+    model = Lookup(audio.recording.samples)
+    for evaluation in (saved.render(model), audio.evaluate(model)):
+        saved.save(evaluation, tmp_path, "out")
+        samples, rate = soundfile.read(tmp_path / "out.wav")
+        assert rate == 8000
+        assert samples == pytest.approx(written[100:], abs=1e-3)
+
+
+def test_the_target_is_what_the_loss_asks_for_and_the_nearest_sample_between_them() -> None:
+    audio = problem()
+    batch = audio.batch(slice(None))
+    assert torch.equal(audio.target(batch["coords"]), batch["values"])
+    coords = audio.coords(50, SeedStreams(0))
+    assert (coords.shape, coords.min(), coords.max()) == ((50, 1), -1.0, 1.0)
+    aside = time_coords(torch.tensor([7]), audio.size) + 0.4 * 2 / (audio.size - 1)
+    assert audio.target(aside).item() == audio.recording.samples[7]
+
+
+def test_the_entry_ranks_by_what_was_held_out() -> None:
+    (entry,) = inrbench_tasks()
+    assert entry.metric(entry.rank_by).name == "snr_held_out"
+    assert load_object(entry.renderer) is AudioRenderer
 
 
 def test_picture_shows_a_tone_at_its_frequency() -> None:
@@ -137,9 +201,11 @@ def test_picture_of_a_diverged_model_is_drawn() -> None:
 
 def test_a_saved_rendering_can_be_heard_at_its_own_rate(tmp_path: Path) -> None:
     task = problem()
-    evaluation = task.render(Lookup(0.5 * task.recording.samples), task.size // 2)
-    paths = task.save(evaluation, tmp_path, "half")
+    half = renderer(task)
+    evaluation = half.render(Lookup(0.5 * task.recording.samples), task.size // 2)
+    paths = half.save(evaluation, tmp_path, "half")
     assert {path.name for path in paths} == {"half.png", "half.npz", "half.wav"}
     samples, rate = soundfile.read(tmp_path / "half.wav")
-    assert samples.size / rate == pytest.approx(task.size / task.recording.rate)
-    assert samples == pytest.approx(evaluation.outputs["waveform"], abs=1e-4)
+    # A rate is a whole number.
+    assert (samples.size - 1) / rate == pytest.approx((task.size - 1) / task.recording.rate, rel=1e-3)
+    assert samples == pytest.approx(evaluation.outputs["waveform"], abs=1e-6)

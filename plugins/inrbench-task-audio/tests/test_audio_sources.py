@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from inrbench_task_audio import recording as recording_module
 from inrbench_task_audio.plugin import AudioSpec
 from inrbench_task_audio.recording import load_recording
 from inrbench_task_audio.synthesis import SAMPLE_RATE, synthesise
@@ -97,6 +98,76 @@ def test_a_file_that_is_no_recording_and_an_excerpt_beyond_the_end(tmp_path: Pat
     for options in ({"start_s": 0.1}, {"duration_s": 0.2}):
         with pytest.raises(DataError, match=r"0\.1 s long"):
             load_recording(AudioSpec(source=source, **options))
+
+
+@pytest.mark.parametrize(("suffix", "subtype"), [("wav", "PCM_16"), ("wav", "PCM_24"), ("aiff", "PCM_16")])
+def test_a_truncated_file_is_refused(tmp_path: Path, suffix: str, subtype: str) -> None:
+    path = Path(write(tmp_path / f"a.{suffix}", np.ones(8000), subtype=subtype))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    present = soundfile.info(path).frames
+    assert 3900 < present < 4000
+    with pytest.raises(DataError, match=rf"a\.{suffix}: truncated: {present} of (8000|7999) samples"):
+        load_recording(AudioSpec(source=str(path)))
+
+
+@pytest.mark.parametrize(("suffix", "message"), [("flac", "not a recording that libsndfile"), ("ogg", "truncated: ")])
+def test_other_truncated_files_are_one_clear_error(tmp_path: Path, suffix: str, message: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, np.random.default_rng(0).uniform(-1, 1, 80_000), 8000)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=rf"a\.{suffix}: {message}"):
+        load_recording(AudioSpec(source=str(path)))
+
+
+def test_a_wav_that_was_written_into_a_pipe_has_no_length_in_its_header(tmp_path: Path) -> None:
+    path = Path(write(tmp_path / "a.wav", np.ones(800), subtype="PCM_16"))
+    content = bytearray(path.read_bytes())
+    at = content.index(b"data") + 4
+    content[at : at + 4] = b"\xff\xff\xff\xff"
+    path.write_bytes(content)
+    assert load_recording(AudioSpec(source=str(path))).samples.size == 800
+
+
+def test_declared_sizes_are_bounded_before_anything_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write(tmp_path / "a.wav", np.ones((800, 2)))
+    monkeypatch.setattr(recording_module, "MAX_VALUES", 1599)
+    monkeypatch.setattr(soundfile.SoundFile, "read", None)
+    with pytest.raises(DataError, match=r"a\.wav: the excerpt has 1600 values; .* give a duration_s:"):
+        load_recording(AudioSpec(source=source))
+    with pytest.raises(DataError, match="cello: ends at 3600 s"):
+        load_recording(AudioSpec(start_s=80_000))
+
+
+def test_resampling_to_more_samples_than_memory_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write(tmp_path / "a.wav", np.ones(800))
+    monkeypatch.setattr(recording_module, "MAX_VALUES", 20_000)
+    with pytest.raises(DataError, match="the excerpt has 38400 values"):
+        load_recording(AudioSpec(source=source, sample_rate=384_000))
+
+
+def test_what_took_long_is_read_from_disk_the_next_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write(tmp_path / "a.wav", 0.5 * np.sin(np.arange(800)))
+    monkeypatch.setenv("INRBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("inrbench_core.api.cache.LEAST_SECONDS", 0.0)
+    first = load_recording(AudioSpec(source=source, sample_rate=12_000))
+    monkeypatch.setattr(recording_module, "_mixed", None)
+    second = load_recording(AudioSpec(source=source, sample_rate=12_000))
+    assert np.array_equal(first.samples, second.samples)
+    assert (first.record, first.rate, first.peak, first.start_s) == (
+        second.record,
+        second.rate,
+        second.peak,
+        second.start_s,
+    )
+    # Another excerpt is not the same, nor is a file whose content has changed.
+    for options in ({"sample_rate": 12_000, "start_s": 0.01}, {}):
+        with pytest.raises(TypeError):
+            load_recording(AudioSpec(source=source, **options))
+    write(tmp_path / "a.wav", 0.5 * np.cos(np.arange(800)))
+    with pytest.raises(TypeError):
+        load_recording(AudioSpec(source=source, sample_rate=12_000))
 
 
 @pytest.mark.parametrize(

@@ -73,14 +73,15 @@ def test_bins_and_points_are_counted():
     assert problem().points_per_element == 32
 
 
-def test_outside_the_disc_there_is_air():
+def test_outside_the_disc_there_is_air(stored_renderer):
     task = problem(size=33)
     corner = (slice(0, 3), slice(0, 3))
     white = task.evaluate(Pixels(np.ones((33, 33)))).outputs["reconstruction"]
     assert not white[corner].any()
     assert white[16, 16] == 1
     assert not task.truth()[corner].any()
-    assert not task.render(Pixels(np.ones((33, 33))), 50).outputs["reconstruction"][corner].any()
+    for size in (None, 50):
+        assert not stored_renderer(ENTRY, task).render(Pixels(np.ones((33, 33))), size).preview[corner].any()
 
 
 def test_metrics_are_means_over_the_disc():
@@ -136,7 +137,55 @@ def test_training_pixels_reconstructs_the_slice():
     assert task.evaluate(field).metrics["psnr"] > 25 > 10 + task.baseline("constant").metrics["psnr"]
 
 
-def test_rendering_is_possible_at_another_size():
-    task = problem()
-    evaluation = task.render(Pixels(task.picture[..., 0]), 80)
-    assert evaluation.preview.shape == (80, 80, 3)
+def test_a_stored_field_is_rendered_in_hounsfield_units_without_the_file(tmp_path, stored_renderer):
+    pytest.importorskip("pydicom")
+    values = np.random.default_rng(0).integers(-1000, 1800, (20, 24))
+    path = write_dicom(tmp_path / "a.dcm", values + 1024)
+    task = prepare(CtSpec(source=path, views=8), device=CPU, seeds=SeedStreams(0))
+    (frame,) = task.frame.fields.values()
+    (value,) = frame.values
+    assert (value.name, value.unit, value.low, value.high) == ("attenuation", "HU", -1000, values.max())
+    renderer, field = stored_renderer(ENTRY, task), Pixels(task.picture[..., 0])
+    Path(path).unlink()
+    rendered = renderer.render(field)
+    # Two rows of air above and below make it square; outside the disc there is air.
+    squared = np.full((24, 24), -1000)
+    squared[2:22] = values
+    expected = np.where(task.disc, squared, -1000)
+    np.testing.assert_allclose(rendered.outputs["reconstruction"][..., 0], expected, atol=0.01)
+    np.testing.assert_array_equal(rendered.preview, task.evaluate(field).preview)
+    assert renderer.render(field, 80).preview.shape == (80, 80, 3)
+    coords = task.coords(10_000, SeedStreams(0))
+    np.testing.assert_allclose(from_field(task.target(coords), frame).reshape(24, 24), expected, atol=0.01)
+    facts = task.frame.facts
+    assert (facts["crop_top"], facts["crop_left"], facts["crop_height"], facts["file_height"]) == (-2, 0, 24, 20)
+
+
+def test_outside_the_disc_the_target_is_air():
+    task = problem(source="shepp_logan", size=33)
+    corners = torch.tensor([[-1.0, -1.0], [1.0, 0.9], [-0.9, 0.9]])
+    assert task.target(corners).tolist() == [[-1.0]] * 3
+
+
+def test_slice_and_sinogram_are_made_once(tmp_path, monkeypatch, empty_cache):
+    values = np.random.default_rng(0).uniform(size=(20, 20))
+    np.save(tmp_path / "a.npy", values)
+    source = str(tmp_path / "a.npy")
+
+    def again(*_):
+        raise AssertionError("made again")
+
+    first = problem(source=source, noise=0.1)
+    monkeypatch.setattr("inrbench_task_ct.slices.make_slice", again)
+    second = problem(source=source, noise=0.1)
+    monkeypatch.setattr("inrbench_task_ct.problem._sinogram", again)
+    third = problem(source=source, noise=0.1)
+    for task in (second, third):
+        np.testing.assert_array_equal(first.picture, task.picture)
+        np.testing.assert_array_equal(first.sinogram, task.sinogram)
+        assert task.record == first.record
+    with pytest.raises(AssertionError, match="made again"):
+        problem(source=source, views=9)
+    np.save(tmp_path / "a.npy", values**2)
+    with pytest.raises(AssertionError, match="made again"):
+        problem(source=source)

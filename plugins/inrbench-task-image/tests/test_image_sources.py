@@ -8,6 +8,7 @@ import tifffile
 import torch
 from inrbench_task_image.pictures import load_picture
 from inrbench_task_image.plugin import ImageSpec
+from inrbench_task_image.readers import read_picture
 from inrbench_task_image.samples import SAMPLES, find_sample
 from PIL import Image
 from pydantic import ValidationError
@@ -183,6 +184,105 @@ def test_broken_files_are_one_line(tmp_path):
             load(tmp_path / name)
         assert "\n" not in str(caught.value)
         assert name in str(caught.value)
+
+
+def saved(folder, name, **options):
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8))
+    picture.save(folder / name, **options)
+    return folder / name
+
+
+def whole_files(folder):
+    deep = np.random.default_rng(1).integers(0, 65_536, (40, 50, 3), np.uint16)
+    tifffile.imwrite(folder / "deep.tif", deep, photometric="rgb")
+    return [
+        saved(folder, "a.png"),
+        saved(folder, "a.jpg"),
+        saved(folder, "progressive.jpg", progressive=True),
+        saved(folder, "a.tif"),
+        saved(folder, "packed.tif", compression="tiff_lzw"),
+        saved(folder, "a.bmp"),
+        saved(folder, "a.webp"),
+        saved(folder, "a.gif"),
+        saved(folder, "a.ppm"),
+        write_png(folder / "deep.png", deep),
+        folder / "deep.tif",
+    ]
+
+
+def test_no_part_of_a_file_is_taken_for_the_whole(tmp_path):
+    for path in whole_files(tmp_path):
+        pixels, content = read_picture(path), path.read_bytes()
+        refused = []
+        for length in [*range(0, len(content) - 1, len(content) // 60 + 1), len(content) - 1]:
+            path.write_bytes(content[:length])
+            try:
+                read = read_picture(path)
+            except DataError as error:
+                refused.append(str(error))
+            else:
+                # What follows the last pixel, such as the mark of the end, may be missing.
+                np.testing.assert_array_equal(read, pixels, err_msg=f"{path.name}, {length} bytes")
+        assert len(refused) > 30
+        assert all(path.name in message and "\n" not in message for message in refused)
+
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
+
+
+def test_no_other_program_is_started(tmp_path, monkeypatch):
+    started = tmp_path / "started"
+    (tmp_path / "gs").write_text(f"#!/bin/sh\ntouch '{started}'\necho 10.0\n")
+    (tmp_path / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", None)
+    (tmp_path / "drawing.png").write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
+    )
+    with pytest.raises(DataError, match=r"drawing\.png: not a picture that is readable \(png, jpeg, tiff"):
+        load(tmp_path / "drawing.png")
+    assert not started.exists()
+
+
+def test_heic_is_told_from_what_is_no_picture(tmp_path):
+    (tmp_path / "phone.jpg").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    with pytest.raises(DataError, match=r"phone\.jpg: HEIC and AVIF .* not readable; convert it to png or jpg"):
+        load(tmp_path / "phone.jpg")
+
+
+def one_bit_png(path, height, width):
+    """Black, and small whatever its size."""
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    data = zlib.compress(bytes(height * (1 + (width + 7) // 8)))
+    parts = ((b"IHDR", header), (b"IDAT", data), (b"IEND", b""))
+    chunks = [struct.pack(">I", len(b)) + kind + b + struct.pack(">I", zlib.crc32(kind + b)) for kind, b in parts]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    return path
+
+
+@pytest.mark.parametrize("size", [(9000, 9000), (12_800, 12_800), (1, 64_000_001)])
+def test_a_picture_that_declares_too_many_pixels_is_not_decoded(tmp_path, size, monkeypatch):
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda image: pytest.fail("decoded"))
+    with pytest.raises(DataError, match=rf"large\.png: {size[0]} x {size[1]} pixels: at most 64 megapixels are read"):
+        load(one_bit_png(tmp_path / "large.png", *size))
+
+
+def test_other_bounds_on_the_size(tmp_path, monkeypatch):
+    with pytest.raises(DataError, match="at most 64 megapixels"):
+        load(one_bit_png(tmp_path / "huge.png", 20_000, 20_000))
+    monkeypatch.setattr("inrbench_core.api.sources.MOST_PIXELS", 100)
+    tifffile.imwrite(tmp_path / "half.tif", np.zeros((20, 30), np.float16))
+    with pytest.raises(DataError, match=r"half\.tif: 20 x 30 pixels"):
+        load(tmp_path / "half.tif")
+    Image.new("L", (1, 1)).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match="size makes 60000 x 60000 pixels; at most 64 megapixels are made"):
+        load(tmp_path / "a.png", size=60_000)
+
+
+def test_values_beyond_single_precision_are_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.array([[-1e308, 1e308]]))
+    with pytest.raises(DataError, match=r"a\.tif: values from -1e\+308 to 1e\+308 are too far apart"):
+        load(tmp_path / "a.tif")
 
 
 def test_a_file_that_has_gone_since_validation(tmp_path):

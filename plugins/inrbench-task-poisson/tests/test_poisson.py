@@ -1,9 +1,11 @@
+import itertools
 import math
 
 import numpy as np
 import pytest
 import torch
 from inrbench_task_image.pictures import Picture
+from inrbench_task_poisson.alignment import Alignment, moments
 from inrbench_task_poisson.derivatives import gradients, laplacians
 from inrbench_task_poisson.differences import divergence, gradient, laplacian, solve
 from inrbench_task_poisson.plugin import PoissonSpec, inrbench_tasks
@@ -11,7 +13,8 @@ from inrbench_task_poisson.problem import GradientProblem, LaplacianProblem, pre
 from scipy.ndimage import laplace
 from torch import nn
 
-from inrbench_core import DataError, SeedStreams
+from inrbench_core import DataError, SeedStreams, grid_coords
+from inrbench_core.api.problem import from_field
 
 (ENTRY,) = inrbench_tasks()
 CPU = torch.device("cpu")
@@ -119,9 +122,9 @@ def test_the_solver_inverts_the_laplacian():
 
 
 @pytest.mark.parametrize("given", GIVEN)
-def test_what_the_derivatives_leave_open_is_forgiven(given):
+def test_what_the_derivatives_leave_open_is_forgiven(given, stored_renderer):
     task = problem(given)
-    row = task._places()[:, 0].reshape(16, 24, 1)
+    row = grid_coords((16, 24))[:, 0].reshape(16, 24, 1).numpy()
 
     class Shifted(nn.Module):
         def __init__(self, slope):
@@ -141,7 +144,42 @@ def test_what_the_derivatives_leave_open_is_forgiven(given):
         else:
             error = np.clip(task.picture + 0.25 * row, 0, 1) - task.picture
             assert tilted == pytest.approx(-10 * math.log10(np.square(error, dtype=float).mean()), abs=1e-3)
-    np.testing.assert_allclose(task.render(Shifted(0.0), 24).outputs["reconstruction"], task.picture, atol=1e-4)
+    renderer = stored_renderer(ENTRY, task)
+    for size in (None, 24):
+        rendered = renderer.render(Shifted(0.0), size).outputs["reconstruction"]
+        np.testing.assert_allclose(rendered, 255 * task.picture, atol=0.03)
+
+
+@pytest.mark.parametrize("given", GIVEN)
+def test_a_stored_field_is_rendered_as_it_was_measured(given, stored_renderer):
+    task, field = problem(given), nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 3))
+    evaluation, renderer = task.evaluate(field), stored_renderer(ENTRY, task)
+    rendered = renderer.render(field)
+    np.testing.assert_allclose(
+        rendered.outputs["reconstruction"], evaluation.outputs["reconstruction"], rtol=0, atol=1e-4
+    )
+    larger = renderer.render(field, 47).outputs["reconstruction"]
+    assert larger.shape == (31, 47, 3)
+    for corner in itertools.product((0, -1), repeat=2):
+        np.testing.assert_allclose(larger[corner], rendered.outputs["reconstruction"][corner], atol=1e-3)
+
+
+def test_the_alignment_is_that_of_least_squares():
+    rng = np.random.default_rng(0)
+    coords, answer, truth = rng.uniform(-1, 1, (50, 2)), rng.random((50, 3)), rng.random((50, 3))
+    for plane in (False, True):
+        aligned = Alignment(answer, moments(truth, coords, plane=plane), coords, plane=plane)(answer, coords)
+        design = np.column_stack([np.ones(50), coords]) if plane else np.ones((50, 1))
+        expected = answer + design @ np.linalg.lstsq(design, truth - answer, rcond=None)[0]
+        np.testing.assert_allclose(aligned, expected, atol=1e-6)
+
+
+def test_the_true_field_is_the_picture():
+    task = problem()
+    coords = task.coords(1000, SeedStreams(0))
+    np.testing.assert_allclose(task.target(coords).reshape(16, 24, 3), task.picture * 2 - 1, atol=1e-6)
+    frame = task.frame.fields["field"]
+    np.testing.assert_allclose(from_field(task.target(coords), frame), 255 * task.picture.reshape(-1, 3), atol=1e-3)
 
 
 @pytest.mark.parametrize("given", GIVEN)

@@ -1,3 +1,4 @@
+import json
 import math
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import torch
 import trimesh
 from inrbench_task_shape.occupancy import prepare as prepare_occupancy
 from inrbench_task_shape.plugin import OccupancySpec, SdfSpec, inrbench_tasks
+from inrbench_task_shape.renderer import ShapeRenderer, ply
 from inrbench_task_shape.sdf import EIKONAL, EMPTY, prepare
 from inrbench_task_shape.solids import SOLIDS, Implicit, ball
 from inrbench_task_shape.sources import load_solid
@@ -14,7 +16,9 @@ from inrbench_task_shape.surfaces import compare, extract
 from scipy.integrate import quad
 from torch import Tensor, nn
 
-from inrbench_core import DataError, SeedStreams
+from inrbench_core import DataError, Frame, SeedStreams, UnsupportedError
+from inrbench_core.api.entries import load_object
+from inrbench_core.api.problem import from_field, to_field
 
 CPU = torch.device("cpu")
 RADIUS, SHIFT = 0.6, 0.1
@@ -40,6 +44,35 @@ def occupancy(**options):
 def sdf(**options):
     spec = SdfSpec(**{"source": "sphere", "points": 400, "resolution": 32, **options})
     return prepare(spec, device=CPU, seeds=SeedStreams(0))
+
+
+def renderer(problem) -> ShapeRenderer:
+    """From what is left of a frame when it has been written down; there is no solid any more."""
+    return ShapeRenderer(Frame.from_data(json.loads(json.dumps(problem.frame.to_data()))), CPU)
+
+
+class Exact(nn.Module):
+    """A perfect field of a problem."""
+
+    def __init__(self, problem) -> None:
+        super().__init__()
+        self.problem = problem
+
+    def forward(self, coords: Tensor) -> Tensor:
+        values = self.problem.exact(coords.numpy().astype(np.float64))
+        return torch.from_numpy(values.astype(np.float32)).unsqueeze(1)
+
+
+CENTRE = (300_000.0, -20.0, 7.0)
+
+
+@pytest.fixture
+def beam(tmp_path: Path) -> str:
+    """A box of 1 x 2 x 4 far from the origin."""
+    mesh = trimesh.creation.box((1.0, 2.0, 4.0))
+    mesh.apply_translation(CENTRE)
+    mesh.export(tmp_path / "beam.obj")
+    return str(tmp_path / "beam.obj")
 
 
 def test_iou_of_a_sphere_and_a_shifted_one() -> None:
@@ -189,22 +222,124 @@ def test_outputs_and_rendering_at_another_resolution() -> None:
     problem = sdf()
     outputs = problem.evaluate(Ball()).outputs
     assert outputs["values"].shape == (32, 32, 32)
-    assert outputs["vertices"].dtype == np.float32
+    assert outputs["vertices"].dtype == np.float64
     assert np.linalg.norm(outputs["vertices"], axis=1) == pytest.approx(RADIUS, abs=2e-3)
     assert outputs["faces"].max() == len(outputs["vertices"]) - 1
-    finer = problem.render(Ball(), 70)
+    finer = renderer(problem).render(Ball(), 70)
     assert finer.metrics == {}
     assert finer.outputs["values"].shape == (35, 35, 35)
     assert len(finer.outputs["faces"]) > 2 * len(outputs["faces"])
+    assert np.array_equal(renderer(problem).render(Ball()).outputs["vertices"], outputs["vertices"])
+    for size in (1, 5000):
+        with pytest.raises(UnsupportedError, match="2 to 1024 points"):
+            renderer(problem).render(Ball(), size)
+    with pytest.raises(UnsupportedError, match="not finite"):
+        renderer(problem).render(Ball(factor=math.nan))
 
 
 def test_a_saved_surface_is_read_back_by_others(tmp_path: Path) -> None:
     problem = sdf()
-    paths = problem.save(problem.render(Ball(), 64), tmp_path, "ball")
+    saved = renderer(problem)
+    paths = saved.save(saved.render(Ball(), 64), tmp_path, "ball")
     assert {path.name for path in paths} == {"ball.png", "ball.npz", "ball.ply"}
     mesh = trimesh.load(tmp_path / "ball.ply")
     assert mesh.is_watertight
     assert mesh.volume == pytest.approx(4 / 3 * np.pi * RADIUS**3, rel=0.01)
+
+
+@pytest.mark.parametrize("task", [occupancy, sdf])
+def test_a_rendered_mesh_has_the_bounds_of_the_users_own(tmp_path: Path, beam: str, task) -> None:
+    problem = task(source=beam, points=64)
+    Path(beam).unlink()
+    saved = renderer(problem)
+    cell = 2.0 / (problem.solid.scale * (problem.resolution - 1))
+    for evaluation in (saved.render(Exact(problem)), problem.evaluate(Exact(problem))):
+        saved.save(evaluation, tmp_path, "beam")
+        mesh = trimesh.load(tmp_path / "beam.ply")
+        half = np.array([0.5, 1.0, 2.0])
+        assert mesh.bounds == pytest.approx(np.array([CENTRE - half, CENTRE + half]), abs=cell)
+        assert mesh.volume == pytest.approx(8.0, rel=0.2)
+
+
+def test_a_ply_file_keeps_places_far_from_the_origin(tmp_path: Path) -> None:
+    vertices = np.array([[1e7, 0.0, 0.0], [1e7 + 0.001, 0.0, 0.0], [1e7, 0.001, 0.0]])
+    (tmp_path / "a.ply").write_bytes(ply(vertices, np.array([[0, 1, 2]], np.int32)))
+    mesh = trimesh.load(tmp_path / "a.ply", process=False)
+    assert np.array_equal(mesh.vertices, vertices)
+    assert mesh.faces.tolist() == [[0, 1, 2]]
+
+
+@pytest.mark.parametrize("mode", ["regression", "eikonal"])
+def test_the_frame_gives_distances_in_the_meshes_own_unit(beam: str, mode: str) -> None:
+    problem = sdf(source=beam, points=64, mode=mode, truncation=0.5)
+    field = problem.frame.fields["field"]
+    # 0.25 above the top, 0.125 below it, and on a face; 0.5 of the cube are 1.1 of the mesh.
+    places = torch.tensor([[0.0, 0.0, 2.25], [0.0, 0.0, 1.875], [0.5, 0.3, 0.1]], dtype=torch.float64)
+    places += torch.tensor(CENTRE, dtype=torch.float64)
+    distances = from_field(problem.target(to_field(places, field).float()), field)
+    assert distances.flatten().numpy() == pytest.approx([0.25, -0.125, 0.0], abs=1e-5)
+
+
+def test_the_frame_of_occupancy_is_the_share_inside(tmp_path: Path) -> None:
+    values = torch.tensor([[-40.0], [0.0], [40.0]])
+    shares = from_field(values, occupancy().frame.fields["field"])
+    assert shares.flatten().tolist() == pytest.approx([0.0, 0.5, 1.0])
+    squared = occupancy(loss="squared_error").frame.fields["field"]
+    assert from_field(torch.tensor([[-1.0], [0.0], [1.0]]), squared).flatten().tolist() == [0.0, 0.5, 1.0]
+    full = np.zeros((9, 5, 5), bool)
+    full[2:7, 1:4, 1:4] = True
+    np.save(tmp_path / "a.npy", full)
+    voxels = occupancy(source=str(tmp_path / "a.npy"), points=64)
+    # Coordinates are the numbers of voxels; the cube reaches beyond the two shorter axes.
+    axes = voxels.frame.fields["field"].coords
+    assert [(axis.unit, axis.low, axis.high) for axis in axes] == [("voxel", 0.0, 8.0)] + 2 * [("voxel", -2.0, 6.0)]
+
+
+@pytest.mark.parametrize("options", [{}, {"truncation": 0.03}])
+def test_the_target_of_a_regression_is_what_the_loss_asks_for(options: dict[str, float]) -> None:
+    for problem in (sdf(**options), occupancy(loss="squared_error")):
+        batch = problem.batch(slice(None))
+        assert torch.equal(problem.target(batch["coords"]).squeeze(1), batch["values"])
+        assert problem.coords(1000, SeedStreams(0)).shape == (1000, 3)
+    # Of a logit only the sign is known.
+    assert occupancy().target(torch.zeros(1, 3)) is None
+    # The distance that is asked for by its gradient is not cut off.
+    assert sdf(mode="eikonal").target(torch.tensor([[0.0, 0.0, 1.0]])).item() == pytest.approx(0.4)
+
+
+def test_what_took_long_is_read_from_disk_the_next_time(
+    tmp_path: Path, beam: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INRBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("inrbench_core.api.cache.LEAST_SECONDS", 0.0)
+    makes = {
+        "regression": lambda **more: sdf(source=beam, **more),
+        "eikonal": lambda **more: sdf(source=beam, mode="eikonal", **more),
+        "occupancy": lambda **more: occupancy(source=beam, **more),
+    }
+    first = {name: make() for name, make in makes.items()}
+    grid = first["occupancy"].truth_grid(24)
+
+    def called_again(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    for method in ("nearest", "surface", "inside"):
+        monkeypatch.setattr(f"inrbench_task_shape.sources.MeshSolid.{method}", called_again)
+    monkeypatch.setattr("inrbench_task_shape.sources.check_mesh", called_again)
+    for name, make in makes.items():
+        again = make()
+        for key, tensor in first[name].batch(slice(None)).items():
+            assert torch.equal(again.batch(slice(None))[key], tensor)
+        assert again.frame == first[name].frame
+        assert again.record == first[name].record
+        with pytest.raises(AssertionError):
+            make(points=401)
+    assert np.array_equal(again.truth_grid(24), grid)
+    for changed in ({"truncation": 0.2}, {"near_surface": 0.4}):
+        with pytest.raises(AssertionError):
+            makes["regression"](**changed)
+    with pytest.raises(AssertionError):
+        prepare(SdfSpec(source=beam, points=400), device=CPU, seeds=SeedStreams(1))
 
 
 def test_the_gyroid_is_drawn_from_and_compared() -> None:
@@ -222,3 +357,4 @@ def test_entries_and_derivatives() -> None:
     assert SdfSpec().required_derivatives() == 0
     for name, problem in (("occupancy", occupancy()), ("sdf", sdf())):
         assert list(problem.evaluate(Ball()).metrics) == [metric.name for metric in entries[name].metrics]
+        assert load_object(entries[name].renderer) is ShapeRenderer

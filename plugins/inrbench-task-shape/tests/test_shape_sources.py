@@ -7,7 +7,7 @@ import pytest
 import trimesh
 from inrbench_task_shape import samples
 from inrbench_task_shape.plugin import OccupancySpec, SdfSpec
-from inrbench_task_shape.sources import HALF_SIZE, MeshSolid, load_solid
+from inrbench_task_shape.sources import HALF_SIZE, MeshSolid, check_mesh, load_solid
 from pydantic import ValidationError
 
 from inrbench_core import DataError
@@ -27,6 +27,10 @@ def mesh_file(folder: Path, mesh: trimesh.Trimesh, suffix: str = "ply") -> str:
     return str(path)
 
 
+def solid_of(vertices: np.ndarray, faces: np.ndarray, name: str = "box") -> MeshSolid:
+    return MeshSolid(check_mesh(vertices, faces, name), {}, {})
+
+
 @pytest.mark.parametrize("suffix", ["ply", "obj", "stl"])
 def test_a_mesh_file_is_centred_and_scaled(tmp_path: Path, suffix: str) -> None:
     mesh = trimesh.creation.box((1.0, 2.0, 4.0))
@@ -39,11 +43,13 @@ def test_a_mesh_file_is_centred_and_scaled(tmp_path: Path, suffix: str) -> None:
     signed, normals = solid.nearest(np.array([[0.0, 0.0, HALF_SIZE + 0.05], [0.0, 0.0, 0.0]]))
     assert signed == pytest.approx([0.05, -half[0]])
     assert normals[0] == pytest.approx([0.0, 0.0, 1.0])
+    assert solid.centre == pytest.approx((3.0, -2.0, 7.0))
+    assert solid.scale == pytest.approx(2.0 * HALF_SIZE / 4.0)
 
 
 def test_a_mesh_that_is_turned_inside_out_is_turned_back() -> None:
     box = trimesh.creation.box((1.0, 1.0, 1.0))
-    solid = MeshSolid(box.vertices, box.faces[:, ::-1], "box", {})
+    solid = solid_of(box.vertices, box.faces[:, ::-1])
     places, normals = solid.surface(100, np.random.default_rng(0))
     assert ((places * normals).sum(axis=1) > 0.0).all()
 
@@ -51,13 +57,13 @@ def test_a_mesh_that_is_turned_inside_out_is_turned_back() -> None:
 def test_a_mesh_that_has_no_inside_is_an_error() -> None:
     box = trimesh.creation.box((1.0, 1.0, 1.0))
     with pytest.raises(DataError, match="box: the mesh is not watertight"):
-        MeshSolid(box.vertices, box.faces[:-1], "box", {})
+        solid_of(box.vertices, box.faces[:-1])
     with pytest.raises(DataError, match="no faces"):
-        MeshSolid(box.vertices, box.faces[:0], "box", {})
+        solid_of(box.vertices, box.faces[:0])
     with pytest.raises(DataError, match="NaN"):
-        MeshSolid(np.where(box.vertices > 0.0, np.nan, box.vertices), box.faces, "box", {})
+        solid_of(np.where(box.vertices > 0.0, np.nan, box.vertices), box.faces)
     with pytest.raises(DataError, match="do not all turn the same way"):
-        MeshSolid(box.vertices, np.concatenate([box.faces[:1, ::-1], box.faces[1:]]), "box", {})
+        solid_of(box.vertices, np.concatenate([box.faces[:1, ::-1], box.faces[1:]]))
 
 
 def test_parts_may_lie_side_by_side_or_be_hollow_but_not_overlap() -> None:
@@ -65,7 +71,7 @@ def test_parts_may_lie_side_by_side_or_be_hollow_but_not_overlap() -> None:
 
     def together(*parts: trimesh.Trimesh) -> MeshSolid:
         mesh = trimesh.util.concatenate(parts)
-        return MeshSolid(mesh.vertices, mesh.faces, "parts", {})
+        return solid_of(mesh.vertices, mesh.faces, "parts")
 
     with pytest.raises(DataError, match="parts: parts of the mesh overlap or lie within each other; unite them first"):
         together(ball, ball.copy().apply_translation([0.5, 0.0, 0.0]))
@@ -87,6 +93,24 @@ def test_a_broken_file_is_one_clear_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_picture_that_a_mesh_names_as_its_texture_is_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mesh = trimesh.creation.box((1.0, 1.0, 1.0))
+    (tmp_path / "a.mtl").write_text("newmtl m\nmap_Kd a.png\n")
+    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 6\n%%EndComments\nshowpage\n")
+    obj = "mtllib a.mtl\nusemtl m\n" + mesh.export(file_type="obj", header=None)
+    (tmp_path / "a.obj").write_text(obj)
+    header, _, body = mesh.export(file_type="ply").partition(b"end_header")
+    header = header.replace(b"element vertex", b"comment TextureFile a.png\nelement vertex")
+    (tmp_path / "a.ply").write_bytes(header + b"end_header" + body)
+    opened: list[object] = []
+    monkeypatch.setattr("PIL.Image.open", lambda *arguments, **options: opened.append(arguments))
+    for name in ("a.obj", "a.ply"):
+        assert load_solid(SdfSpec(source=str(tmp_path / name))).record["faces"] == 12
+    assert opened == []
+
+
 def test_a_volume_keeps_its_aspect_and_is_empty_beyond(tmp_path: Path) -> None:
     volume = np.zeros((9, 5, 5), np.uint8)
     volume[0:4] = 1
@@ -95,6 +119,15 @@ def test_a_volume_keeps_its_aspect_and_is_empty_beyond(tmp_path: Path) -> None:
     place = np.array([[-1.0, 0.0, 0.0], [-0.26, 0.6, -0.6], [-0.1, 0.0, 0.0], [-0.5, 0.65, 0.0]])
     assert solid.inside(place).tolist() == [True, True, False, False]
     assert solid.inside(solid.surface(500, np.random.default_rng(0))[0]).all()
+
+
+def test_a_volume_that_no_memory_holds_is_refused_from_its_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inrbench_task_shape.sources.MOST_VOXELS", 26)
+    # Its values would be refused as well, if they were looked at.
+    with pytest.raises(DataError, match=r"volume\.npy: 27 voxels; 26 are the most"):
+        load_solid(OccupancySpec(source=volume_file(tmp_path, np.full((3, 3, 3), np.nan))))
 
 
 @pytest.mark.parametrize(

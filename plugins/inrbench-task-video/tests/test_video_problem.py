@@ -1,3 +1,4 @@
+import json
 import math
 from pathlib import Path
 
@@ -6,12 +7,15 @@ import pytest
 import torch
 from inrbench_task_video.clip import Clip
 from inrbench_task_video.picture import shown_frames
-from inrbench_task_video.plugin import VideoSpec
+from inrbench_task_video.plugin import VideoSpec, inrbench_tasks
 from inrbench_task_video.problem import VideoProblem, prepare
+from inrbench_task_video.renderer import VideoRenderer
 from PIL import Image
 from torch import Tensor, nn
 
-from inrbench_core import SeedStreams
+from inrbench_core import Frame, SeedStreams, UnsupportedError
+from inrbench_core.api.entries import load_object
+from inrbench_core.api.problem import from_field, grid_coords, to_field
 
 CPU = torch.device("cpu")
 
@@ -35,6 +39,11 @@ def noise_clip(shape: tuple[int, ...] = (10, 14, 17, 3)) -> Clip:
 
 def problem(clip: Clip | None = None, held_out: float = 0.2, seed: int = 0) -> VideoProblem:
     return VideoProblem(clip or noise_clip(), held_out, device=CPU, seeds=SeedStreams(seed))
+
+
+def renderer(video: VideoProblem) -> VideoRenderer:
+    """From what is left of a frame when it has been written down; there is no clip any more."""
+    return VideoRenderer(Frame.from_data(json.loads(json.dumps(video.frame.to_data()))), CPU)
 
 
 def test_held_out_frames_are_never_in_a_batch_and_all_others_are() -> None:
@@ -132,25 +141,73 @@ def test_constant_baseline_errs_by_the_variance() -> None:
 
 
 def test_render_at_another_size() -> None:
-    rendered = problem(noise_clip((3, 20, 30, 3))).render(nn.Identity(), 60)
+    saved = renderer(problem(noise_clip((3, 20, 30, 3))))
+    rendered = saved.render(nn.Identity(), 60)
     frames = rendered.outputs["frames"]  # red is t, green is y, blue is x
     assert frames.shape == (3, 40, 60, 3)
     assert frames[1, :, 0, 0] == pytest.approx(np.full(40, 128), abs=1)
     assert frames[0, :, 0, 1].astype(float) == pytest.approx(np.linspace(0, 255, 40), abs=0.51)
     assert rendered.metrics == {}
+    with pytest.raises(UnsupportedError, match="3 frames of 30000 x 20000 pixels take more than 2 GiB"):
+        saved.render(nn.Identity(), 30_000)
+
+
+def test_rendering_at_the_own_size_shows_what_an_evaluation_shows() -> None:
+    video = problem()
+    evaluation, rendered = video.evaluate(Lookup(video.frames)), renderer(video).render(Lookup(video.frames))
+    assert np.array_equal(rendered.outputs["frames"], evaluation.outputs["frames"])
+    # The same frames are marked as held out.
+    assert np.array_equal(rendered.preview, evaluation.preview)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_saved_rendering_is_a_gif_of_all_frames(tmp_path: Path, channels: int) -> None:
     task = problem(noise_clip((3, 20, 30, channels)))
     evaluation = task.evaluate(Lookup(task.frames))
-    paths = task.save(evaluation, tmp_path, "clip")
+    paths = renderer(task).save(evaluation, tmp_path, "clip")
     assert {path.name for path in paths} == {"clip.png", "clip.npz", "clip.gif"}
     with Image.open(tmp_path / "clip.gif") as gif:
-        assert (gif.n_frames, gif.size) == (3, (30, 20))
+        assert (gif.n_frames, gif.size, gif.info["duration"]) == (3, (30, 20), 40)
         # A gif has 256 colours at most.
         first = np.asarray(gif.convert("RGB"), float)
     assert np.abs(first - evaluation.outputs["frames"][0]).mean() < (1 if channels == 1 else 30)
+
+
+def test_the_frame_gives_seconds_pixels_and_colours_of_the_source() -> None:
+    frames = noise_clip((5, 4, 6, 3)).frames
+    # Frames 20 to 24 of a clip of 10 per second, shrunk to half their width and height.
+    video = problem(Clip(frames, {}, 20, (2.0, 2.4), (8, 12), 255.0))
+    field = video.frame.fields["field"]
+    assert [quantity.unit for quantity in field.coords] == ["s", "px", "px"]
+    assert video.frame.facts["fps"] == pytest.approx(10.0)
+    # Pixel 1 of a row that was shrunk to half covers pixels 2 and 3 of the source.
+    place = torch.tensor([[2.0, 0.5, 0.5], [2.1, 2.5, 4.5], [2.4, 6.5, 10.5]], dtype=torch.float64)
+    values = from_field(video.target(to_field(place, field)), field)
+    assert values.numpy() == pytest.approx(np.stack([frames[0, 0, 0], frames[1, 1, 2], frames[4, 3, 5]]), abs=1e-4)
+
+
+def test_without_a_frame_rate_time_is_the_number_of_the_frame_and_floats_stay_below_one() -> None:
+    video = problem(Clip(noise_clip((5, 4, 6, 1)).frames, {}, 7, white=1.0))
+    field = video.frame.fields["field"]
+    assert (field.coords[0].unit, field.coords[0].low, field.coords[0].high) == ("frame", 7.0, 11.0)
+    assert from_field(torch.tensor([[-1.0], [1.0]]), field).flatten().tolist() == [0.0, 1.0]
+    assert (field.coords[2].low, field.coords[2].high) == (0.0, 5.0)
+
+
+def test_the_target_is_what_the_loss_asks_for_and_the_nearest_pixel_between_them() -> None:
+    video = problem()
+    batch = video.batch(slice(None))
+    assert torch.equal(video.target(batch["coords"]), batch["values"])
+    grid = video.coords(10**6, SeedStreams(0))
+    assert torch.equal(grid, grid_coords((10, 14, 17)))
+    assert torch.equal(video.target(grid), Lookup(video.frames)(grid))
+    assert torch.equal(video.target(grid + 0.4 * 2 / 16), Lookup(video.frames)(grid))
+
+
+def test_the_entry_ranks_by_what_was_held_out() -> None:
+    (entry,) = inrbench_tasks()
+    assert entry.metric(entry.rank_by).name == "psnr_held_out"
+    assert load_object(entry.renderer) is VideoRenderer
 
 
 def test_sheet_prefers_held_out_frames() -> None:

@@ -23,8 +23,8 @@ from inrbench_core.api.initialisation import kaiming_linear
 class Bell(Activation):
     """A bell with one parameter a > 0, fed by layers with weights N(0, sqrt(2/in)), the last too."""
 
-    def __init__(self, spec: BellSpec) -> None:
-        super().__init__(spec)
+    def __init__(self, spec: BellSpec, *, position: Position = "hidden") -> None:
+        super().__init__(spec, position=position)
         self.fixed_a = spec.a
         self.log_a = nn.Parameter(torch.full((1,), math.log(spec.a))) if spec.learnable else None
 
@@ -33,7 +33,7 @@ class Bell(Activation):
         """The parameter: a float if fixed, else shape (1,)."""
         return self.fixed_a if self.log_a is None else self.log_a.exp()
 
-    def linear(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
+    def linear(self, in_features: int, out_features: int) -> nn.Module:
         return kaiming_linear(in_features, out_features)
 
 
@@ -44,24 +44,24 @@ class Gaussian(Bell):
     their s = 30 is a = 0.0236 with `init: default`.
     """
 
-    def __init__(self, spec: GaussianSpec) -> None:
-        super().__init__(spec)
+    def __init__(self, spec: GaussianSpec, *, position: Position = "hidden") -> None:
+        super().__init__(spec, position=position)
         self.init = spec.init
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.exp(-0.5 * torch.square(x / self.a))
 
-    def linear(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
+    def linear(self, in_features: int, out_features: int) -> nn.Module:
         if self.init == "default":
             return nn.Linear(in_features, out_features)
-        return super().linear(in_features, out_features, position=position)
+        return super().linear(in_features, out_features)
 
 
 class SuperGaussian(Bell):
     """exp(-b z^2 / (2 a^2)): b goes inside, as a power outside has infinite slope where exp underflows."""
 
-    def __init__(self, spec: SuperGaussianSpec) -> None:
-        super().__init__(spec)
+    def __init__(self, spec: SuperGaussianSpec, *, position: Position = "hidden") -> None:
+        super().__init__(spec, position=position)
         self.b = spec.b
 
     def forward(self, x: Tensor) -> Tensor:

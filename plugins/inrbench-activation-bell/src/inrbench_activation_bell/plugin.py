@@ -61,4 +61,4 @@ def inrbench_activations() -> Iterator[ActivationEntry]:
         ("quadratic", QuadraticSpec, "Quadratic", "1 / (1 + (a z)^2)"),
         ("multi_quadratic", MultiQuadraticSpec, "MultiQuadratic", "1 / sqrt(1 + (a z)^2)"),
     ):
-        yield ActivationEntry(name, spec, f"{package}:{target}", reference=REFERENCE, formula=formula)
+        yield ActivationEntry(name, spec, f"{package}:{target}", reference=REFERENCE, formula=formula, api=1)

@@ -25,7 +25,7 @@ class _Kaiming(Activation):
 
     gain = math.sqrt(2.0)
 
-    def linear(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
+    def linear(self, in_features: int, out_features: int) -> nn.Module:
         return kaiming_linear(in_features, out_features, self.gain)
 
 
@@ -36,14 +36,14 @@ class Relu(_Kaiming):
     against 23.6 with neff and 60.4 against 38.3 with rff. Kaiming is what INR-Bench uses.
     """
 
-    def __init__(self, spec: ReluSpec) -> None:
-        super().__init__(spec)
+    def __init__(self, spec: ReluSpec, *, position: Position = "hidden") -> None:
+        super().__init__(spec, position=position)
         self.default_init = spec.init == "default"
 
-    def linear(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
+    def linear(self, in_features: int, out_features: int) -> nn.Module:
         if self.default_init:
             return nn.Linear(in_features, out_features)
-        return super().linear(in_features, out_features, position=position)
+        return super().linear(in_features, out_features)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(x)
@@ -52,8 +52,8 @@ class Relu(_Kaiming):
 class Prelu(_Kaiming):
     """z for z > 0, else a z with a learnable; Kaiming's gain takes the starting slope into account."""
 
-    def __init__(self, spec: PreluSpec) -> None:
-        super().__init__(spec)
+    def __init__(self, spec: PreluSpec, *, position: Position = "hidden") -> None:
+        super().__init__(spec, position=position)
         self.gain = math.sqrt(2.0 / (1.0 + spec.slope**2))
         self.slope = nn.Parameter(torch.full((1,), spec.slope))
 
@@ -66,8 +66,8 @@ class Elu(_Kaiming):
 
     gain = ELU_GAIN
 
-    def __init__(self, spec: EluSpec) -> None:
-        super().__init__(spec)
+    def __init__(self, spec: EluSpec, *, position: Position = "hidden") -> None:
+        super().__init__(spec, position=position)
         self.alpha = spec.alpha
 
     def forward(self, x: Tensor) -> Tensor:
@@ -120,8 +120,8 @@ class Softplus(_Kaiming):
     128 x 128 after 500 steps, relu 21; at beta 10 it comes to 21, too.
     """
 
-    def __init__(self, spec: SoftplusSpec) -> None:
-        super().__init__(spec)
+    def __init__(self, spec: SoftplusSpec, *, position: Position = "hidden") -> None:
+        super().__init__(spec, position=position)
         self.beta = spec.beta
 
     def forward(self, x: Tensor) -> Tensor:

@@ -13,12 +13,12 @@ from inrbench_core.api.initialisation import kaiming_linear
 class Expsin(Activation):
     """exp(-sin(a z)) with a = 1, as in INR-Bench; NeAF's a = 0.1 (arXiv:2601.06406) is nearly constant."""
 
-    def __init__(self, spec: ExpsinSpec) -> None:
-        super().__init__(spec)
+    def __init__(self, spec: ExpsinSpec, *, position: Position = "hidden") -> None:
+        super().__init__(spec, position=position)
         self.a = spec.a
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.exp(-torch.sin(self.a * x))
 
-    def linear(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
+    def linear(self, in_features: int, out_features: int) -> nn.Module:
         return kaiming_linear(in_features, out_features)

@@ -17,8 +17,8 @@ class Finer(SirenActivation):
     the coordinates. Ours is the true gradient unless `detach_scale` asks for theirs.
     """
 
-    def __init__(self, spec: FinerSpec) -> None:
-        super().__init__(spec)
+    def __init__(self, spec: FinerSpec, *, position: Position = "hidden") -> None:
+        super().__init__(spec, position=position)
         self.first_bias = spec.first_bias
         self.detach_scale = spec.detach_scale
 
@@ -28,8 +28,8 @@ class Finer(SirenActivation):
             scale = scale.detach()
         return torch.sin(self.omega * scale * x)
 
-    def linear(self, in_features: int, out_features: int, *, position: Position) -> nn.Linear:
-        layer = super().linear(in_features, out_features, position=position)
-        if position == "first" and self.first_bias is not None:
+    def linear(self, in_features: int, out_features: int) -> nn.Linear:
+        layer = super().linear(in_features, out_features)
+        if self.position == "first" and self.first_bias is not None:
             nn.init.uniform_(layer.bias, -self.first_bias, self.first_bias)
         return layer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from inrbench_activation_periodic.plugin import HSirenSpec
 from inrbench_activation_periodic.sine import SirenActivation
@@ -20,15 +20,11 @@ class HSiren(SirenActivation):
     |z| = 1.5. The first layer's z is cut to [-7, 7], of which U(±1/in) weights use [-2, 2].
     """
 
-    def __init__(self, spec: HSirenSpec) -> None:
-        super().__init__(spec)
-        self.first = False
+    def __init__(self, spec: HSirenSpec, *, position: Position = "hidden") -> None:
+        super().__init__(spec, position=position)
+        self.hyperbolic = position == "first"
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.first:
+        if self.hyperbolic:
             x = torch.sinh(2.0 * x.clamp(-LARGEST, LARGEST))
         return torch.sin(self.omega * x)
-
-    def linear(self, in_features: int, out_features: int, *, position: Position) -> nn.Linear:
-        self.first = position == "first"
-        return super().linear(in_features, out_features, position=position)

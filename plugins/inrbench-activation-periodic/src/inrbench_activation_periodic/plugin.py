@@ -87,6 +87,7 @@ def inrbench_activations() -> Iterator[ActivationEntry]:
         reference="Sitzmann et al. 2020, arXiv:2006.09661",
         formula="sin(omega z)",
         training=SIREN_TRAINING,
+        api=1,
     )
     yield ActivationEntry(
         "scaled_sine",
@@ -96,6 +97,7 @@ def inrbench_activations() -> Iterator[ActivationEntry]:
         formula="exp(a) sin(exp(b) omega z + c) + d",
         aliases=("incode_sine", "learnable_sine"),
         training=SIREN_TRAINING,
+        api=1,
     )
     yield ActivationEntry(
         "finer",
@@ -104,6 +106,7 @@ def inrbench_activations() -> Iterator[ActivationEntry]:
         reference="Liu et al. 2023, arXiv:2312.02434",
         formula="sin(omega (|z| + 1) z)",
         training=SIREN_TRAINING,
+        api=1,
     )
     yield ActivationEntry(
         "h_siren",
@@ -112,6 +115,7 @@ def inrbench_activations() -> Iterator[ActivationEntry]:
         reference="Gao and Jaiman 2024, arXiv:2410.04716",
         formula="sin(omega sinh(2 z)) in the first layer, sin(omega z) after it",
         training=SIREN_TRAINING,
+        api=1,
     )
     yield ActivationEntry(
         "hosc",
@@ -120,6 +124,7 @@ def inrbench_activations() -> Iterator[ActivationEntry]:
         reference="Serrano et al. 2024, arXiv:2401.10967",
         formula="tanh(beta sin(omega z))",
         training=SIREN_TRAINING,
+        api=1,
     )
     yield ActivationEntry(
         "staf",
@@ -128,6 +133,7 @@ def inrbench_activations() -> Iterator[ActivationEntry]:
         reference="Morsali et al. 2025, arXiv:2502.00869",
         formula="sum over j of b_j sin(w_j z + p_j)",
         training=SIREN_TRAINING,
+        api=1,
     )
     yield ActivationEntry(
         "sinc",
@@ -135,6 +141,7 @@ def inrbench_activations() -> Iterator[ActivationEntry]:
         f"{package}.sinc:Sinc",
         reference="Saratchandran et al. 2024, arXiv:2402.05427",
         formula="sin(pi a z) / (pi a z)",
+        api=1,
     )
     yield ActivationEntry(
         "expsin",
@@ -142,4 +149,5 @@ def inrbench_activations() -> Iterator[ActivationEntry]:
         f"{package}.expsin:Expsin",
         reference="Ramasinghe and Lucey 2021, arXiv:2111.15135",
         formula="exp(-sin(a z))",
+        api=1,
     )

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from inrbench_activation_periodic.plugin import ScaledSineSpec
 from inrbench_activation_periodic.sine import SirenActivation
+from inrbench_core import Position
 
 STARTS = {
     "zero": (0.0, 0.0, 0.0, 0.0),
@@ -24,8 +25,8 @@ class ScaledSine(SirenActivation):
     layer, as in INR-Bench (arXiv:2510.10188).
     """
 
-    def __init__(self, spec: ScaledSineSpec) -> None:
-        super().__init__(spec)
+    def __init__(self, spec: ScaledSineSpec, *, position: Position = "hidden") -> None:
+        super().__init__(spec, position=position)
         self.a, self.b, self.c, self.d = (nn.Parameter(torch.full((1,), start)) for start in STARTS[spec.start])
 
     def forward(self, x: Tensor) -> Tensor:

@@ -23,8 +23,8 @@ class Sinc(Activation):
     digit, in float32 from |z| = 1e-4 on, and its second derivative earlier.
     """
 
-    def __init__(self, spec: SincSpec) -> None:
-        super().__init__(spec)
+    def __init__(self, spec: SincSpec, *, position: Position = "hidden") -> None:
+        super().__init__(spec, position=position)
         self.a = spec.a
 
     def forward(self, x: Tensor) -> Tensor:
@@ -38,5 +38,5 @@ class Sinc(Activation):
         far = torch.where(near, 1.0, t)
         return torch.where(near, series, torch.sin(far) / far)
 
-    def linear(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
+    def linear(self, in_features: int, out_features: int) -> nn.Module:
         return kaiming_linear(in_features, out_features)

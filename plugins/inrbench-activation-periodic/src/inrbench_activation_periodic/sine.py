@@ -16,15 +16,13 @@ class SirenActivation(Activation):
     The first layer may have a factor of its own; `omega` is the one of this instance's layer.
     """
 
-    def __init__(self, spec: SirenSpec) -> None:
-        super().__init__(spec)
-        self.omega = spec.omega
-        self.first_omega = spec.omega if spec.first_omega is None else spec.first_omega
+    def __init__(self, spec: SirenSpec, *, position: Position = "hidden") -> None:
+        super().__init__(spec, position=position)
+        own = spec.first_omega if position == "first" else None
+        self.omega = spec.omega if own is None else own
 
-    def linear(self, in_features: int, out_features: int, *, position: Position) -> nn.Linear:
-        if position == "first":
-            self.omega = self.first_omega
-        return siren_linear(in_features, out_features, self.omega, first=position == "first")
+    def linear(self, in_features: int, out_features: int) -> nn.Linear:
+        return siren_linear(in_features, out_features, self.omega, first=self.position == "first")
 
 
 class Sine(SirenActivation):

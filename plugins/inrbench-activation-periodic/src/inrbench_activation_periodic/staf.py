@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from inrbench_activation_periodic.plugin import StafSpec
-from inrbench_core import Activation
+from inrbench_core import Activation, Position
 
 
 class Staf(Activation):
@@ -19,8 +19,8 @@ class Staf(Activation):
     1/(2 tau), which makes it 1/4 and does not fit the paper's own text.
     """
 
-    def __init__(self, spec: StafSpec) -> None:
-        super().__init__(spec)
+    def __init__(self, spec: StafSpec, *, position: Position = "hidden") -> None:
+        super().__init__(spec, position=position)
         laplace = torch.distributions.Laplace(0.0, 2.0 / spec.tau).sample((spec.tau,))
         self.b = nn.Parameter(laplace.sign() * laplace.abs().sqrt())
         self.w = nn.Parameter(spec.omega * torch.rand(spec.tau))

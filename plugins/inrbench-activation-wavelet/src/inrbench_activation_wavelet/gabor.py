@@ -27,8 +27,8 @@ class Gabor(Activation):
     factor: omega = 20 would hardly move by steps that suit weights.
     """
 
-    def __init__(self, spec: GaborSpec) -> None:
-        super().__init__(spec)
+    def __init__(self, spec: GaborSpec, *, position: Position = "hidden") -> None:
+        super().__init__(spec, position=position)
         self.init = spec.init
         self.fixed = (spec.omega, spec.s)
         self.log_omega = nn.Parameter(torch.full((1,), math.log(spec.omega))) if spec.learnable else None
@@ -39,7 +39,7 @@ class Gabor(Activation):
             return gabor(x, x, *self.fixed)
         return gabor(x, x, self.log_omega.exp(), self.log_s.exp())
 
-    def linear(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
+    def linear(self, in_features: int, out_features: int) -> nn.Module:
         if self.init == "default":
             return nn.Linear(in_features, out_features)
         return kaiming_linear(in_features, out_features)

@@ -36,6 +36,7 @@ def inrbench_activations() -> Iterator[ActivationEntry]:
         "inrbench_activation_wavelet.gabor:Gabor",
         reference=REFERENCE,
         formula="cos(omega z) exp(-(s z)^2)",
+        api=1,
     )
     yield ActivationEntry(
         "real_wire",
@@ -43,4 +44,5 @@ def inrbench_activations() -> Iterator[ActivationEntry]:
         "inrbench_activation_wavelet.real_wire:RealWire",
         reference=REFERENCE,
         formula="cos(omega (W1 x + b1)) exp(-(s (W2 x + b2))^2)",
+        api=1,
     )

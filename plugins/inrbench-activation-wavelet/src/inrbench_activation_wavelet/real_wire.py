@@ -34,15 +34,15 @@ class RealWire(Activation):
     layers that `linear` gives apply it, and `forward` has nothing left to do. The last is linear.
     """
 
-    def __init__(self, spec: RealWireSpec) -> None:
-        super().__init__(spec)
+    def __init__(self, spec: RealWireSpec, *, position: Position = "hidden") -> None:
+        super().__init__(spec, position=position)
         self.omega = spec.omega
         self.s = spec.s
 
     def forward(self, x: Tensor) -> Tensor:
         return x
 
-    def linear(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
-        if position == "last":
+    def linear(self, in_features: int, out_features: int) -> nn.Module:
+        if self.position == "last":
             return nn.Linear(in_features, out_features)
         return GaborLayer(in_features, out_features, self.omega, self.s)

@@ -28,4 +28,5 @@ def inrbench_bases() -> Iterator[BasisEntry]:
         "inrbench_basis_fcn.layer:FcnBasis",
         reference="github.com/Zhangyanbo/FCN-KAN, 2024; as in X-KANeRF (github.com/lif314/X-KANeRF, 2024)",
         formula="w2 . silu(W1 [x, sin(2^j x), cos(2^j x)] + b1), j = 0..sinusoids - 1",
+        api=1,
     )

@@ -38,6 +38,7 @@ def inrbench_bases() -> Iterator[BasisEntry]:
         "inrbench_basis_fourier.fourier:Fourier",
         reference="GistNoesis/FourierKAN, 2024",
         formula="cos(w x), sin(w x), w = 1..grid",
+        api=1,
     )
     yield BasisEntry(
         "sine_kan",
@@ -45,4 +46,5 @@ def inrbench_bases() -> Iterator[BasisEntry]:
         "inrbench_basis_fourier.sine_kan:SineKan",
         reference="Reinhardt et al. 2024, arXiv:2407.04149",
         formula="sin(w_k x_i + p_ik)",
+        api=1,
     )

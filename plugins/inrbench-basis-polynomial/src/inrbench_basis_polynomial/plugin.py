@@ -134,4 +134,5 @@ def inrbench_bases() -> Iterator[BasisEntry]:
             reference=reference,
             formula=f"{formula}, n = 0..degree",
             aliases=("chebyshev1",) if name == "chebyshev" else (),
+            api=1,
         )

@@ -38,6 +38,7 @@ def inrbench_bases() -> Iterator[BasisEntry]:
         "inrbench_basis_radial.radial:Rbf",
         reference="sidhu2690/RBF-KAN, 2024",
         formula="exp(-((x - c_k) / h)^2), c_k centres of spacing h",
+        api=1,
     )
     yield BasisEntry(
         "grbf",
@@ -45,4 +46,5 @@ def inrbench_bases() -> Iterator[BasisEntry]:
         "inrbench_basis_radial.radial:Grbf",
         reference="Li 2024, arXiv:2405.06721",
         formula="exp(-((LayerNorm(x) - c_k) / h)^2), c_k centres of spacing h",
+        api=1,
     )

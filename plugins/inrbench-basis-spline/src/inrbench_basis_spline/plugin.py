@@ -68,6 +68,7 @@ def inrbench_bases() -> Iterator[BasisEntry]:
         "inrbench_basis_spline.bspline:Bspline",
         reference="Liu et al. 2024, arXiv:2404.19756",
         formula="B_k(x), k = 0..grid+order-1, on knots of spacing 2/grid",
+        api=1,
     )
     yield BasisEntry(
         "fcn_interpolation",
@@ -75,6 +76,7 @@ def inrbench_bases() -> Iterator[BasisEntry]:
         "inrbench_basis_spline.hats:Hats",
         reference="lif314/X-KANeRF, 2024",
         formula="max(0, 1 - |x - X_k| / r), X_k nodes of spacing r",
+        api=1,
     )
     yield BasisEntry(
         "bsrbf",
@@ -82,6 +84,7 @@ def inrbench_bases() -> Iterator[BasisEntry]:
         "inrbench_basis_spline.bsrbf:Bsrbf",
         reference="Ta 2024, arXiv:2406.11173",
         formula="B_k(x) + exp(-((x - c_k) / h)^2)",
+        api=1,
     )
     yield BasisEntry(
         "relu_kan",
@@ -89,4 +92,5 @@ def inrbench_bases() -> Iterator[BasisEntry]:
         "inrbench_basis_spline.relu_kan:ReluKan",
         reference="Qiu et al. 2024, arXiv:2406.02075",
         formula="16 (relu(e_k - x) relu(x - s_k))^2 / (e_k - s_k)^4",
+        api=1,
     )

@@ -83,4 +83,5 @@ def inrbench_bases() -> Iterator[BasisEntry]:
             f"inrbench_basis_wavelet.layer:{name}",
             reference=reference,
             formula=f"{formula}, u = (x - t)/s",
+            api=1,
         )

@@ -74,6 +74,7 @@ def inrbench_encodings() -> Iterator[EncodingEntry]:
         "inrbench_encoding_fourier.identity:Identity",
         reference="as in Sitzmann et al. 2020, arXiv:2006.09661",
         formula="x",
+        api=1,
     )
     yield EncodingEntry(
         "neff",
@@ -82,6 +83,7 @@ def inrbench_encodings() -> Iterator[EncodingEntry]:
         reference="Mildenhall et al. 2020, arXiv:2003.08934",
         formula="[x; sin(2^i pi x_j), cos(2^i pi x_j) for i = 0..frequencies-1]",
         aliases=("nerf",),
+        api=1,
     )
     yield EncodingEntry(
         "rff",
@@ -89,6 +91,7 @@ def inrbench_encodings() -> Iterator[EncodingEntry]:
         "inrbench_encoding_fourier.rff:Rff",
         reference="Tancik et al. 2020, arXiv:2006.10739",
         formula="[sin(2 pi B x), cos(2 pi B x)], B ~ N(0, sigma)",
+        api=1,
     )
     yield EncodingEntry(
         "learned_rff",
@@ -96,6 +99,7 @@ def inrbench_encodings() -> Iterator[EncodingEntry]:
         "inrbench_encoding_fourier.rff:LearnedRff",
         reference="after Tancik et al. 2020, arXiv:2006.10739, and Li et al. 2021, arXiv:2106.02795",
         formula="[sin(2 pi B x), cos(2 pi B x)], B trained",
+        api=1,
     )
     yield EncodingEntry(
         "fkan",
@@ -103,6 +107,7 @@ def inrbench_encodings() -> Iterator[EncodingEntry]:
         "inrbench_encoding_fourier.fkan:Fkan",
         reference="after Mehrabian et al. 2024, arXiv:2409.09323",
         formula="a_jw cos(w x_j), b_jw sin(w x_j) for w = 1..frequencies; layer: their sums with a weight per output",
+        api=1,
     )
     yield EncodingEntry(
         "spherical_harmonics",
@@ -110,6 +115,7 @@ def inrbench_encodings() -> Iterator[EncodingEntry]:
         "inrbench_encoding_fourier.spherical:SphericalHarmonics",
         reference="Ramamoorthi and Hanrahan 2001, doi:10.1145/383259.383317",
         formula="Y_lm(x / |x|) for l = 0..degree-1, m = -l..l",
+        api=1,
     )
     yield EncodingEntry(
         "chebyshev_features",
@@ -117,4 +123,5 @@ def inrbench_encodings() -> Iterator[EncodingEntry]:
         "inrbench_encoding_fourier.chebyshev:ChebyshevFeatures",
         reference="DLMF 18.9, the recurrence of Chebyshev polynomials",
         formula="T_k(x_j) = cos(k arccos x_j) for k = 1..degree",
+        api=1,
     )

@@ -78,6 +78,7 @@ def inrbench_encodings() -> Iterator[EncodingEntry]:
         formula="[interpolated table_l((x + 1) / 2 * resolution_l) for levels l]",
         aliases=("ngp",),
         training=TABLE_TRAINING,
+        api=1,
     )
     yield EncodingEntry(
         "densegrid",
@@ -86,6 +87,7 @@ def inrbench_encodings() -> Iterator[EncodingEntry]:
         reference="Sun et al. 2021, arXiv:2111.11215",
         formula="[interpolated grid_l((x + 1) / 2 * resolution_l) for grids l]",
         training=TABLE_TRAINING,
+        api=1,
     )
     yield EncodingEntry(
         "triplane",
@@ -94,6 +96,7 @@ def inrbench_encodings() -> Iterator[EncodingEntry]:
         reference="Chan et al. 2021, arXiv:2112.07945; Fridovich-Keil et al. 2023, arXiv:2301.10241",
         formula="sum, product or list over axes i < j of interpolated plane_ij(x_i, x_j)",
         training=TABLE_TRAINING,
+        api=1,
     )
     yield EncodingEntry(
         "oneblob",
@@ -101,4 +104,5 @@ def inrbench_encodings() -> Iterator[EncodingEntry]:
         "inrbench_encoding_grid.oneblob:Oneblob",
         reference="Mueller et al. 2018, arXiv:1808.03856",
         formula="integral over bin i of 15/16 n (1 - t^2)^2, t = n (v - u), u = (x_j + 1) / 2, n bins",
+        api=1,
     )

@@ -28,4 +28,5 @@ def inrbench_fields() -> Iterator[FieldEntry]:
         # Each value sees the few points of its cells, so its gradient is small.
         training={"lr": 1e-2},
         baseline=True,
+        api=1,
     )

@@ -26,6 +26,7 @@ def inrbench_fields() -> Iterator[FieldEntry]:
         "inrbench_field_kan.kan:Kan",
         reference="Liu et al. 2024, arXiv:2404.19756",
         formula="L_last(... L_1(x)), each layer y_o = sum over i of f_oi(x_i)",
+        api=1,
     )
 
 

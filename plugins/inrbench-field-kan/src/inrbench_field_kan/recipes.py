@@ -53,6 +53,7 @@ def named_recipes() -> Iterator[RecipeEntry]:
         _kan("bspline", grid=5, order=3, base=True),
         {"lr": 1e-3},
         "Liu et al. 2024, arXiv:2404.19756",
+        api=1,
     )
     yield RecipeEntry(
         "fast-kan",
@@ -60,6 +61,7 @@ def named_recipes() -> Iterator[RecipeEntry]:
         _kan("grbf", grid=8),
         {"lr": 1e-3},
         "Li 2024, arXiv:2405.06721",
+        api=1,
     )
     yield RecipeEntry(
         "cheby-kan",
@@ -67,6 +69,7 @@ def named_recipes() -> Iterator[RecipeEntry]:
         _kan("chebyshev", degree=4),
         {"lr": 1e-3},
         "Sidharth et al. 2024, arXiv:2405.07200",
+        api=1,
     )
     yield RecipeEntry(
         "wav-kan",
@@ -74,6 +77,7 @@ def named_recipes() -> Iterator[RecipeEntry]:
         _kan("mexican_hat"),
         {"lr": 1e-3},
         "Bozorgasl and Chen 2024, arXiv:2405.12832",
+        api=1,
     )
 
 
@@ -88,4 +92,5 @@ def paper_recipes() -> Iterator[RecipeEntry]:
             _kan(basis, PAPER_DEPTH, **options),
             PAPER_TRAINING,
             PAPER,
+            api=1,
         )

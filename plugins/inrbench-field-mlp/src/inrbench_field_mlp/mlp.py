@@ -22,14 +22,14 @@ class Mlp(nn.Module):
         layers: list[nn.Module] = []
         features = self.encoding.out_features
         for index in range(spec.depth + 1):
-            activation = spec.activation.build()
-            layers.append(activation.linear(features, spec.width, position="hidden" if index else "first"))
+            activation = spec.activation.build(position="hidden" if index else "first")
+            layers.append(activation.linear(features, spec.width))
             # Not after the first layer: there it would divide out how far a point is from the origin.
             if spec.norm == "layer" and index:
                 layers.append(nn.LayerNorm(spec.width))
             layers.append(activation)
             features = spec.width
-        layers.append(spec.activation.build().linear(features, shape.out_features, position="last"))
+        layers.append(spec.activation.build(position="last").linear(features, shape.out_features))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, coords: Tensor) -> Tensor:

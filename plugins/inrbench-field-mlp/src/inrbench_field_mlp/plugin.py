@@ -30,6 +30,7 @@ def inrbench_fields() -> Iterator[FieldEntry]:
         MlpSpec,
         "inrbench_field_mlp.mlp:Mlp",
         formula="W_last h + b_last, h_l = activation(W_l h_{l-1} + b_l), h_0 = encoding(x)",
+        api=1,
     )
 
 

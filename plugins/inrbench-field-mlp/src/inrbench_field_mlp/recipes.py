@@ -59,6 +59,7 @@ def named_recipes() -> Iterator[RecipeEntry]:
         _mlp({"name": "sine", "omega": 30.0}),
         {"lr": 1e-4},
         "Sitzmann et al. 2020, arXiv:2006.09661",
+        api=1,
     )
     yield RecipeEntry(
         "finer",
@@ -67,6 +68,7 @@ def named_recipes() -> Iterator[RecipeEntry]:
         # The published code trains its picture fits five times as fast as SIREN's.
         {"lr": 5e-4},
         "Liu et al. 2023, arXiv:2312.02434",
+        api=1,
     )
     yield RecipeEntry(
         "gauss",
@@ -74,6 +76,7 @@ def named_recipes() -> Iterator[RecipeEntry]:
         _mlp({"name": "gaussian", "a": GAUSS_HALF_WIDTH, "init": "default"}),
         {"lr": 1e-3},
         "Ramasinghe and Lucey 2021, arXiv:2111.15135",
+        api=1,
     )
     yield RecipeEntry(
         "incode",
@@ -81,6 +84,7 @@ def named_recipes() -> Iterator[RecipeEntry]:
         _mlp({"name": "scaled_sine", "omega": 30.0, "start": "incode"}),
         {"lr": 1e-4},
         "Kazerouni et al. 2023, arXiv:2310.18846, without its harmonizer network",
+        api=1,
     )
     yield RecipeEntry(
         "fourier-features",
@@ -88,6 +92,7 @@ def named_recipes() -> Iterator[RecipeEntry]:
         _mlp({"name": "relu", "init": "default"}, {"name": "rff", "frequencies": 256, "sigma": 10.0}),
         {"lr": 1e-3},
         "Tancik et al. 2020, arXiv:2006.10739",
+        api=1,
     )
     yield RecipeEntry(
         "nerf-mlp",
@@ -95,6 +100,7 @@ def named_recipes() -> Iterator[RecipeEntry]:
         _mlp({"name": "relu", "init": "default"}, {"name": "neff", "frequencies": 10}),
         {"lr": 1e-3},
         "Mildenhall et al. 2020, arXiv:2003.08934",
+        api=1,
     )
 
 
@@ -110,4 +116,5 @@ def paper_recipes() -> Iterator[RecipeEntry]:
                 _mlp({"name": activation}, {"name": encoding, **options}, depth=PAPER_DEPTH),
                 PAPER_TRAINING,
                 PAPER,
+                api=1,
             )

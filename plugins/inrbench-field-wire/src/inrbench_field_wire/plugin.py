@@ -34,6 +34,7 @@ def inrbench_fields() -> Iterator[FieldEntry]:
         reference=REFERENCE,
         formula="h = exp(j omega z - s^2 |z|^2), z = W h + b complex; real part at the end",
         training=WIRE_TRAINING,
+        api=1,
     )
     yield FieldEntry(
         "wire2d",
@@ -42,4 +43,5 @@ def inrbench_fields() -> Iterator[FieldEntry]:
         reference=REFERENCE,
         formula="h = exp(j omega z - s^2 (|z|^2 + |z'|^2)), z and z' two projections; real part at the end",
         training=WIRE_TRAINING,
+        api=1,
     )

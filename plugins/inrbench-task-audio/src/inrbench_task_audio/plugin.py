@@ -52,4 +52,7 @@ def inrbench_tasks() -> Iterator[TaskEntry]:
             Metric("snr_held_out", "dB"),
         ),
         baselines=("silence", "linear"),
+        rank_by="snr_held_out",
+        renderer="inrbench_task_audio.renderer:AudioRenderer",
+        api=1,
     )

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 import torch
 from torch import Tensor, nn
 
-from inrbench_core import Batch, DataError, Evaluation, FieldShape, Index, Problem, SeedStreams, predict
+from inrbench_core import (
+    Batch,
+    DataError,
+    Evaluation,
+    FieldShape,
+    Frame,
+    Index,
+    Problem,
+    SeedStreams,
+    linear_frame,
+    predict,
+)
 from inrbench_task_audio.metrics import log_spectral_distance, psnr, snr
 from inrbench_task_audio.picture import draw_recording
 from inrbench_task_audio.plugin import AudioSpec
 from inrbench_task_audio.recording import Recording, load_recording
+from inrbench_task_audio.renderer import present, time_coords
 
 CURVE_SAMPLES = 131_072
 
@@ -54,7 +64,7 @@ class AudioProblem(Problem):
     def batch(self, index: Index) -> Batch:
         """coords (n, 1) and values (n, 1) of training samples."""
         chosen = self._index[index]
-        return {"coords": self._coords(chosen), "values": self._values[chosen]}
+        return {"coords": time_coords(chosen, self.size), "values": self._values[chosen]}
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Squared error of the amplitude."""
@@ -86,27 +96,22 @@ class AudioProblem(Problem):
     def truth(self) -> np.ndarray[Any, Any]:
         return draw_recording(self.recording.samples, self.recording.rate)
 
-    def render(self, model: nn.Module, size: int) -> Evaluation:
-        """The same stretch of time as `size` samples: at another sample rate."""
-        waveform = self._predict(model, torch.arange(size), size)
-        preview = draw_recording(waveform, self.recording.rate * size / self.size)
-        return Evaluation({}, {"waveform": waveform}, preview)
+    @property
+    def frame(self) -> Frame:
+        """Time in s, at which sample i lies i / rate after the first; amplitude in the recording's own units."""
+        start_s, rate, peak = self.recording.start_s, self.recording.rate, self.recording.peak
+        time = ("s", start_s, start_s + (self.size - 1) / rate)
+        field = linear_frame({"time": time}, {"amplitude": ("", -peak, peak)}, (self.size,))
+        return Frame({"field": field}, {"rate": rate, "samples": self.size})
 
-    def save(self, evaluation: Evaluation, folder: Path, stem: str) -> list[Path]:
-        """Also STEM.wav, 16 bits, peaks beyond 1 cut off; its rate fits the number of samples."""
-        waveform = evaluation.outputs["waveform"]
-        path = folder / f"{stem}.wav"
-        soundfile.write(path, waveform.clip(-1.0, 1.0), round(self.recording.rate * waveform.size / self.size))
-        return [*super().save(evaluation, folder, stem), path]
+    def target(self, coords: Tensor, field: str = "") -> Tensor:
+        """The amplitude of the nearest sample, held out or not."""
+        place = (coords.squeeze(1).double() + 1.0) / 2.0 * (self.size - 1)
+        return self._values[place.round().long().clamp(0, self.size - 1)]
 
-    def _coords(self, index: Tensor, size: int | None = None) -> Tensor:
-        # float32 cannot tell the samples of long recordings apart before they are scaled.
-        size = size or self.size
-        return (index.double() * (2.0 / max(size - 1, 1)) - 1.0).float().unsqueeze(1)
-
-    def _predict(self, model: nn.Module, index: Tensor, size: int | None = None) -> np.ndarray[Any, Any]:
-        coords = self._coords(index.to(self._values.device), size)
-        return predict(model, coords).squeeze(1).cpu().numpy()
+    def _predict(self, model: nn.Module, index: Tensor) -> np.ndarray[Any, Any]:
+        coords = time_coords(index.to(self._values.device), self.size)
+        return predict(model, coords).squeeze(1).float().cpu().numpy()
 
     def _measure(self, waveform: np.ndarray[Any, Any]) -> Evaluation:
         truth = self.recording.samples
@@ -117,4 +122,4 @@ class AudioProblem(Problem):
             "snr_train": snr(truth[self._train], waveform[self._train]),
             "snr_held_out": snr(truth[self.held_out], waveform[self.held_out]),
         }
-        return Evaluation(metrics, {"waveform": waveform}, draw_recording(waveform, self.recording.rate))
+        return present(waveform, self.frame, metrics)

@@ -27,13 +27,11 @@ class ParallelBeam:
 
     def __init__(self, size: int, views: int, device: torch.device | None = None) -> None:
         self.size, self.views = size, views
-        middle = size // 2
         self.spacing = 2.0 / (size - 1)
-        self.centre = -1.0 + middle * self.spacing
-        self.radius = (size - 1 - middle) * self.spacing
+        self.centre, self.radius = disc(size)
         self.pixels = grid_coords((size,), device).squeeze(1)
         self.angles = (torch.arange(views, dtype=torch.float64) * (math.pi / views)).float().to(device)
-        self.offsets = ((torch.arange(size, dtype=torch.float64) - middle) * self.spacing).float().to(device)
+        self.offsets = ((torch.arange(size, dtype=torch.float64) - size // 2) * self.spacing).float().to(device)
 
     def rays(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Angle, rad, and offset of bins; bins are counted view by view: int64 (n,) to two of (n,)."""
@@ -59,7 +57,15 @@ class ParallelBeam:
         points = torch.stack([along * cosine - across * sine, along * sine + across * cosine], dim=-1) + self.centre
         return function(points.reshape(-1, 2)).reshape(-1, samples).mean(dim=1) * (2.0 * half)
 
-    def inside(self, rows: Tensor, columns: Tensor) -> Tensor:
-        """Which points of a grid are in the disc; coordinates (H,) and (W,) to bool (H, W)."""
-        squared = (rows - self.centre).square().unsqueeze(1) + (columns - self.centre).square()
-        return squared <= (self.radius * (1.0 + 1e-6)) ** 2
+
+def disc(size: int) -> tuple[float, float]:
+    """Centre (the same along both axes) and radius of the disc that every view of a slice of that size sees."""
+    middle, spacing = size // 2, 2.0 / (size - 1)
+    return -1.0 + middle * spacing, (size - 1 - middle) * spacing
+
+
+def inside_disc(size: int, rows: Tensor, columns: Tensor) -> Tensor:
+    """Which points of a grid are in the disc of a slice of that size; coordinates (H,) and (W,) to bool (H, W)."""
+    centre, radius = disc(size)
+    squared = (rows - centre).square().unsqueeze(1) + (columns - centre).square()
+    return squared <= (radius * (1.0 + 1e-6)) ** 2

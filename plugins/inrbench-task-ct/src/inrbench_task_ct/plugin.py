@@ -18,7 +18,8 @@ SAMPLES = {
         "inrbench-task-ct[samples]",
     )
 }
-SMALLEST = 16
+# Pixels of a side.
+SMALLEST, LARGEST = 16, 4096
 
 
 class CtSpec(TaskSpec):
@@ -31,7 +32,7 @@ class CtSpec(TaskSpec):
         "or a png, tif or npy file",
     )
     size: int | None = Field(
-        None, ge=SMALLEST, le=8192, description="pixels of a side; default: 256 for thorax, else as it is"
+        None, ge=SMALLEST, le=LARGEST, description="pixels of a side; default: 256 for thorax, else as it is"
     )
     views: int = Field(40, ge=1, le=10_000, description="directions, evenly spread over 180 degrees")
     samples: int | None = Field(
@@ -60,5 +61,7 @@ def inrbench_tasks() -> Iterator[TaskEntry]:
         direction="inverse",
         metrics=(Metric("psnr", "dB"), Metric("ssim")),
         baselines=("fbp", "constant"),
+        renderer="inrbench_task_ct.renderer:CtRenderer",
         training={"batch": 1024},
+        api=1,
     )

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from typing import Any
 
 import numpy as np
 import torch
-from inrbench_task_image.base import PictureProblem, to_unit
+from inrbench_task_image.base import PictureProblem
 from inrbench_task_image.metrics import SSIM_WINDOW, psnr, squared_error, ssim_map
 from inrbench_task_image.pictures import Picture
+from inrbench_task_image.renderer import to_unit
 from skimage.transform import iradon
 from torch import Tensor, nn
 from torch.nn import functional
 
-from inrbench_core import Batch, Index, SeedStreams
-from inrbench_task_ct.beam import ParallelBeam
+from inrbench_core import Batch, Index, SeedStreams, cached_arrays
+from inrbench_task_ct.beam import ParallelBeam, inside_disc
 from inrbench_task_ct.plugin import CtSpec
+from inrbench_task_ct.renderer import CtRenderer
 from inrbench_task_ct.slices import load_slice
 
 Array = np.ndarray[Any, Any]
@@ -42,10 +45,12 @@ class CtProblem(PictureProblem):
         spec: views, samples and noise; `seeds` draws the noise.
     """
 
+    renderer_type = CtRenderer
+
     def __init__(self, picture: Picture, spec: CtSpec, *, device: torch.device, seeds: SeedStreams) -> None:
         size = len(picture.pixels)
         self.beam = ParallelBeam(size, spec.views, device)
-        self.disc = self.beam.inside(self.beam.pixels, self.beam.pixels).cpu().numpy()
+        self.disc = inside_disc(size, self.beam.pixels, self.beam.pixels).cpu().numpy()
         cut = int(np.count_nonzero(picture.pixels[~self.disc]))
         seen = Picture(picture.pixels * self.disc[..., None], picture.record)
         super().__init__(seen, device=device, seeds=seeds, scored=self.disc)
@@ -53,8 +58,8 @@ class CtProblem(PictureProblem):
         self.samples = self.points_per_element = spec.samples or size
         sinogram = _measured(self.picture[..., 0], self.beam)
         noise_std = spec.noise * float(sinogram.max())
-        sinogram += noise_std * seeds.numpy("noise").standard_normal(sinogram.shape)
-        self.sinogram = sinogram.astype(np.float32)
+        noise = noise_std * seeds.numpy("noise").standard_normal(sinogram.shape)
+        self.sinogram = (sinogram + noise).astype(np.float32)
         self._values = torch.from_numpy(self.sinogram).reshape(-1).to(device)
         self.record = {
             **self.record,
@@ -79,9 +84,8 @@ class CtProblem(PictureProblem):
         )
         return (integrals - batch["values"]).square()
 
-    def predicted(self, model: nn.Module, rows: Tensor, columns: Tensor) -> Array:
-        """As for any picture, with air outside the disc."""
-        return super().predicted(model, rows, columns) * self.beam.inside(rows, columns).cpu().numpy()[..., None]
+    def value_names(self) -> tuple[str, ...]:
+        return ("attenuation",)
 
     def measure(self, answer: Array) -> dict[str, float]:
         """Means over the disc; of the similarity without the margin where its window leaves the picture."""
@@ -107,7 +111,15 @@ class CtProblem(PictureProblem):
 
 
 def _measured(attenuation: Array, beam: ParallelBeam) -> Array:
-    """Integrals of a slice, (N, N), linear between its pixels, along all rays: (views, N), float64."""
+    """Integrals of a slice, (N, N), linear between its pixels, along all rays: (views, N), float64.
+
+    They are taken from the cache if they were made before.
+    """
+    key = {"pixels": hashlib.sha256(attenuation.tobytes()).hexdigest(), "views": beam.views}
+    return cached_arrays(__name__, key, lambda: {"sinogram": _sinogram(attenuation, beam)})["sinogram"]
+
+
+def _sinogram(attenuation: Array, beam: ParallelBeam) -> Array:
     pixels = torch.from_numpy(attenuation)[None, None]
 
     def between(coords: Tensor) -> Tensor:

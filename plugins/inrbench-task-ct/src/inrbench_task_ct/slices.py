@@ -6,83 +6,96 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from inrbench_task_image.pictures import Picture, load_picture
+from inrbench_task_image.pictures import PLACE_IN_FILE, Picture, cached_picture, check_range, make_picture
 from inrbench_task_image.spec import PictureSpec
 from skimage.data import shepp_logan_phantom
 from skimage.transform import resize
 
 from inrbench_core import DataError
-from inrbench_core.api.sources import file_sha256, find_sample
-from inrbench_task_ct.plugin import DICOM_EXTRA, SAMPLES, SMALLEST, CtSpec
+from inrbench_core.api.fingerprint import package_fingerprint
+from inrbench_core.api.sources import check_pixels, file_sha256, find_sample
+from inrbench_core.api.text import one_line
+from inrbench_task_ct.plugin import DICOM_EXTRA, LARGEST, SAMPLES, SMALLEST, CtSpec
 from inrbench_task_ct.thorax import thorax
 
 Array = np.ndarray[Any, Any]
 Record = dict[str, str | int | float]
 
+# Licence, and whose they are.
+DRAWN = {"thorax": "made for inrbench", "shepp_logan": "scikit-image, BSD; Shepp and Logan 1974"}
+DRAWN_RECORD: Record = {"unit": "relative attenuation", "value_at_minus_1": 0.0, "value_at_plus_1": 1.0}
 THORAX_SIZE = 256
 AIR_HU = -1000.0
 
 
 def load_slice(spec: CtSpec) -> Picture:
-    """The slice a spec asks for: square, (N, N, 1), attenuation from 0 (air) to 1.
+    """The slice a spec asks for: square, (N, N, 1), attenuation from 0 (air) to 1; cached if it was made before.
 
     Raises:
-        DataError: if it is missing, unreadable, not finite, too small or no single slice.
+        DataError: if it is missing, unreadable, not finite, too small, too large or no single slice.
     """
+    record: Record = {"source": spec.source}
+    key: dict[str, Any] = {"size": spec.size, "readers": package_fingerprint("inrbench_task_image")}
+    if spec.source in DRAWN:
+        record["licence"] = key["drawn"] = DRAWN[spec.source]
+    else:
+        sample = SAMPLES.get(spec.source)
+        path = find_sample(spec.source, SAMPLES) if sample else Path(spec.source)
+        record["licence"] = sample.licence if sample else "the user's own file"
+        record["sha256"] = key["sha256"] = file_sha256(path, sample.sha256 if sample else None)
+        # It decides how a file is read.
+        key["suffix"] = path.suffix.lower()
+    picture = cached_picture(__name__, key, lambda: make_slice(spec))
+    return Picture(picture.pixels, {**record, **picture.record})
+
+
+def make_slice(spec: CtSpec) -> Picture:
+    """Draw or read a slice, pad it to a square and resize it. Raises DataError if it cannot be used."""
     if spec.source == "thorax":
-        pixels, record = thorax(spec.size or THORAX_SIZE), _drawn("made for inrbench")
+        pixels, record = thorax(spec.size or THORAX_SIZE), DRAWN_RECORD
     elif spec.source == "shepp_logan":
-        pixels, record = shepp_logan_phantom().astype(np.float32), _drawn("scikit-image, BSD; Shepp and Logan 1974")
+        pixels, record = shepp_logan_phantom().astype(np.float32), DRAWN_RECORD
     elif spec.source in SAMPLES:
-        sample, path = SAMPLES[spec.source], find_sample(spec.source, SAMPLES)
-        file_sha256(path, sample.sha256)
-        pixels, record = read_dicom(path)
-        record["licence"] = sample.licence
+        pixels, record = read_dicom(find_sample(spec.source, SAMPLES))
     else:
         pixels, record = _read(Path(spec.source))
-    if max(pixels.shape) < SMALLEST:
-        raise DataError(f"{spec.source}: {pixels.shape[0]} x {pixels.shape[1]} pixels; a slice has at least {SMALLEST}")
     height, width = pixels.shape
-    pixels = _squared(pixels)
-    if spec.size is not None and spec.size != len(pixels):
+    if max(height, width) < SMALLEST:
+        raise DataError(f"{spec.source}: {height} x {width} pixels; a slice has at least {SMALLEST}")
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    # Air on both sides of the shorter axis.
+    pixels = np.pad(pixels, ((top, side - height - top), (left, side - width - left)))
+    if spec.size is not None and spec.size != side:
         pixels = resize(pixels, (spec.size, spec.size), anti_aliasing=True)
+    place = dict(zip(PLACE_IN_FILE, (height, width, -top, -left, side, side), strict=True))
     return Picture(
         np.ascontiguousarray(pixels[..., None], dtype=np.float32).clip(0.0, 1.0),
-        {"source": spec.source, **record, "file_height": height, "file_width": width, "size": len(pixels)},
+        {**record, **place, "size": len(pixels)},
     )
 
 
-def _drawn(licence: str) -> Record:
-    return {"licence": licence, "unit": "relative attenuation", "value_at_minus_1": 0.0, "value_at_plus_1": 1.0}
-
-
 def _read(path: Path) -> tuple[Array, Record]:
-    if not path.is_file():
-        raise DataError(f"no such file: {path}")
     suffix = path.suffix.lower()
     if suffix == ".npy":
         pixels, record = _read_npy(path)
     elif suffix in (".dcm", ".dicom", ".ima"):
         pixels, record = read_dicom(path)
     else:
-        picture = load_picture(PictureSpec(source=str(path), mode="grey"))
+        picture = make_picture(path, PictureSpec(mode="grey"), LARGEST)
         kept = ("value_at_minus_1", "value_at_plus_1", "alpha")
         pixels, record = picture.pixels[..., 0], {key: picture.record[key] for key in kept}
         if not pixels.any():
             raise DataError(f"{path}: nothing in it but air: all of it is black")
-    return pixels, {
-        "licence": "the user's own file",
-        "sha256": file_sha256(path),
-        "unit": "values of the file",
-        **record,
-    }
+    return pixels, {"unit": "values of the file", **record}
 
 
 def _read_npy(path: Path) -> tuple[Array, Record]:
     try:
-        raw = np.load(path, allow_pickle=False)
+        # Mapped, so that nothing is read before the shape is known.
+        raw = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"{path}: cannot be read: {_one_line(error)}") from None
+        raise DataError(f"{path}: cannot be read: {one_line(str(error))}") from None
     if not isinstance(raw, np.ndarray):
         raise DataError(f"{path}: holds several arrays (npz); a slice is one, in a npy file")
     return _checked_and_scaled(raw, path)
@@ -96,11 +109,17 @@ def read_dicom(path: Path) -> tuple[Array, Record]:
         raise DataError(f"{path}: DICOM files need pydicom: pip install '{DICOM_EXTRA}'") from None
     try:
         dataset = pydicom.dcmread(path)
+        check_pixels(path, int(dataset.get("Rows", 0)), int(dataset.get("Columns", 0)), LARGEST)
+        frames = int(dataset.get("NumberOfFrames", 1) or 1)
+        if frames > 1:
+            raise DataError(f"{path}: {frames} frames; a slice is one")
         raw = dataset.pixel_array
         slope, intercept = float(dataset.get("RescaleSlope", 1)), float(dataset.get("RescaleIntercept", 0))
+    except DataError:
+        raise
     except Exception as error:
         # Files without a header, without pixels, cut off, or compressed in a way no installed decoder knows.
-        raise DataError(f"{path}: cannot be read: {_one_line(error)}") from None
+        raise DataError(f"{path}: cannot be read: {one_line(str(error)) or type(error).__name__}") from None
     values = raw * slope + intercept
     modality = str(dataset.get("Modality", ""))
     pixels, record = _checked_and_scaled(values, path, AIR_HU if modality == "CT" else None)
@@ -118,6 +137,7 @@ def _checked_and_scaled(raw: Array, path: Path, low: float | None = None) -> tup
         raise DataError(f"{path}: shape {raw.shape} of {raw.dtype}; a slice has rows and columns of numbers")
     if 0 in raw.shape:
         raise DataError(f"{path}: has no pixels")
+    check_pixels(path, *raw.shape, LARGEST)
     bad = raw.size - int(np.isfinite(raw).sum())
     if bad:
         raise DataError(f"{path}: {bad} of {raw.size} values are not finite")
@@ -129,16 +149,6 @@ def _checked_and_scaled(raw: Array, path: Path, low: float | None = None) -> tup
             low, high = 0.0, 1.0
     if high <= low:
         raise DataError(f"{path}: nothing in it but air: no value above {low:g}")
+    check_range(path, low, high)
     pixels = ((values - low) / (high - low)).clip(0.0, 1.0)
     return pixels.astype(np.float32), {"value_at_minus_1": low, "value_at_plus_1": high}
-
-
-def _squared(pixels: Array) -> Array:
-    """Air added on both sides of the shorter axis."""
-    side = max(pixels.shape)
-    margins = [((side - length) // 2, side - length - (side - length) // 2) for length in pixels.shape]
-    return np.pad(pixels, margins)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -53,4 +53,6 @@ def inrbench_tasks() -> Iterator[TaskEntry]:
             Metric("psnr_noisy", "dB"),
         ),
         baselines=("noisy", "median", "total_variation", "non_local_means", "constant"),
+        renderer="inrbench_task_image.renderer:PictureRenderer",
+        api=1,
     )

@@ -38,6 +38,7 @@ class DenoisingProblem(PictureProblem):
         self.noisy = add_noise(self.picture, spec, seeds.numpy("noise"))
         self.noise_std = float(np.sqrt(np.square(self.noisy - self.picture).mean(dtype=np.float64)))
         self._values = torch.from_numpy(self.noisy).reshape(self.pixels, -1).to(device)
+        # Of each model, and gone with it: what one fit did is nothing to the next.
         self._best: WeakKeyDictionary[nn.Module, float] = WeakKeyDictionary()
         self.record = {
             **self.record,
@@ -48,7 +49,7 @@ class DenoisingProblem(PictureProblem):
 
     def batch(self, index: Index) -> Batch:
         """coords (n, 2) and values (n, C) of noisy pixels."""
-        return {"coords": self.coords(self.index(index)), "values": self._values[index] * 2.0 - 1.0}
+        return {"coords": self.pixel_coords(self.index(index)), "values": self._values[index] * 2.0 - 1.0}
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Squared error to the noisy colour, averaged over its channels."""

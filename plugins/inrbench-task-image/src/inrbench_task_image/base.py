@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from inrbench_core import DataError, Evaluation, FieldShape, Index, Problem, SeedStreams, grid_coords, predict
+from inrbench_core import (
+    DataError,
+    Evaluation,
+    FieldShape,
+    Frame,
+    Index,
+    Problem,
+    SeedStreams,
+    grid_coords,
+    linear_frame,
+    predict,
+)
 from inrbench_task_image.metrics import psnr, squared_error, ssim
-from inrbench_task_image.pictures import Picture
-from inrbench_task_image.previews import preview, scaled_size
+from inrbench_task_image.pictures import PLACE_IN_FILE, Picture
+from inrbench_task_image.previews import preview
+from inrbench_task_image.renderer import PictureRenderer, to_unit
 
 Array = np.ndarray[Any, Any]
 
 # Beyond this many pixels, the training curve is measured on as many random ones.
 CURVE_PIXELS = 262_144
-PIXELS_AT_A_TIME = 262_144
+COLOURS = ("red", "green", "blue")
 
 
 class PictureProblem(Problem):
@@ -35,6 +48,7 @@ class PictureProblem(Problem):
     """
 
     primary = "psnr"
+    renderer_type: type[PictureRenderer] = PictureRenderer
 
     def __init__(
         self, picture: Picture, *, device: torch.device, seeds: SeedStreams, scored: Array | None = None
@@ -43,7 +57,7 @@ class PictureProblem(Problem):
         self.height, self.width, self.channels = picture.pixels.shape
         self.pixels = self.height * self.width
         self.device = device
-        self._rows, self._columns = self.axes((self.height, self.width))
+        self._rows, self._columns = (grid_coords((size,), device).squeeze(1) for size in (self.height, self.width))
         self.shapes = {"field": FieldShape(2, self.channels, (self.height, self.width))}
         self.elements = self.pixels
         candidates = torch.arange(self.pixels) if scored is None else torch.from_numpy(np.flatnonzero(scored))
@@ -54,7 +68,37 @@ class PictureProblem(Problem):
     def classical(self, name: str) -> Array:
         """The picture, (H, W, C) in [0, 1], that a baseline of the entry answers with."""
 
-    def coords(self, pixel: Tensor) -> Tensor:
+    @property
+    def frame(self) -> Frame:
+        """Coordinates in pixels of the fitted picture, values as in the file; facts: where in the file it lies."""
+        unit = str(self.record.get("unit", ""))
+        # A picture that comes from no file is in [0, 1].
+        low, high = float(self.record.get("value_at_minus_1", 0.0)), float(self.record.get("value_at_plus_1", 1.0))
+        values = dict.fromkeys(self.value_names(), (unit, low, high))
+        coords = {"row": ("px", 0.0, self.height - 1.0), "column": ("px", 0.0, self.width - 1.0)}
+        return Frame({"field": linear_frame(coords, values, (self.height, self.width))}, self.facts())
+
+    def value_names(self) -> tuple[str, ...]:
+        """What the field's values are called."""
+        return ("grey",) if self.channels == 1 else COLOURS[: self.channels]
+
+    def facts(self) -> dict[str, Any]:
+        """Facts of the frame: plain data."""
+        return {name: self.record[name] for name in PLACE_IN_FILE if name in self.record}
+
+    @cached_property
+    def renderer(self) -> PictureRenderer:
+        """What makes pictures of models: the same as for a stored run, so that both agree."""
+        return self.renderer_type(self.frame, self.device)
+
+    def target(self, coords: Tensor, field: str = "") -> Tensor:
+        """Values (n, C) of the true picture at the pixels nearest to coords (n, 2)."""
+        last = torch.tensor([self.height - 1, self.width - 1], device=coords.device)
+        nearest = ((coords + 1.0) / 2.0 * last).round().long().clamp(last.new_zeros(2), last)
+        row, column = nearest.cpu().numpy().T
+        return torch.from_numpy(self.picture[row, column]).to(coords.device) * 2.0 - 1.0
+
+    def pixel_coords(self, pixel: Tensor) -> Tensor:
         """Coordinates (n, 2) of pixels, int64 (n,): computed here, since a stored grid costs 8 bytes a pixel."""
         return torch.stack([self._rows[pixel // self.width], self._columns[pixel % self.width]], dim=1)
 
@@ -70,7 +114,7 @@ class PictureProblem(Problem):
 
     def measure_curve(self, model: nn.Module) -> dict[str, float]:
         """The metrics along the curve: the primary one, over `record["curve_pixels"]` pixels."""
-        answer = to_unit(predict(model, self.coords(self._curve))).clamp(0.0, 1.0).cpu().numpy()
+        answer = to_unit(predict(model, self.pixel_coords(self._curve))).clamp(0.0, 1.0).cpu().numpy()
         truth = self.picture.reshape(-1, self.channels)[self._curve.cpu().numpy()]
         return {self.primary: psnr(squared_error(truth, answer))}
 
@@ -78,7 +122,7 @@ class PictureProblem(Problem):
         """All metrics and outputs; on the curve those of `measure_curve`."""
         if not full:
             return Evaluation(self.measure_curve(model))
-        answer = self.predicted(model, self._rows, self._columns).clip(0.0, 1.0)
+        answer = self.renderer.answer(model)
         return self.present(self.measure(answer), answer)
 
     def baseline(self, name: str) -> Evaluation:
@@ -88,40 +132,14 @@ class PictureProblem(Problem):
     def truth(self) -> Array:
         return preview(self.picture)
 
-    def render(self, model: nn.Module, size: int) -> Evaluation:
-        """The same picture with `size` pixels along the longer side."""
-        answer = self.predicted(model, *self.axes(scaled_size(self.height, self.width, size))).clip(0.0, 1.0)
-        return Evaluation({}, {"reconstruction": answer}, preview(answer))
-
-    def axes(self, sizes: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Coordinates of the rows, (sizes[0],), and of the columns, (sizes[1],)."""
-        return grid_coords(sizes[:1], self.device).squeeze(1), grid_coords(sizes[1:], self.device).squeeze(1)
-
     def present(self, metrics: dict[str, float], answer: Array) -> Evaluation:
-        """The metrics with the outputs: reconstruction, and error (root mean square over channels)."""
-        error = np.sqrt(squared_error(self.picture, answer))
-        return Evaluation(metrics, {"reconstruction": answer, "error": error}, preview(answer))
-
-    def predicted(self, model: nn.Module, rows: Tensor, columns: Tensor) -> Array:
-        """The model's picture at these row and column coordinates, float32 (rows, columns, C).
-
-        Black is 0 and white 1, but nothing is cut off yet.
-        """
-        answer = np.empty((rows.numel(), columns.numel(), self.channels), np.float32)
-        block = max(1, PIXELS_AT_A_TIME // columns.numel())
-        for start in range(0, rows.numel(), block):
-            part = rows[start : start + block]
-            values = to_unit(predict(model, torch.cartesian_prod(part, columns)))
-            answer[start : start + block] = values.reshape(part.numel(), columns.numel(), -1).cpu().numpy()
-        return answer
+        """The metrics with the outputs, as in the file: reconstruction, and error (root mean square over channels)."""
+        error = np.sqrt(squared_error(self.picture, answer)) * (self.renderer.high - self.renderer.low)
+        outputs = {"reconstruction": self.renderer.file_values(answer), "error": error.astype(np.float32)}
+        return Evaluation(metrics, outputs, preview(answer))
 
     def unknown_baseline(self, name: str) -> DataError:
         return DataError(f"{type(self).__name__} has no baseline {name!r}")
-
-
-def to_unit(values: Tensor) -> Tensor:
-    """A field's values, where -1 is black and 1 is white, as 0 and 1."""
-    return (values.float() + 1.0) / 2.0
 
 
 def constant(shape: tuple[int, ...], colour: Array) -> Array:

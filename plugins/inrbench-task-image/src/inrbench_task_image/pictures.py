@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import PIL
+import skimage
+import tifffile
 from skimage.color import rgb2gray
 from skimage.transform import resize
 
-from inrbench_core import DataError
-from inrbench_core.api.sources import file_sha256
+from inrbench_core import DataError, cached_arrays
+from inrbench_core.api.sources import MOST_PIXELS, file_sha256
 from inrbench_task_image.previews import scaled_size
 from inrbench_task_image.readers import read_picture
 from inrbench_task_image.samples import SAMPLES, find_sample
 from inrbench_task_image.spec import PictureSpec
 
 Array = np.ndarray[Any, Any]
+
+
+# Names in a record: the size of the file's picture, and the part of it that was taken, in its pixels. Row r of the
+# fitted picture lies at crop_top + (r + 0.5) * crop_height / height - 0.5 there, and a column likewise.
+PLACE_IN_FILE = ("file_height", "file_width", "crop_top", "crop_left", "crop_height", "crop_width")
+LIBRARIES = (PIL.__version__, tifffile.__version__, skimage.__version__, np.__version__)
 
 
 @dataclass(frozen=True)
@@ -34,11 +45,34 @@ class Picture:
 
 
 def load_picture(spec: PictureSpec) -> Picture:
-    """The picture a spec asks for. Raises DataError if it cannot be used."""
+    """The picture a spec asks for, from the cache if it was made before. Raises DataError if it cannot be used."""
     path = find_sample(spec.source) if spec.source in SAMPLES else Path(spec.source)
     sample = SAMPLES.get(spec.source)
     sha256 = file_sha256(path, sample.sha256 if sample else None)
-    raw = read_picture(path)
+    key = {"sha256": sha256, "crop": spec.crop, "size": spec.size, "mode": spec.mode}
+    picture = cached_picture(__name__, key, lambda: make_picture(path, spec))
+    licence = sample.licence if sample else "the user's own file"
+    return Picture(picture.pixels, {"source": spec.source, "licence": licence, "sha256": sha256, **picture.record})
+
+
+def cached_picture(module: str, key: Mapping[str, Any], make: Callable[[], Picture]) -> Picture:
+    """What `make` returns, from the cache if it was made before; see `cached_arrays`."""
+
+    def as_arrays() -> dict[str, Array]:
+        made = make()
+        return {"pixels": made.pixels, "record": np.frombuffer(json.dumps(made.record).encode(), np.uint8)}
+
+    arrays = cached_arrays(module, {**key, "libraries": LIBRARIES}, as_arrays)
+    return Picture(arrays["pixels"], json.loads(arrays["record"].tobytes()))
+
+
+def make_picture(path: Path, spec: PictureSpec, longest: int | None = None) -> Picture:
+    """Read a file, whose longer side may have `longest` pixels, and scale, crop, resize and convert it.
+
+    Raises:
+        DataError: if it cannot be used.
+    """
+    raw = read_picture(path, longest)
     if 0 in raw.shape:
         raise DataError(f"{path}: has no pixels")
     pixels, low, high = _scaled(raw, path)
@@ -46,17 +80,14 @@ def load_picture(spec: PictureSpec) -> Picture:
     if alpha:
         pixels, opacity = pixels[..., :-1], pixels[..., -1:]
         pixels = pixels * opacity + (1.0 - opacity)
-    pixels = _resized(_cropped(pixels, spec.crop), spec.size)
+    top, left, rows, columns = _crop(spec.crop, *pixels.shape[:2])
+    pixels = _resized(pixels[top : top + rows, left : left + columns], spec.size)
     pixels = np.ascontiguousarray(_converted(pixels, spec.mode), dtype=np.float32).clip(0.0, 1.0)
     height, width, channels = pixels.shape
     return Picture(
         pixels,
         {
-            "source": spec.source,
-            "licence": sample.licence if sample else "the user's own file",
-            "sha256": sha256,
-            "file_height": raw.shape[0],
-            "file_width": raw.shape[1],
+            **dict(zip(PLACE_IN_FILE, (*raw.shape[:2], top, left, rows, columns), strict=True)),
             "file_dtype": raw.dtype.name,
             # Values of the file that become -1 and 1, the range fields are trained on.
             "value_at_minus_1": low,
@@ -88,6 +119,7 @@ def _scaled(raw: Array, path: Path) -> tuple[Array, float, float]:
             low, high = 0.0, 1.0
         elif high == low:
             high = low + 1.0
+    check_range(path, low, high)
     # Wide types are scaled in double, since float32 cannot hold large integers.
     pixels = raw.astype(np.float32 if raw.dtype.itemsize <= 2 else np.float64)
     pixels -= low
@@ -95,18 +127,25 @@ def _scaled(raw: Array, path: Path) -> tuple[Array, float, float]:
     return pixels.astype(np.float32, copy=False), low, high
 
 
-def _cropped(pixels: Array, crop: str | tuple[int, int, int, int] | None) -> Array:
-    height, width = pixels.shape[:2]
+def check_range(path: Path, low: float, high: float) -> None:
+    """Raise DataError if values between these cannot be told in float32."""
+    if not high - low <= np.finfo(np.float32).max:
+        raise DataError(f"{path}: values from {low:g} to {high:g} are too far apart; a float32 holds up to 3.4e38")
+
+
+def _crop(
+    crop: Literal["square"] | tuple[int, int, int, int] | None, height: int, width: int
+) -> tuple[int, int, int, int]:
+    """Top, left, height and width, in pixels, of what is taken of a picture of that size."""
     if crop is None:
-        return pixels
-    if isinstance(crop, str):
+        return 0, 0, height, width
+    if crop == "square":
         side = min(height, width)
-        top, left, rows, columns = (height - side) // 2, (width - side) // 2, side, side
-    else:
-        top, left, rows, columns = crop
-        if top + rows > height or left + columns > width:
-            raise DataError(f"crop {list(crop)} leaves the picture, which is {height} high and {width} wide")
-    return pixels[top : top + rows, left : left + columns]
+        return (height - side) // 2, (width - side) // 2, side, side
+    top, left, rows, columns = crop
+    if top + rows > height or left + columns > width:
+        raise DataError(f"crop {list(crop)} leaves the picture, which is {height} high and {width} wide")
+    return crop
 
 
 def _resized(pixels: Array, size: int | tuple[int, int] | None) -> Array:
@@ -115,6 +154,8 @@ def _resized(pixels: Array, size: int | tuple[int, int] | None) -> Array:
         size = scaled_size(height, width, size)
     if size is None or size == (height, width):
         return pixels
+    if size[0] * size[1] > MOST_PIXELS:
+        raise DataError(f"size makes {size[0]} x {size[1]} pixels; at most {MOST_PIXELS // 10**6} megapixels are made")
     return resize(pixels, size, anti_aliasing=True)
 
 

@@ -30,4 +30,7 @@ def inrbench_tasks() -> Iterator[TaskEntry]:
             Metric("psnr_held_out", "dB"),
         ),
         baselines=("constant", "linear"),
+        rank_by="psnr_held_out",
+        renderer="inrbench_task_image.renderer:PictureRenderer",
+        api=1,
     )

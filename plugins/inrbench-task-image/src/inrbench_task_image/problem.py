@@ -46,7 +46,7 @@ class ImageProblem(PictureProblem):
     def batch(self, index: Index) -> Batch:
         """coords (n, 2) and values (n, C) of training pixels."""
         pixel = self._train[index]
-        return {"coords": self.coords(pixel), "values": self._values[pixel] * 2.0 - 1.0}
+        return {"coords": self.pixel_coords(pixel), "values": self._values[pixel] * 2.0 - 1.0}
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Squared error of the colour, averaged over its channels."""

@@ -1,4 +1,4 @@
-"""Reading picture files: png, jpg, tif and what else Pillow knows, with all of their bits."""
+"""Reading picture files: png, jpg, tif and what else Pillow decodes itself, with all of their bits."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import png
 import tifffile
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from inrbench_core import DataError
+from inrbench_core.api.sources import check_pixels, open_picture
+from inrbench_core.api.text import one_line
 
 Array = np.ndarray[Any, Any]
 
@@ -18,17 +20,22 @@ Array = np.ndarray[Any, Any]
 DEEP_GREY = ("I;16", "I;16L", "I;16B", "I", "F")
 
 
-def read_picture(path: Path) -> Array:
+def read_picture(path: Path, longest: int | None = None) -> Array:
     """The pixels of a file, (H, W, C): C is 1, 2 (grey and alpha), 3 or 4 (colour and alpha).
 
     The dtype is bool, uint8, uint16, another integer or float, as in the file. Palettes and CMYK are turned into
     RGB, and photographs turned upright.
 
+    Args:
+        path: the file.
+        longest: how many pixels its longer side may have; None: any number.
+
     Raises:
-        DataError: if it is missing, no picture, broken, or has several pages (of a phone's jpg the first counts).
+        DataError: if it is missing, no picture, broken, too large, or has several pages (of a phone's jpg the first
+            counts).
     """
     try:
-        with Image.open(path) as image:
+        with open_picture(path, longest) as image:
             pages = getattr(image, "n_frames", 1)
             # Phones write jpg files with a second picture behind the first, such as a map of depths.
             if pages > 1 and image.format != "MPO":
@@ -36,16 +43,12 @@ def read_picture(path: Path) -> Array:
             deep = _bits(path, image) > 8 and image.mode not in DEEP_GREY
             if not deep:
                 return _from_pillow(image)
-            return _read_png(path) if image.format == "PNG" else _read_tiff(path)
-    except DataError:
+            return _read_png(path) if image.format == "PNG" else _read_tiff(path, longest)
+    except DataError as error:
+        # There are kinds of tif that Pillow does not know.
+        if isinstance(error.__cause__, UnidentifiedImageError) and path.suffix.lower() in (".tif", ".tiff"):
+            return _read_tiff(path, longest)
         raise
-    except Image.UnidentifiedImageError:
-        if path.suffix.lower() in (".tif", ".tiff"):
-            return _read_tiff(path)
-        raise DataError(f"{path}: not a picture that can be read (png, jpg, tif, ...)") from None
-    except Exception as error:
-        # Pillow and pypng raise a score of kinds on broken files.
-        raise DataError(f"{path}: cannot be read: {_one_line(error)}") from None
 
 
 def _bits(path: Path, image: Image.Image) -> int:
@@ -78,24 +81,25 @@ def _read_png(path: Path) -> Array:
     return np.stack([np.asarray(row, np.uint16) for row in rows]).reshape(height, width, info["planes"])
 
 
-def _read_tiff(path: Path) -> Array:
+def _read_tiff(path: Path, longest: int | None) -> Array:
     try:
         with tifffile.TiffFile(path) as file:
-            series = file.series[0]
-            pixels, axes = series.asarray(), series.axes
+            return _decoded(file.series[0], path, longest)
+    except DataError:
+        raise
     except Exception as error:
         hint = "; pip install 'inrbench-task-image[codecs]'" if "imagecodecs" in str(error) else ""
-        raise DataError(f"{path}: cannot be read: {_one_line(error)}{hint}") from None
-    if axes == "SYX":
-        pixels = np.moveaxis(pixels, 0, -1)
-    elif axes == "YX":
-        pixels = pixels[..., None]
-    elif axes != "YXS":
-        raise DataError(f"{path}: has axes {axes}, shape {pixels.shape}; a picture is grey or RGB")
-    if pixels.shape[-1] > 4:
-        raise DataError(f"{path}: {pixels.shape[-1]} channels; a picture has 1 to 4")
-    return pixels
+        raise DataError(f"{path}: cannot be read: {one_line(str(error)) or type(error).__name__}{hint}") from None
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def _decoded(series: tifffile.TiffPageSeries, path: Path, longest: int | None) -> Array:
+    sizes = dict(zip(series.axes, series.shape, strict=True))
+    if series.axes not in ("YX", "YXS", "SYX"):
+        raise DataError(f"{path}: has axes {series.axes}, shape {series.shape}; a picture is grey or RGB")
+    check_pixels(path, sizes["Y"], sizes["X"], longest)
+    if sizes.get("S", 1) > 4:
+        raise DataError(f"{path}: {sizes['S']} channels; a picture has 1 to 4")
+    pixels = series.asarray()
+    if series.axes == "SYX":
+        return np.moveaxis(pixels, 0, -1)
+    return pixels if series.axes == "YXS" else pixels[..., None]

@@ -46,4 +46,6 @@ def inrbench_tasks() -> Iterator[TaskEntry]:
             Metric("psnr_known", "dB"),
         ),
         baselines=("constant", "linear", "biharmonic"),
+        renderer="inrbench_task_image.renderer:PictureRenderer",
+        api=1,
     )

@@ -51,7 +51,7 @@ class InpaintingProblem(PictureProblem):
 
     def batch(self, index: Index) -> Batch:
         """coords (n, 2) and values (n, C) of known pixels."""
-        return {"coords": self.coords(self._known[index]), "values": self._values[index] * 2.0 - 1.0}
+        return {"coords": self.pixel_coords(self._known[index]), "values": self._values[index] * 2.0 - 1.0}
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Squared error of the colour, averaged over its channels."""

@@ -63,4 +63,6 @@ def inrbench_tasks() -> Iterator[TaskEntry]:
         direction="inverse",
         metrics=(Metric("psnr", "dB"), Metric("ssim")),
         baselines=("constant", "mean_image", "nearest_view"),
+        renderer="inrbench_task_nerf.renderer:NerfRenderer",
+        api=1,
     )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from inrbench_core import DataError
+from inrbench_core import DataError, cached_arrays
+from inrbench_core.api.sources import file_sha256, open_picture
 from inrbench_task_nerf import still_life
 from inrbench_task_nerf.cameras import Cameras, through_cube
 from inrbench_task_nerf.plugin import GENERATED, TRANSFORMS, NerfSpec
@@ -25,6 +24,7 @@ FOLDER_BOUND = 1.5
 ROTATION_ERROR = 1e-2
 RAYS_AT_A_TIME = 1 << 14
 RAYS_ACROSS = 32
+MAX_BYTES = 2 * 2**30
 
 
 @dataclass(frozen=True)
@@ -56,19 +56,16 @@ def load_scene(spec: NerfSpec) -> Scene:
     """The scene of a spec. Raises DataError, in one line, if it cannot be used."""
     if spec.source == GENERATED:
         size = spec.size or 64
-        train = _still_life(spec.train_views or 40, size, False)
-        test = _still_life(spec.test_views or 8, size, True)
+        train = _still_life(spec.train_views or 40, size, test=False)
+        test = _still_life(spec.test_views or 8, size, test=True)
         record: dict[str, str | int | float] = {"source": GENERATED, "licence": "generated"}
         bound = spec.bound or still_life.BOUND
     else:
         folder = Path(spec.source)
         train = read_views(folder, "train", spec.train_views, spec.size)
         test = read_views(folder, "test", spec.test_views, spec.size)
-        digests = [hashlib.sha256((folder / TRANSFORMS.format(split)).read_bytes()) for split in ("train", "test")]
         record = {"source": folder.name, "licence": "user's own"}
-        record |= {
-            f"sha256_{split}": digest.hexdigest() for split, digest in zip(("train", "test"), digests, strict=True)
-        }
+        record |= {f"sha256_{split}": file_sha256(folder / TRANSFORMS.format(split)) for split in ("train", "test")}
         bound = spec.bound or FOLDER_BOUND
     if train.colours.shape[1:] != test.colours.shape[1:]:
         raise DataError(f"{spec.source}: training views {_size(train)} but test views {_size(test)}")
@@ -105,10 +102,16 @@ def generate(cameras: Cameras) -> Views:
     return Views(cameras, eight_bits.reshape(*shape, 3).numpy(), torch.cat(depths).reshape(shape).numpy())
 
 
-@cache
-def _still_life(count: int, size: int, test: bool) -> Views:
-    # Every run of an experiment asks for the same views.
-    return generate(still_life.cameras(count, size, test=test))
+def _still_life(count: int, size: int, *, test: bool) -> Views:
+    _require_size(GENERATED, count, size * size)
+    cameras = still_life.cameras(count, size, test=test)
+
+    def make() -> dict[str, Array]:
+        views = generate(cameras)
+        return {"colours": views.colours, "depth": views.depth}
+
+    arrays = cached_arrays(__name__, {"source": GENERATED, "test": test, "views": count, "size": size}, make)
+    return Views(cameras, arrays["colours"], arrays["depth"])
 
 
 def write_views(folder: Path, split: str, views: Views) -> None:
@@ -137,7 +140,7 @@ def read_views(folder: Path, split: str, count: int | None = None, size: int | N
         names = [str(frame["file_path"]) for frame in frames]
     except FileNotFoundError:
         raise DataError(f"{folder} has no {path.name}") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DataError(f"{path}: not a list of views: {type(error).__name__}: {error}") from None
     if poses.shape != (len(names), 4, 4) or not np.isfinite(poses).all() or not len(names):
         raise DataError(f"{path}: needs at least one frame, each with a finite 4 x 4 transform_matrix")
@@ -149,26 +152,45 @@ def read_views(folder: Path, split: str, count: int | None = None, size: int | N
     if count is not None and count > len(names):
         raise DataError(f"{path}: {len(names)} views, not {count}")
     chosen = np.linspace(0, len(names), count or len(names), endpoint=False).astype(int)
-    pictures = [_read_picture(folder / names[number], size) for number in chosen]
-    if len({picture.shape for picture in pictures}) > 1:
-        raise DataError(f"{path}: its pictures differ in size")
-    height, width = pictures[0].shape[:2]
-    return Views(Cameras(torch.from_numpy(poses[chosen]), height, width, angle), np.stack(pictures))
+    files = [_find_picture(folder / names[number]) for number in chosen]
+    key = {"pictures": [file_sha256(file) for file in files], "size": size}
+    pictures = cached_arrays(__name__, key, lambda: {"colours": _read_pictures(path, files, size)})["colours"]
+    height, width = pictures.shape[1:3]
+    return Views(Cameras(torch.from_numpy(poses[chosen]), height, width, angle), pictures)
 
 
-def _read_picture(path: Path, size: int | None) -> Array:
+def _find_picture(path: Path) -> Path:
     # nerf_synthetic names its files without .png; a name may hold dots.
-    file = path if path.is_file() else path.with_name(path.name + ".png")
-    if not file.is_file():
-        raise DataError(f"the picture {file} is missing")
-    try:
-        with Image.open(file) as image:
-            deep = image.mode.startswith(("I", "F"))
-            image = image.convert("RGBA")
-    except Exception as error:
-        raise DataError(f"{file}: cannot be read: {' '.join(str(error).split())}") from None
-    if deep:
-        raise DataError(f"{file}: has more than 8 bits a channel; convert it to 8 bits")
+    for file in (path, path.with_name(path.name + ".png")):
+        if file.is_file():
+            return file
+        if file.exists() and not file.is_dir():
+            raise DataError(f"{file}: not a regular file but a pipe, a socket or a device")
+    raise DataError(f"the picture {path.with_name(path.name + '.png')} is missing")
+
+
+def _read_pictures(path: Path, files: list[Path], size: int | None) -> Array:
+    """The pictures, uint8 (V, H, W, 3), of a list of views."""
+    pictures: list[Array] = []
+    for file in files:
+        pictures.append(_read_picture(file, size))
+        if pictures[-1].shape != pictures[0].shape:
+            raise DataError(f"{path}: its pictures differ in size")
+        # The first one tells what all will take.
+        _require_size(str(path), len(files), pictures[0].shape[0] * pictures[0].shape[1])
+    return np.stack(pictures)
+
+
+def _require_size(source: str, views: int, pixels: int) -> None:
+    if 3 * views * pixels > MAX_BYTES:
+        raise DataError(f"{source}: the views take more than 2 GiB; give fewer views or a smaller size:")
+
+
+def _read_picture(file: Path, size: int | None) -> Array:
+    with open_picture(file) as image:
+        if image.mode.startswith(("I", "F")):
+            raise DataError(f"{file}: has more than 8 bits a channel; convert it to 8 bits")
+        image = image.convert("RGBA")
     on_white = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     if size is not None and size < max(on_white.size):
         scale = size / max(on_white.size)

@@ -31,4 +31,6 @@ def inrbench_tasks() -> Iterator[TaskEntry]:
         direction="inverse",
         metrics=(Metric("psnr", "dB"), Metric("ssim")),
         baselines=("constant", "poisson_solver"),
+        renderer="inrbench_task_poisson.renderer:PoissonRenderer",
+        api=1,
     )

@@ -6,17 +6,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from inrbench_task_image.base import PictureProblem, constant, to_unit
+from inrbench_task_image.base import PictureProblem, constant
 from inrbench_task_image.metrics import psnr, squared_error
 from inrbench_task_image.pictures import Picture, load_picture
-from inrbench_task_image.previews import preview, scaled_size
+from inrbench_task_image.renderer import to_unit
 from torch import Tensor, nn
 
-from inrbench_core import Batch, DataError, Evaluation, Index, SeedStreams, predict
-from inrbench_task_poisson.alignment import Alignment
+from inrbench_core import Batch, DataError, Evaluation, Index, SeedStreams, grid_coords, predict
+from inrbench_task_poisson.alignment import Alignment, moments
 from inrbench_task_poisson.derivatives import gradients, laplacians
 from inrbench_task_poisson.differences import divergence, gradient, laplacian, solve
 from inrbench_task_poisson.plugin import PoissonSpec
+from inrbench_task_poisson.renderer import PoissonRenderer
 
 Array = np.ndarray[Any, Any]
 
@@ -39,6 +40,7 @@ class PoissonProblem(PictureProblem):
     constant and plane are forgiven, so that a wrong border counts.
     """
 
+    renderer_type = PoissonRenderer
     differentiates = True
     plane: bool
 
@@ -58,19 +60,19 @@ class PoissonProblem(PictureProblem):
         """All that is known of a picture (H, W, C), one row for each element: (elements, C)."""
         raise NotImplementedError
 
+    def facts(self) -> dict[str, Any]:
+        """Where in the file the picture lies, and `truth_moments`: lists of rows, of the picture in [0, 1]."""
+        places = grid_coords((self.height, self.width)).numpy()
+        truth_moments = moments(self.picture.reshape(-1, self.channels), places, plane=self.plane)
+        return {**super().facts(), "truth_moments": truth_moments.tolist()}
+
     def measure_curve(self, model: nn.Module) -> dict[str, float]:
-        coords = self.coords(self._curve)
+        coords = self.pixel_coords(self._curve)
         truth = self.picture.reshape(-1, self.channels)[self._curve.cpu().numpy()]
         answer = to_unit(predict(model, coords)).cpu().numpy()
         places = coords.cpu().numpy()
-        aligned = Alignment(answer, truth, places, plane=self.plane)(answer, places).clip(0.0, 1.0)
-        return {"psnr": psnr(squared_error(truth, aligned))}
-
-    def evaluate(self, model: nn.Module, *, full: bool = True) -> Evaluation:
-        if not full:
-            return super().evaluate(model, full=False)
-        answer = self._aligned(self.predicted(model, self._rows, self._columns))
-        return self.present(self.measure(answer), answer)
+        alignment = Alignment(answer, moments(truth, places, plane=self.plane), places, plane=self.plane)
+        return {"psnr": psnr(squared_error(truth, alignment(answer, places).clip(0.0, 1.0)))}
 
     def baseline(self, name: str) -> Evaluation:
         """constant: the mean colour; poisson_solver: the discrete equation solved by cosine transform.
@@ -78,7 +80,7 @@ class PoissonProblem(PictureProblem):
         From the gradient the solver is exact. From the Laplacian it has to assume something of the border:
         no flow through it, and no Laplacian on it.
         """
-        answer = self._aligned(self.classical(name))
+        answer = self.renderer.aligned(self.classical(name))
         return self.present(self.measure(answer), answer)
 
     def classical(self, name: str) -> Array:
@@ -91,26 +93,6 @@ class PoissonProblem(PictureProblem):
     def source(self) -> Array:
         """The right-hand side of Poisson's equation, (H, W, C), as far as it is known."""
         raise NotImplementedError
-
-    def render(self, model: nn.Module, size: int) -> Evaluation:
-        coarse = self.predicted(model, self._rows, self._columns)
-        axes = self.axes(scaled_size(self.height, self.width, size))
-        answer = self.predicted(model, *axes)
-        places = torch.cartesian_prod(*axes).cpu().numpy()
-        aligned = self._alignment(coarse)(answer.reshape(-1, self.channels), places)
-        aligned = aligned.reshape(answer.shape).clip(0.0, 1.0)
-        return Evaluation({}, {"reconstruction": aligned}, preview(aligned))
-
-    def _alignment(self, answer: Array) -> Alignment:
-        flat = answer.reshape(-1, self.channels)
-        return Alignment(flat, self.picture.reshape(flat.shape), self._places(), plane=self.plane)
-
-    def _aligned(self, answer: Array) -> Array:
-        flat = answer.reshape(-1, self.channels)
-        return self._alignment(answer)(flat, self._places()).reshape(answer.shape).clip(0.0, 1.0)
-
-    def _places(self) -> Array:
-        return torch.cartesian_prod(self._rows, self._columns).cpu().numpy()
 
 
 class GradientProblem(PoissonProblem):
@@ -129,7 +111,7 @@ class GradientProblem(PoissonProblem):
         across = pair - downs
         first = torch.where(axis == 0, pair, across + across.div(self.width - 1, rounding_mode="floor"))
         half = torch.nn.functional.one_hot(axis, 2) * (self.spacing / 2.0)
-        return {"coords": self.coords(first) + half, "axis": axis, "values": self._targets[index]}
+        return {"coords": self.pixel_coords(first) + half, "axis": axis, "values": self._targets[index]}
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Squared error of the derivative along the pair, per pixel, relative and averaged over channels."""
@@ -153,7 +135,7 @@ class LaplacianProblem(PoissonProblem):
         """coords (n, 2) of inner pixels and values (n, C), their Laplacians."""
         inner = self.index(index)
         pixel = (inner // (self.width - 2) + 1) * self.width + inner % (self.width - 2) + 1
-        return {"coords": self.coords(pixel), "values": self._targets[index]}
+        return {"coords": self.pixel_coords(pixel), "values": self._targets[index]}
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Squared error of the Laplacian, per pixel squared, relative and averaged over channels."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
-import trimesh
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 from torch.nn import functional
@@ -18,29 +17,31 @@ from inrbench_core import (
     Batch,
     DataError,
     Evaluation,
+    FieldFrame,
     FieldShape,
+    Frame,
     Index,
     Problem,
+    Quantity,
     SeedStreams,
-    grid_coords,
-    predict,
+    cached_arrays,
 )
 from inrbench_task_shape.meshes import Mesh
 from inrbench_task_shape.picture import draw
 from inrbench_task_shape.plugin import ShapeSpec
+from inrbench_task_shape.renderer import grid_blocks, present, sample_volume
 from inrbench_task_shape.solids import Solid
 from inrbench_task_shape.surfaces import extract, iou
 
 Array = np.ndarray[Any, Any]
 
+CPU = torch.device("cpu")
 # Along the training curve the grid has this many points along each axis, or the spec's if fewer.
 CURVE_RESOLUTION = 48
 # The baseline `grid`: 32,768 values.
 GRID = 32
 # Points near the surface: half are this far from it, half the other (standard deviations).
 NEAR = (0.05, 0.01)
-KEPT_RESOLUTION = 64
-POINTS_AT_A_TIME = 1 << 18
 
 
 class ShapeProblem(Problem):
@@ -53,8 +54,9 @@ class ShapeProblem(Problem):
         seeds: "points" decides the training points, "evaluation" those that surfaces are compared at.
     """
 
-    # The sign that makes a field's values negative inside.
+    # The sign that makes a field's values negative inside, and what they are to the user.
     sign: float
+    value: Quantity
 
     def __init__(self, solid: Solid, spec: ShapeSpec, *, device: torch.device, seeds: SeedStreams) -> None:
         self.solid = solid
@@ -68,29 +70,30 @@ class ShapeProblem(Problem):
 
     @abstractmethod
     def exact(self, points: Array) -> Array:
-        """The values, (n,), that a perfect field has at points (n, 3), for the baseline `grid`."""
+        """The values, (n,), that a perfect field has at points (n, 3), float64."""
 
     @abstractmethod
     def measure(self, values: Array, mesh: Mesh | None) -> dict[str, float]:
         """All metrics of a volume of values, negative inside, and of its surface."""
 
+    def cached(self, key: Mapping[str, Any], make: Callable[[], dict[str, Array]]) -> dict[str, Array]:
+        """Arrays that the solid and `key` decide, from disk if they are there."""
+        return cached_arrays(__name__, {"solid": self.solid.key, **key}, make)
+
     def truth_grid(self, resolution: int) -> Array:
         """Which points of a grid lie inside: bool, (resolution,) * 3; computed once."""
+
+        def inside() -> dict[str, Array]:
+            blocks = [self.solid.inside(block.numpy().astype(np.float64)) for block in grid_blocks(resolution, CPU)]
+            return {"inside": np.concatenate(blocks).reshape((resolution,) * 3)}
+
         if resolution not in self._inside:
-            points = _blocks(resolution, torch.device("cpu"))
-            inside = np.concatenate([self.solid.inside(block.numpy().astype(np.float64)) for block in points])
-            self._inside[resolution] = inside.reshape((resolution,) * 3)
+            self._inside[resolution] = self.cached({"grid": resolution}, inside)["inside"]
         return self._inside[resolution]
 
     def volume(self, model: nn.Module, resolution: int) -> Array:
         """The model's values on a grid, negative inside: float32, (resolution,) * 3."""
-        values = np.empty((resolution,) * 3, np.float32).reshape(-1)
-        start = 0
-        for block in _blocks(resolution, self.device):
-            part = self.sign * predict(model, block).float().squeeze(1)
-            values[start : start + len(block)] = part.cpu().numpy()
-            start += len(block)
-        return values.reshape((resolution,) * 3)
+        return sample_volume(model, resolution, self.sign, self.device)
 
     def evaluate(self, model: nn.Module, *, full: bool = True) -> Evaluation:
         """All metrics and outputs; on the curve the iou on a coarse grid only."""
@@ -110,7 +113,7 @@ class ShapeProblem(Problem):
         if name == "constant":
             return self._present(np.full((self.resolution,) * 3, -1.0, np.float32))
         if name == "grid":
-            values = np.concatenate([self.exact(block.numpy()) for block in _blocks(GRID, torch.device("cpu"))])
+            values = np.concatenate([self.exact(block.numpy()) for block in grid_blocks(GRID, CPU)])
             return self.evaluate(Trilinear(values.reshape((GRID,) * 3)).to(self.device))
         raise DataError(f"the shape tasks have no baseline {name!r}")
 
@@ -119,25 +122,27 @@ class ShapeProblem(Problem):
         # Softened by less than a voxel, so that the steps of zeros and ones have normals.
         return draw(gaussian_filter(np.where(inside, -1.0, 1.0).astype(np.float32), 0.8))
 
-    def render(self, model: nn.Module, size: int) -> Evaluation:
-        """Values and surface on a grid of `size` points along each axis."""
-        values = self.volume(model, size)
-        return Evaluation({}, _outputs(values, extract(values)), draw(values))
+    @property
+    def frame(self) -> Frame:
+        """x, y and z in the solid's own coordinates; the value is described by the class."""
+        half, unit = 1.0 / self.solid.scale, self.solid.unit
+        coords = tuple(
+            Quantity(axis, unit, float(middle - half), float(middle + half))
+            for axis, middle in zip("xyz", self.solid.centre, strict=True)
+        )
+        return Frame({"field": FieldFrame(coords, (self.value,), (self.resolution,) * 3)}, {"sign": self.sign})
 
-    def save(self, evaluation: Evaluation, folder: Path, stem: str) -> list[Path]:
-        """Also STEM.ply, the surface, if there is one."""
-        paths, outputs = super().save(evaluation, folder, stem), evaluation.outputs
-        if "vertices" in outputs:
-            paths.append(folder / f"{stem}.ply")
-            trimesh.Trimesh(outputs["vertices"], outputs["faces"], process=False).export(paths[-1])
-        return paths
+    def target(self, coords: Tensor, field: str = "") -> Tensor | None:
+        """What a perfect field gives."""
+        values = self.exact(coords.detach().cpu().numpy().astype(np.float64))
+        return torch.from_numpy(values.astype(np.float32)).unsqueeze(1).to(coords.device)
 
     def _present(self, values: Array) -> Evaluation:
         if not np.isfinite(values).all():
             # Neither a surface nor a picture can be made of them; the metrics say so.
             return Evaluation(dict.fromkeys(self.measure(np.ones((2, 2, 2), np.float32), None), math.nan))
         mesh = extract(values)
-        return Evaluation(self.measure(values, mesh), _outputs(values, mesh), draw(values))
+        return present(values, mesh, self.frame, self.measure(values, mesh))
 
 
 class Trilinear(nn.Module):
@@ -154,43 +159,29 @@ class Trilinear(nn.Module):
 
 
 def training_points(solid: Solid, spec: ShapeSpec, random: np.random.Generator) -> Array:
-    """Points to train on, float64 (spec.points, 3): near the surface, and uniform in the cube."""
+    """Points to train on, float32 (spec.points, 3): near the surface, and uniform in the cube."""
     near = round(spec.near_surface * spec.points)
     surface, _ = solid.surface(near, random) if near else (np.empty((0, 3)), None)
     spread = np.repeat(NEAR, [near - near // 2, near // 2])[:, None]
     close = (surface + spread * random.standard_normal(surface.shape)).clip(-1.0, 1.0)
-    return np.concatenate([close, random.uniform(-1.0, 1.0, (spec.points - near, 3))])
+    points = np.concatenate([close, random.uniform(-1.0, 1.0, (spec.points - near, 3))])
+    return points.astype(np.float32)
 
 
 class PointProblem(ShapeProblem):
-    """A shape problem whose elements are points with a target value each."""
+    """A shape problem whose elements are points with the value each that `exact` gives."""
 
-    coords: Tensor
-    targets: Tensor
+    def draw_points(self, spec: ShapeSpec, key: Mapping[str, Any]) -> None:
+        """Draw the training points; `key` holds what decides their values besides the solid."""
 
-    def keep(self, points: Array, targets: Array) -> None:
-        """Take points (n, 3) and targets (n,) as the training set."""
-        self.coords = torch.from_numpy(points.astype(np.float32)).to(self.device)
-        self.targets = torch.from_numpy(targets.astype(np.float32)).to(self.device)
+        def make() -> dict[str, Array]:
+            points = training_points(self.solid, spec, self.seeds.numpy("points"))
+            return {"points": points, "values": self.exact(points.astype(np.float64)).astype(np.float32)}
+
+        options = spec.model_dump(include={"points", "near_surface"})
+        arrays = self.cached({**key, **options, "seed": self.seeds.derive("points")}, make)
+        self._points, self._values = (torch.from_numpy(arrays[name]).to(self.device) for name in ("points", "values"))
 
     def batch(self, index: Index) -> Batch:
         """coords (n, 3) and values (n,) of training points."""
-        return {"coords": self.coords[index], "values": self.targets[index]}
-
-
-def _blocks(resolution: int, device: torch.device) -> list[Tensor] | Any:
-    """The points of a grid, a few planes of x at a time, (n, 3)."""
-    axis = grid_coords((resolution,), device).squeeze(1)
-    plane = grid_coords((resolution, resolution), device)
-    planes = max(1, POINTS_AT_A_TIME // len(plane))
-    for part in axis.split(planes):
-        yield torch.cat([part.repeat_interleave(len(plane))[:, None], plane.repeat(len(part), 1)], dim=1)
-
-
-def _outputs(values: Array, mesh: Mesh | None) -> dict[str, Array]:
-    stride = -(-values.shape[0] // KEPT_RESOLUTION)
-    outputs: dict[str, Array] = {"values": values[::stride, ::stride, ::stride].copy()}
-    if mesh is not None:
-        outputs["vertices"] = mesh.vertices.astype(np.float32)
-        outputs["faces"] = mesh.faces.astype(np.int32)
-    return outputs
+        return {"coords": self._points[index], "values": self._values[index]}

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from inrbench_core import Batch, SeedStreams
-from inrbench_task_shape.base import PointProblem, training_points
+from inrbench_core import Batch, Quantity, SeedStreams
+from inrbench_task_shape.base import PointProblem
 from inrbench_task_shape.meshes import Mesh
 from inrbench_task_shape.plugin import OccupancySpec
 from inrbench_task_shape.solids import Solid
@@ -25,18 +25,26 @@ def prepare(spec: OccupancySpec, *, device: torch.device, seeds: SeedStreams) ->
 
 
 class OccupancyProblem(PointProblem):
-    """The field is above 0 inside. Targets are 1 inside and -1 outside."""
+    """The field is above 0 inside. Targets are 1 inside and -1 outside.
+
+    To the user its value is how sure it is that a point lies inside, from 0 to 1: the sigmoid of a logit (cross
+    entropy), or linear from -1 to 1 (squared error).
+    """
 
     sign = -1.0
 
     def __init__(self, solid: Solid, spec: OccupancySpec, *, device: torch.device, seeds: SeedStreams) -> None:
         super().__init__(solid, spec, device=device, seeds=seeds)
         self.cross_entropy = spec.loss == "cross_entropy"
-        points = training_points(solid, spec, seeds.numpy("points"))
-        self.keep(points, self.exact(points))
+        self.value = Quantity("inside", transform="sigmoid") if self.cross_entropy else Quantity("inside", "", 0.0, 1.0)
+        self.draw_points(spec, {"task": "occupancy"})
 
     def exact(self, points: Array) -> Array:
         return np.where(self.solid.inside(points), 1.0, -1.0)
+
+    def target(self, coords: Tensor, field: str = "") -> Tensor | None:
+        """1 inside and -1 outside; None for cross entropy, for which no logit is large enough."""
+        return None if self.cross_entropy else super().target(coords, field)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Cross entropy in nats with the field as logit, or the squared error, of each point."""

@@ -94,6 +94,8 @@ def inrbench_tasks() -> Iterator[TaskEntry]:
         signal="shape",
         metrics=(Metric("iou"), Metric("accuracy")),
         baselines=("constant", "grid"),
+        renderer="inrbench_task_shape.renderer:ShapeRenderer",
+        api=1,
     )
     yield TaskEntry(
         "sdf",
@@ -110,4 +112,6 @@ def inrbench_tasks() -> Iterator[TaskEntry]:
             Metric("f_score"),
         ),
         baselines=("constant", "grid"),
+        renderer="inrbench_task_shape.renderer:ShapeRenderer",
+        api=1,
     )

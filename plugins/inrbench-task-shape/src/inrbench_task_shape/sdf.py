@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from inrbench_core import Batch, Index, SeedStreams
-from inrbench_task_shape.base import PointProblem, ShapeProblem, training_points
+from inrbench_core import Batch, Index, Quantity, SeedStreams
+from inrbench_task_shape.base import PointProblem, ShapeProblem
 from inrbench_task_shape.meshes import Mesh
 from inrbench_task_shape.plugin import SdfSpec
 from inrbench_task_shape.solids import Solid
@@ -32,9 +32,17 @@ def prepare(spec: SdfSpec, *, device: torch.device, seeds: SeedStreams) -> SdfPr
 
 
 class SdfProblem(ShapeProblem):
-    """The field is below 0 inside."""
+    """The field is below 0 inside; to the user its value is a distance in the solid's own unit.
+
+    Args:
+        length: in the cube, that a value of 1 stands for; the others are those of ShapeProblem.
+    """
 
     sign = 1.0
+
+    def __init__(self, solid: Solid, spec: SdfSpec, length: float, *, device: torch.device, seeds: SeedStreams) -> None:
+        super().__init__(solid, spec, device=device, seeds=seeds)
+        self.value = Quantity("distance", solid.unit, -length / solid.scale, length / solid.scale)
 
     def measure(self, values: Array, mesh: Mesh | None) -> dict[str, float]:
         """iou, and chamfer, normal_consistency and f_score of the surface: see `compare`."""
@@ -50,10 +58,9 @@ class RegressionProblem(SdfProblem, PointProblem):
     """
 
     def __init__(self, solid: Solid, spec: SdfSpec, *, device: torch.device, seeds: SeedStreams) -> None:
-        super().__init__(solid, spec, device=device, seeds=seeds)
+        super().__init__(solid, spec, spec.truncation, device=device, seeds=seeds)
         self.truncation = spec.truncation
-        points = training_points(solid, spec, seeds.numpy("points"))
-        self.keep(points, self.exact(points))
+        self.draw_points(spec, {"task": "sdf", "truncation": spec.truncation})
 
     def exact(self, points: Array) -> Array:
         distance, _ = self.solid.nearest(points, self.truncation)
@@ -74,18 +81,20 @@ class EikonalProblem(SdfProblem):
     points_per_element = 2
 
     def __init__(self, solid: Solid, spec: SdfSpec, *, device: torch.device, seeds: SeedStreams) -> None:
-        super().__init__(solid, spec, device=device, seeds=seeds)
-        random = seeds.numpy("points")
-        places, normals = solid.surface(spec.points, random)
-        empty = random.uniform(-1.0, 1.0, (spec.points, 3))
-        self._tensors = {
-            name: torch.from_numpy(array.astype(np.float32)).to(device)
-            for name, array in (("surface", places), ("normals", normals), ("empty", empty))
-        }
-        self._truncation = spec.truncation
+        super().__init__(solid, spec, 1.0, device=device, seeds=seeds)
+
+        def make() -> dict[str, Array]:
+            random = seeds.numpy("points")
+            places, normals = solid.surface(spec.points, random)
+            empty = random.uniform(-1.0, 1.0, (spec.points, 3))
+            arrays = {"surface": places, "normals": normals, "empty": empty}
+            return {name: array.astype(np.float32) for name, array in arrays.items()}
+
+        arrays = self.cached({"task": "eikonal", "points": spec.points, "seed": seeds.derive("points")}, make)
+        self._tensors = {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
 
     def exact(self, points: Array) -> Array:
-        return self.solid.nearest(points, self._truncation)[0].clip(-self._truncation, self._truncation)
+        return self.solid.nearest(points)[0]
 
     def batch(self, index: Index) -> Batch:
         """surface, normals and empty, (n, 3) each."""

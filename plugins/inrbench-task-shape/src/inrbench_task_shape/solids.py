@@ -21,9 +21,17 @@ class Solid(ABC):
 
     Attributes:
         record: facts about it that belong to the result.
+        key: plain data that tells it from every other solid.
+        centre: of the cube [-1, 1]^3, in the solid's own coordinates.
+        scale: length in the cube of a unit of the solid's own coordinates.
+        unit: what that unit is called, if it has a name.
     """
 
     record: dict[str, str | int | float]
+    key: dict[str, str]
+    centre: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    scale: float = 1.0
+    unit: str = ""
 
     @abstractmethod
     def inside(self, points: Array) -> Array:
@@ -56,6 +64,7 @@ class Implicit(Solid):
         self.function = function
         self.steepest = steepest
         self.record = {"source": name, "licence": "generated"}
+        self.key = {"generated": name}
 
     def inside(self, points: Array) -> Array:
         return self.function(points.astype(np.float64)) < 0.0

@@ -27,4 +27,6 @@ def inrbench_tasks() -> Iterator[TaskEntry]:
         direction="inverse",
         metrics=(Metric("psnr", "dB"), Metric("ssim"), Metric("psnr_coarse", "dB")),
         baselines=("constant", "bicubic"),
+        renderer="inrbench_task_image.renderer:PictureRenderer",
+        api=1,
     )

@@ -29,9 +29,15 @@ def prepare(spec: SuperresolutionSpec, *, device: torch.device, seeds: SeedStrea
     if rows == 0 or columns == 0:
         raise DataError(f"a picture of {picture.pixels.shape[:2]} pixels is smaller than factor {spec.factor}")
     height, width = rows * spec.factor, columns * spec.factor
-    cut = Picture(
-        np.ascontiguousarray(picture.pixels[:height, :width]), {**picture.record, "height": height, "width": width}
-    )
+    share = height / picture.pixels.shape[0], width / picture.pixels.shape[1]
+    record = {
+        **picture.record,
+        "height": height,
+        "width": width,
+        "crop_height": picture.record["crop_height"] * share[0],
+        "crop_width": picture.record["crop_width"] * share[1],
+    }
+    cut = Picture(np.ascontiguousarray(picture.pixels[:height, :width]), record)
     return SuperresolutionProblem(cut, spec.factor, device=device, seeds=seeds)
 
 
@@ -56,7 +62,7 @@ class SuperresolutionProblem(PictureProblem):
         """coords (n, factor^2, 2) of the fine pixels, and values (n, C) of the coarse ones."""
         fine = footprint(self.index(index), self.factor, self.width // self.factor)
         return {
-            "coords": self.coords(fine.flatten()).unflatten(0, fine.shape),
+            "coords": self.pixel_coords(fine.flatten()).unflatten(0, fine.shape),
             "values": self._values[index] * 2.0 - 1.0,
         }
 

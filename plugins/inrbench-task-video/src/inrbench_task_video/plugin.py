@@ -66,4 +66,7 @@ def inrbench_tasks() -> Iterator[TaskEntry]:
             Metric("psnr_held_out", "dB"),
         ),
         baselines=("constant", "linear"),
+        rank_by="psnr_held_out",
+        renderer="inrbench_task_video.renderer:VideoRenderer",
+        api=1,
     )

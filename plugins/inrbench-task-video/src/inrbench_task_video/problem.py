@@ -5,25 +5,33 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 
-from inrbench_core import Batch, DataError, Evaluation, FieldShape, Index, Problem, SeedStreams, grid_coords, predict
-from inrbench_task_video.clip import Clip, load_clip, scaled_size
-from inrbench_task_video.picture import contact_sheet, shown_frames
+from inrbench_core import (
+    Batch,
+    DataError,
+    Evaluation,
+    FieldShape,
+    Frame,
+    Index,
+    Problem,
+    SeedStreams,
+    grid_coords,
+    linear_frame,
+)
+from inrbench_task_video.clip import Clip, load_clip
 from inrbench_task_video.plugin import VideoSpec
+from inrbench_task_video.renderer import colours, eight_bits, predicted_frames, sheet
 
 Array = np.ndarray[Any, Any]
 
 CURVE_PIXELS = 131_072
 SSIM_WINDOW = 11
-GIF_FRAME_MS = 40
 
 
 def prepare(spec: VideoSpec, *, device: torch.device, seeds: SeedStreams) -> VideoProblem:
@@ -41,6 +49,7 @@ class VideoProblem(Problem):
     """
 
     def __init__(self, clip: Clip, held_out: float, *, device: torch.device, seeds: SeedStreams) -> None:
+        self.clip = clip
         self.frames = clip.frames
         self.device = device
         count, height, width, channels = clip.frames.shape
@@ -66,7 +75,7 @@ class VideoProblem(Problem):
             index = torch.arange(*index.indices(self.elements), device=self.device)
         pixels = self._axes[1].numel() * self._axes[2].numel()
         chosen = self._train[index // pixels] * pixels + index % pixels
-        return {"coords": self._coords(chosen), "values": self._values[chosen] / 127.5 - 1.0}
+        return {"coords": self._coords(chosen), "values": self._field_values(chosen)}
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Squared error of the colour, averaged over its channels."""
@@ -76,11 +85,11 @@ class VideoProblem(Problem):
     def evaluate(self, model: nn.Module, *, full: bool = True) -> Evaluation:
         """All metrics; on the curve psnr only, over `curve_pixels_per_frame` random pixels of each frame."""
         if full:
-            return self._measure(self._predicted(model, self._axes))
+            return self._measure(predicted_frames(model, self.frames.shape[:3], self.device))
         errors = []
         for pixels in self._curve:
             truth = self._values[pixels] / 255.0
-            errors.append((self._colours(model, self._coords(pixels)) - truth).square().mean().item())
+            errors.append((colours(model, self._coords(pixels)) - truth).square().mean().item())
         return Evaluation({"psnr": _mean(_psnr(error) for error in errors)})
 
     def baseline(self, name: str) -> Evaluation:
@@ -98,25 +107,33 @@ class VideoProblem(Problem):
         raise DataError(f"the video task has no baseline {name!r}")
 
     def truth(self) -> Array:
-        numbers = shown_frames(len(self.frames), self.held_out)
-        return contact_sheet(self.frames[numbers], numbers, self.held_out)
+        return sheet(self.frames, self.held_out)
 
-    def render(self, model: nn.Module, size: int) -> Evaluation:
-        """The same frames with `size` pixels along the longer side."""
-        sizes = scaled_size(self._axes[1].numel(), self._axes[2].numel(), size)
-        axes = [self._axes[0], *(grid_coords((count,), self.device).squeeze(1) for count in sizes)]
-        frames = np.stack([_eight_bits(frame) for frame in self._predicted(model, axes)])
-        return Evaluation({}, {"frames": frames}, self._sheet(frames))
+    @property
+    def frame(self) -> Frame:
+        """Time in s of the source, or its frame number where that has no regular times; row and column of the source,
+        pixels, as they were before shrinking; colour from black to white as the source has it: 255, or 1 for floats.
+        """
+        count, *size, channels = self.frames.shape
+        first = float(self.clip.start)
+        time = ("s", *self.clip.times) if self.clip.times else ("frame", first, first + count - 1)
+        rows, columns = (
+            ("px", whole / kept / 2.0 - 0.5, whole - whole / kept / 2.0 - 0.5)
+            for whole, kept in zip(self.clip.source_size or size, size, strict=True)
+        )
+        names = ("grey",) if channels == 1 else ("red", "green", "blue")
+        field = linear_frame(
+            {"time": time, "row": rows, "column": columns},
+            dict.fromkeys(names, ("", 0.0, self.clip.white)),
+            (count, *size),
+        )
+        return Frame({"field": field}, {"frames": count, "fps": self.clip.fps, "held_out": list(self.held_out)})
 
-    def save(self, evaluation: Evaluation, folder: Path, stem: str) -> list[Path]:
-        """Also STEM.gif, at `GIF_FRAME_MS` a frame."""
-        frames = [
-            Image.fromarray(frame.squeeze(2) if frame.shape[2] == 1 else frame)
-            for frame in evaluation.outputs["frames"]
-        ]
-        path = folder / f"{stem}.gif"
-        frames[0].save(path, save_all=True, append_images=frames[1:], duration=GIF_FRAME_MS, loop=0)
-        return [*super().save(evaluation, folder, stem), path]
+    def target(self, coords: Tensor, field: str = "") -> Tensor:
+        """The colour of the nearest pixel of the nearest frame, held out or not."""
+        sizes = torch.tensor(self.frames.shape[:3], device=coords.device)
+        t, y, x = ((coords + 1.0) / 2.0 * (sizes - 1)).round().long().clamp_min(0).minimum(sizes - 1).unbind(dim=1)
+        return self._field_values((t * sizes[1] + y) * sizes[2] + x)
 
     def _coords(self, pixel: Tensor) -> Tensor:
         """Coordinates (n, 3) of pixels counted through all frames."""
@@ -125,17 +142,9 @@ class VideoProblem(Problem):
         row = pixel // width
         return torch.stack([t[row // height], y[row % height], x[pixel % width]], dim=1)
 
-    def _colours(self, model: nn.Module, coords: Tensor) -> Tensor:
-        """Colours in [0, 1], cut off there."""
-        return ((predict(model, coords) + 1.0) / 2.0).clamp(0.0, 1.0)
-
-    def _predicted(self, model: nn.Module, axes: list[Tensor]) -> Iterator[Array]:
-        """Frame after frame, (H, W, C) in [0, 1], so that memory does not grow with their number."""
-        height, width = axes[1].numel(), axes[2].numel()
-        place = torch.cartesian_prod(axes[1], axes[2])
-        for t in axes[0]:
-            coords = torch.cat([t.expand(len(place), 1), place], dim=1)
-            yield self._colours(model, coords).reshape(height, width, -1).cpu().numpy()
+    def _field_values(self, pixel: Tensor) -> Tensor:
+        """Colours (n, C) in [-1, 1] of pixels counted through all frames."""
+        return self._values[pixel] / 127.5 - 1.0
 
     def _blended(self) -> Iterator[Array]:
         for t, frame in enumerate(self.frames):
@@ -155,18 +164,14 @@ class VideoProblem(Problem):
             truth = self.frames[t] / np.float32(255.0)
             psnr.append(_psnr(float(np.square(frame - truth, dtype=np.float64).mean())))
             ssim.append(_ssim(truth, frame))
-            kept[t] = _eight_bits(frame)
+            kept[t] = eight_bits(frame)
         metrics = {
             "psnr": _mean(psnr),
             "ssim": _mean(ssim),
             "psnr_train": _mean(psnr[t] for t in self.train),
             "psnr_held_out": _mean(psnr[t] for t in self.held_out),
         }
-        return Evaluation(metrics, {"frames": kept}, self._sheet(kept))
-
-    def _sheet(self, frames: Array) -> Array:
-        numbers = shown_frames(len(frames), self.held_out)
-        return contact_sheet(frames[numbers], numbers, self.held_out)
+        return Evaluation(metrics, {"frames": kept}, sheet(kept, self.held_out))
 
 
 def _curve_pixels(count: int, pixels: int, seeds: SeedStreams) -> Tensor:
@@ -203,7 +208,3 @@ def _ssim(truth: Array, frame: Array) -> float:
 def _mean(values: Iterable[float]) -> float:
     listed = list(values)
     return sum(listed) / len(listed) if listed else math.nan
-
-
-def _eight_bits(frame: Array) -> Array:
-    return np.rint(np.nan_to_num(frame) * 255.0).astype(np.uint8)

@@ -4,8 +4,8 @@ from inrbench_core import Activation
 
 
 class Outsine(Activation):
-    def __init__(self, spec):
-        super().__init__(spec)
+    def __init__(self, spec, *, position="hidden"):
+        super().__init__(spec, position=position)
         self.omega = spec.omega
 
     def forward(self, x):

@@ -11,4 +11,4 @@ class OutsineSpec(ComponentSpec):
 
 @hookimpl
 def inrbench_activations():
-    yield ActivationEntry("outsine", OutsineSpec, "outsider_inr.outsine:Outsine", formula="cos(omega z)")
+    yield ActivationEntry("outsine", OutsineSpec, "outsider_inr.outsine:Outsine", formula="cos(omega z)", api=1)

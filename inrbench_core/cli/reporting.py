@@ -1,0 +1,91 @@
+"""Choosing a reporter and its options, for `eval` and `results`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from inrbench_core.api.errors import InrbenchError
+from inrbench_core.api.spec import Component
+from inrbench_core.cli.common import emit, print_json
+from inrbench_core.plugins.catalog import Catalog
+from inrbench_core.plugins.failures import one_line
+from inrbench_core.results.results import Results
+from inrbench_core.spec.yaml_io import parse_value, show_path
+
+FormatName = Annotated[
+    str | None,
+    typer.Option("--format", help="table, runs, csv, json, markdown, latex, or a plugin's reporter."),
+]
+FormatOptions = Annotated[
+    list[str] | None,
+    typer.Option("--option", metavar="KEY=VALUE", help="An option of the format; `inrbench show reporter NAME`."),
+]
+Sort = Annotated[str | None, typer.Option(metavar="METRIC", help="Rank by this metric.")]
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """A reporter with its options.
+
+    Args:
+        component: the reporter.
+    """
+
+    component: Component
+
+    def write(self, results: Results, *, as_json: bool = False) -> None:
+        """Print what it makes of results. Raises InrbenchError, in one line, if the plugin's code raises."""
+        if as_json and self.component.name == "runs":
+            from inrbench_core.results.formats import runs_data
+
+            print_json(runs_data(results))
+            return
+        try:
+            text = self.component.entry.load()(self.component.spec, results)
+            if not isinstance(text, str):
+                raise TypeError(f"it returned {type(text).__name__}, not text")
+        except InrbenchError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise InrbenchError(
+                f"the reporter {self.component.name!r} of {self.component.distribution} raised {one_line(error)}; "
+                "the results are kept, and another --format shows them"
+            ) from None
+        emit(text)
+
+
+def find_reporter(
+    catalog: Catalog, name: str | None, options: list[str] | None, sort: str | None, *, default: str | None = None
+) -> Reporter | None:
+    """The reporter asked for, or the default one, or None.
+
+    Raises:
+        InrbenchError: if there is none of that name, or it has no such option.
+    """
+    name = name or default
+    if name is None:
+        if options:
+            raise InrbenchError("--option belongs to --format")
+        return None
+    values: dict[str, Any] = {"name": name}
+    for option in options or []:
+        key, equals, text = option.partition("=")
+        if not equals or not key:
+            raise InrbenchError(f"--option {option}: expected key=value")
+        try:
+            values[key] = parse_value(text)
+        except ValueError as error:
+            raise InrbenchError(f"--option {option}: {error}") from None
+    if sort is not None:
+        values["sort"] = sort
+    try:
+        return Reporter(catalog.resolve("reporter", values))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        path = show_path(problem["loc"])
+        where = "--format" if path in ("", "name") else f"--format {name}: {path}"
+        raise InrbenchError(f"{where}: {problem['msg']}") from None

@@ -1,0 +1,20 @@
+"""Devices: what a spec's `device` stands for on this machine."""
+
+from __future__ import annotations
+
+import torch
+
+from inrbench_core.api.errors import UnsupportedError
+
+
+def choose_device(name: str) -> torch.device:
+    """The torch device of auto, cpu, cuda or cuda:N. Raises UnsupportedError if it is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UnsupportedError(f"no device {name!r}; there are auto, cpu, cuda and cuda:N") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UnsupportedError(f"device {name!r} is not available: torch sees {torch.cuda.device_count()} CUDA devices")
+    return device

@@ -1,0 +1,106 @@
+"""Optimiser steps: each is one batch, taken in chunks, with losses and gradients summed exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from inrbench_core.api.problem import Index, Problem, SeedStreams
+from inrbench_core.fit.batches import Batches
+from inrbench_core.fit.chunks import chunk_elements, is_chunkable, measure_footprint
+from inrbench_core.fit.compiling import compile_model, wants_compile
+from inrbench_core.fit.hooks import modules_with, parameter_groups, regularisation, set_progress
+from inrbench_core.fit.schedule import learning_rate
+from inrbench_core.spec.training import TrainingSpec
+
+
+class Stepper:
+    """Takes the optimiser steps of one fit.
+
+    Args:
+        problem: data and loss.
+        model: trained in place; in training mode.
+        training: with at least one step.
+        seeds: minibatches are drawn from the stream "sampling".
+        before_compile: called right before torch.compile, which takes long, if it is tried at all.
+
+    Attributes:
+        chunk: elements a chunk.
+        compiled: whether torch.compile is used; `compile_s` is what it took, in s.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        model: nn.Module,
+        training: TrainingSpec,
+        seeds: SeedStreams,
+        before_compile: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.problem = problem
+        self.model = model
+        self.training = training
+        device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+        self.batches = Batches(problem.elements, training, seeds, device)
+        self.compiled, self.compile_s = False, 0.0
+        self._fast = model
+        self._regularised = modules_with(model, "regularisation")
+        self._staged = modules_with(model, "set_progress")
+        set_progress(model, 1.0)
+        self._choose_chunk(device, before_compile)
+        groups = parameter_groups(model, problem, training.lr)
+        self._optimizer = cast(torch.optim.Optimizer, training.optimizer.build(groups))
+        self._rates = [group["lr"] for group in self._optimizer.param_groups]
+
+    def _choose_chunk(self, device: torch.device, before_compile: Callable[[], None]) -> None:
+        batches = self.batches
+        footprint = measure_footprint(self.model, self.problem)
+        most = chunk_elements(footprint, self.problem, device) if is_chunkable(self.model) else batches.size
+        self.chunk = batches.even_chunk(most)
+        if wants_compile(self.training, self.problem, self.model, batches.size, footprint, device.type):
+            before_compile()
+            # Compiled code is made for one size; what is left over runs eagerly.
+            uniform = batches.uniform_chunk(most)
+            example = self.problem.batch(batches.example(uniform))
+            compiled, self.compile_s = compile_model(self.model, self.problem, example)
+            if compiled is not None:
+                self._fast, self.compiled, self.chunk = compiled, True, uniform
+
+    def step(self, number: int) -> Tensor:
+        """Take a step, counted from 1.
+
+        Returns:
+            the batch's mean loss before the update, without regularisation: a detached scalar on the device.
+        """
+        for part in self._staged:
+            part.set_progress((number - 1) / self.training.steps)
+        for group, lr in zip(self._optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = learning_rate(self.training, number - 1, lr)
+        chunks = list(self.batches.next_chunks(self.chunk))
+        losses: list[Tensor] = []
+
+        def closure() -> Tensor:
+            """The loss of this step's batch, with its gradients; an optimiser may call it several times."""
+            self._optimizer.zero_grad(set_to_none=True)
+            losses.append(torch.stack([self._backward(index) for index in chunks]).sum())
+            term = regularisation(self._regularised)
+            if term is None:
+                return losses[-1]
+            term.backward()  # type: ignore[no-untyped-call]
+            return losses[-1] + term.detach()
+
+        self._optimizer.step(closure)  # type: ignore[arg-type]
+        if not losses:
+            raise ValueError(f"optimizer {self.training.optimizer.name}: its step() does not call the closure")
+        return losses[0]
+
+    def _backward(self, index: Index) -> Tensor:
+        """Add a chunk's gradients; returns its share of the loss, detached."""
+        count = index.stop - index.start if isinstance(index, slice) else len(index)
+        model = self._fast if count == self.chunk else self.model
+        loss = self.problem.loss(model, self.problem.batch(index)).sum() / self.batches.size
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()

@@ -1,0 +1,239 @@
+"""Results: one tidy table of runs, from which everything else is made. Imports no torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from inrbench_core.api.entries import Metric
+from inrbench_core.api.errors import InrbenchError
+from inrbench_core.runs.identity import group_of
+from inrbench_core.runs.record import RunRecord
+
+if TYPE_CHECKING:
+    import pandas
+
+    from inrbench_core.results.leaderboard import Leaderboard
+
+PANDAS_EXTRA = "inrbench[pandas]"
+
+
+@dataclass(frozen=True)
+class ResultRun:
+    """One run of a table.
+
+    Args:
+        id: of the run.
+        task: what tables call the task.
+        signal: what tables call the signal.
+        field: what tables call the field or the baseline.
+        seed: of the run.
+        baseline: whether it is a measure for the others.
+        role: final; or trial, for a run that only serves to choose options.
+        record: its record, or None if it has none.
+        folder: the folder of results that it is in.
+    """
+
+    id: str
+    task: str
+    signal: str
+    field: str
+    seed: int
+    baseline: bool
+    role: str
+    record: RunRecord | None
+    folder: Path
+
+    @property
+    def status(self) -> str:
+        """ok, diverged, failed, interrupted or missing."""
+        return self.record.status if self.record is not None else "missing"
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Unrounded, by name; empty unless the run is ok."""
+        return self.record.metrics if self.record is not None and self.status == "ok" else {}
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return self.folder / "runs" / f"{self.id}.h5"
+
+    def facts(self) -> dict[str, Any]:
+        """All but the metrics, as plain data; None for what is not known."""
+        record = self.record
+        run = record.run if record is not None else {}
+        return {
+            "run": self.id,
+            "task": self.task,
+            "signal": self.signal,
+            "field": self.field,
+            "baseline": self.baseline,
+            "seed": self.seed,
+            "role": self.role,
+            "status": self.status,
+            "message": record.message if record is not None else "",
+            "parameters": record.parameters if record is not None else None,
+            "flops": record.flops if record is not None else None,
+            "train_s": record.times.get("train") if record is not None else None,
+            "total_s": record.times.get("total") if record is not None else None,
+            "device": run.get("device"),
+            "folder": str(self.folder),
+        }
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """The runs of one field, or of one baseline, on one task.
+
+    Args:
+        label: what tables call it.
+        baseline: whether it is a measure for the others.
+        skip: why it has no runs, or "".
+        runs: over signals and seeds.
+    """
+
+    label: str
+    baseline: bool
+    skip: str
+    runs: tuple[ResultRun, ...]
+
+
+@dataclass(frozen=True)
+class ResultBoard:
+    """What one table shows.
+
+    Args:
+        label: what tables call the task.
+        metrics: the task's primary one first.
+        rank_by: the metric that ranks where it is defined.
+        rows: in the order of the spec.
+    """
+
+    label: str
+    metrics: tuple[Metric, ...]
+    rank_by: str
+    rows: tuple[ResultRow, ...]
+
+
+@dataclass(frozen=True)
+class Results:
+    """The runs of one or more experiments.
+
+    Args:
+        boards: one for each task.
+        warnings: files that could not be used, one line each.
+        failed: ids of the runs that were carried out by this call and did not go well.
+    """
+
+    boards: tuple[ResultBoard, ...]
+    warnings: tuple[str, ...] = ()
+    failed: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def runs(self) -> Iterator[ResultRun]:
+        """Every run, table by table and row by row."""
+        return (run for board in self.boards for row in board.rows for run in row.runs)
+
+    def leaderboards(self, sort: str = "") -> list[Leaderboard]:
+        """One ranked table for each task.
+
+        Args:
+            sort: the metric that ranks; "": the one that each task says.
+
+        Raises:
+            InrbenchError: if no task has that metric.
+        """
+        from inrbench_core.results.leaderboard import make_leaderboards
+
+        return make_leaderboards(self, sort)
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """One mapping for each run and metric, as in `to_frame`; a run without metrics has one, with metric None."""
+        rows = []
+        for board in self.boards:
+            units = {metric.name: metric for metric in board.metrics}
+            for row in board.rows:
+                for run in row.runs:
+                    facts = run.facts()
+                    for name, value in run.metrics.items():
+                        unit = units[name].unit if name in units else ""
+                        rows.append({**facts, "metric": name, "unit": unit, "value": value})
+                    if not run.metrics:
+                        rows.append({**facts, "metric": None, "unit": None, "value": math.nan})
+        return rows
+
+    def to_frame(self) -> pandas.DataFrame:
+        """A pandas data frame, one row for each run and metric.
+
+        Columns: run, task, signal, field, baseline, seed, role, status, message, parameters, flops, train_s, total_s,
+        device, folder, metric, unit, value.
+
+        Raises:
+            InrbenchError: if pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise InrbenchError(f"to_frame needs pandas: pip install '{PANDAS_EXTRA}'") from None
+        return pandas.DataFrame(self.to_records())
+
+    def best(self, task: str = "") -> ResultRun:
+        """A run of the field that ranks first: of its good runs the one of the first signal and seed.
+
+        Args:
+            task: the label of the task; "": the first one.
+
+        Raises:
+            InrbenchError: if there is no such task, or no field has a rank.
+        """
+        labels = [board.label for board in self.boards]
+        if task and task not in labels:
+            raise InrbenchError(f"no task {task!r}; there are {', '.join(labels)}")
+        index = labels.index(task) if task else 0
+        first = next((row for row in self.leaderboards()[index].rows if row.rank == 1), None)
+        if first is None:
+            raise InrbenchError(f"{labels[index]}: no field has a rank")
+        return next(run for run in first.runs if run.status == "ok")
+
+
+def merge(parts: Sequence[tuple[str, Results]]) -> Results:
+    """Several results as one: tables of the same task are put together.
+
+    Rows of the same name whose runs had other settings are told apart by the name of where they come from.
+
+    Args:
+        parts: (name, results).
+    """
+    boards: dict[str, ResultBoard] = {}
+    for name, results in parts:
+        for board in results.boards:
+            known = boards.get(board.label)
+            boards[board.label] = board if known is None else _merged(known, board, name)
+    warnings = tuple(line for _, results in parts for line in results.warnings)
+    return Results(tuple(boards.values()), tuple(dict.fromkeys(warnings)))
+
+
+def _merged(one: ResultBoard, other: ResultBoard, name: str) -> ResultBoard:
+    rows = {(row.label, row.baseline): row for row in one.rows}
+    for row in other.rows:
+        key = (row.label, row.baseline)
+        known = rows.get(key)
+        if known is not None and _groups(known) and _groups(row) and not _groups(known) & _groups(row):
+            row = ResultRow(f"{row.label} ({name})", row.baseline, row.skip, row.runs)
+            key = (row.label, row.baseline)
+            known = rows.get(key)
+        if known is None:
+            rows[key] = row
+        else:
+            runs = {run.id: run for run in (*known.runs, *row.runs)}
+            rows[key] = ResultRow(known.label, known.baseline, known.skip, tuple(runs.values()))
+    metrics = {metric.name: metric for metric in (*one.metrics, *other.metrics)}
+    return ResultBoard(one.label, tuple(metrics.values()), one.rank_by, tuple(rows.values()))
+
+
+def _groups(row: ResultRow) -> set[str]:
+    return {group_of(run.record.run) for run in row.runs if run.record is not None}

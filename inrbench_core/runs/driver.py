@@ -1,0 +1,242 @@
+"""The driver: what is done stays done, the rest goes to the executor. Nobody else writes to the store."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import warnings
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from inrbench_core.api.errors import StorageError
+from inrbench_core.api.executor import Executor, ExecutorContext, ExecutorEvent, Job
+from inrbench_core.plugins.catalog import Catalog
+from inrbench_core.plugins.failures import one_line
+from inrbench_core.runs.events import EventStream, StartedExperiment
+from inrbench_core.runs.outcome import failure
+from inrbench_core.runs.plan import AnyRun, Plan, Strategy
+from inrbench_core.runs.record import RunRecord, Status
+from inrbench_core.runs.runfile import NotARun, encode
+from inrbench_core.runs.store import RunStore
+
+TRIES = 2
+# The executor holds no more jobs than these, so that a plan of a million runs costs it nothing.
+MOST_SUBMITTED = 256
+POLL_S = 0.5
+
+
+@dataclass
+class _Submitted:
+    """A job that the executor has."""
+
+    job: Job
+    runs: dict[str, AnyRun]
+    tries: int = 1
+    since: float | None = None
+    missing: int = 0
+
+
+@dataclass
+class Outcome:
+    """What came of an experiment.
+
+    Args:
+        records: the record of every run that has one, by id; good ones of before count.
+        failed: ids of the runs that were carried out now and did not go well.
+    """
+
+    records: dict[str, RunRecord] = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)
+
+
+class Driver:
+    """Carries out the runs that a strategy hands out and that have no good result yet.
+
+    Args:
+        plan: the experiment.
+        store: where results are kept; its lock is held.
+        catalog: for life-cycle hooks.
+        plugin_files: plugin files that workers load as well.
+        known: the record of every planned run that has one.
+        fresh: repeat runs that have a good result.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        store: RunStore,
+        catalog: Catalog,
+        *,
+        plugin_files: Sequence[Path],
+        known: dict[str, RunRecord],
+        fresh: bool,
+    ) -> None:
+        self.plan = plan
+        self.store = store
+        self.events = EventStream(catalog.manager)
+        self.plugin_files = tuple(str(file.resolve()) for file in plugin_files)
+        self.outcome = Outcome(dict(known))
+        self.done = frozenset() if fresh else frozenset(key for key, item in known.items() if item.status == "ok")
+        self._waiting: deque[tuple[Job, dict[str, AnyRun], int]] = deque()
+        self._submitted: dict[str, _Submitted] = {}
+
+    def drive(self, strategy: Strategy) -> Outcome:
+        """Carry out all that the strategy hands out.
+
+        Raises:
+            KeyboardInterrupt: after workers are ended and runs under way are recorded as interrupted.
+            StorageError: if results cannot be written any more, as on a full disk.
+        """
+        runs = self.plan.runs
+        executor: Executor | None = None
+        self.events.send(
+            "inrbench_experiment_started",
+            experiment=StartedExperiment(self.plan.experiment.name, self.store.folder, runs, self.done),
+            store=self.store,
+        )
+        try:
+            while given := strategy.next(self.outcome.records):
+                todo = [run for run in given if run.id not in self.done]
+                self._waiting.extend(self._jobs(todo))
+                if self._waiting and executor is None:
+                    context = ExecutorContext(jobs=len(runs), device=self.plan.device)
+                    executor = self.plan.experiment.executor.build(context)
+                if executor is not None:
+                    self._carry_out(executor)
+        except KeyboardInterrupt:
+            if executor is not None:
+                executor.shutdown()
+            self._record_interrupted()
+            raise
+        finally:
+            if executor is not None:
+                self._shut_down(executor)
+        return self.outcome
+
+    def _jobs(self, runs: Iterable[AnyRun]) -> Iterable[tuple[Job, dict[str, AnyRun], int]]:
+        for run in runs:
+            job = Job(run.id, (run.to_data(),), self.plugin_files, tuple(run.files))
+            yield job, {run.id: run}, 1
+
+    def _carry_out(self, executor: Executor) -> None:
+        """Until every waiting job has ended. What an executor raises costs the runs that it has not done."""
+        while self._waiting or self._submitted:
+            try:
+                self._submit(executor)
+                happened = list(executor.events(POLL_S))
+                unfinished = set() if happened else set(executor.unfinished())
+            except (Exception, SystemExit) as error:
+                if isinstance(error, StorageError):
+                    raise
+                self._give_up(f"the executor raised {one_line(error)}")
+                return
+            for event in happened:
+                self._take(event)
+            if not happened:
+                self._look_for_lost(unfinished)
+            self._end_overdue(executor)
+
+    def _submit(self, executor: Executor) -> None:
+        while self._waiting and len(self._submitted) < MOST_SUBMITTED:
+            job, runs, tries = self._waiting.popleft()
+            self._submitted[job.id] = _Submitted(job, runs, tries)
+            executor.submit(job)
+
+    def _take(self, event: ExecutorEvent) -> None:
+        item = self._submitted.get(event.job_id)
+        if item is None:
+            warnings.warn(f"the executor told of a job that it was not given: {event.job_id}", stacklevel=2)
+            return
+        run = item.runs.get(event.run_id)
+        if event.what == "started":
+            item.since = time.monotonic()
+            for started in item.runs.values():
+                self.events.send("inrbench_run_started", run=started)
+        elif event.what == "progress" and run is not None:
+            self.events.send("inrbench_progress", run=run, progress=event.progress)
+        elif event.what == "finished" and run is not None:
+            del item.runs[run.id]
+            self._keep(run, event.content)
+        elif event.what == "ended":
+            del self._submitted[event.job_id]
+            self._fail(item, "the executor ended its job without a result")
+        elif event.what == "lost":
+            self._lose(item, event.error, retry=event.retry)
+
+    def _lose(self, item: _Submitted, reason: str, *, retry: bool) -> None:
+        del self._submitted[item.job.id]
+        if retry and item.tries < TRIES:
+            data = tuple(run.to_data() for run in item.runs.values())
+            job = Job(item.job.id, data, item.job.plugin_files, item.job.files, item.job.flops, item.job.bytes)
+            self._waiting.appendleft((job, item.runs, item.tries + 1))
+        else:
+            self._fail(item, reason)
+
+    def _look_for_lost(self, unfinished: set[str]) -> None:
+        """An executor that says nothing of a job and does not have it any more has lost it."""
+        for job_id, item in list(self._submitted.items()):
+            item.missing = 0 if job_id in unfinished else item.missing + 1
+            # Twice in a row: an event of it may be on its way.
+            if item.missing > 1:
+                self._lose(item, "the executor lost its job", retry=True)
+
+    def _end_overdue(self, executor: Executor) -> None:
+        limit = self.plan.experiment.timeout_s
+        if limit is None:
+            return
+        for item in list(self._submitted.values()):
+            if item.since is not None and time.monotonic() - item.since > limit * len(item.job.runs):
+                executor.cancel(item.job.id)
+                self._lose(item, f"timed out after {limit:g} s", retry=False)
+
+    def _give_up(self, reason: str) -> None:
+        warnings.warn(f"{reason}; the runs that it had are recorded as failed", stacklevel=2)
+        items = [*self._submitted.values(), *(_Submitted(job, runs) for job, runs, _ in self._waiting)]
+        self._submitted.clear()
+        self._waiting.clear()
+        for item in items:
+            self._fail(item, reason)
+
+    def _fail(self, item: _Submitted, reason: str) -> None:
+        for run in item.runs.values():
+            self._keep(run, self._failure(run, "failed", reason))
+
+    def _failure(self, run: AnyRun, status: Status, message: str) -> bytes:
+        return encode(failure(run, status, message))
+
+    def _keep(self, run: AnyRun, content: bytes) -> None:
+        try:
+            record = self.store.put(run.id, content)
+        except NotARun as error:
+            self._keep(
+                run, self._failure(run, "failed", f"the executor handed over a file that is not usable: {error}")
+            )
+            return
+        except OSError as error:
+            # Nothing that is fitted from now on could be kept.
+            raise StorageError(
+                f"{self.store.folder}: cannot be written: {error.strerror}; stopped. "
+                "What is done is kept, and the same command continues from there"
+            ) from None
+        if record.status != "ok":
+            self.outcome.failed.add(run.id)
+        old = self.outcome.records.get(run.id)
+        if old is None or record.status == "ok" or old.status != "ok":
+            self.outcome.records[run.id] = record
+        self.events.send("inrbench_run_finished", run=run, record=record)
+
+    def _record_interrupted(self) -> None:
+        for item in list(self._submitted.values()):
+            if item.since is not None:
+                for run in item.runs.values():
+                    # A full disk must not hide that the user interrupted.
+                    with contextlib.suppress(OSError):
+                        self.store.put(run.id, self._failure(run, "interrupted", "interrupted by the user"))
+
+    def _shut_down(self, executor: Executor) -> None:
+        try:
+            executor.shutdown()
+        except (Exception, SystemExit) as error:
+            warnings.warn(f"the executor raised at shutdown: {one_line(error)}", stacklevel=2)

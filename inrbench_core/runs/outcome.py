@@ -1,0 +1,33 @@
+"""What every record says of its run, and records of runs that have no figures. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from inrbench_core.runs.record import RunRecord, Status
+from inrbench_core.runs.run import BaselineRun, FitRun
+
+
+def failure(
+    run: FitRun | BaselineRun,
+    status: Status,
+    message: str,
+    trace: str = "",
+    times: Mapping[str, float] | None = None,
+) -> RunRecord:
+    """The record of a run that has no figures."""
+    return RunRecord(status=status, message=message, traceback=trace, times=times or {}, **describe_run(run))
+
+
+def describe_run(run: FitRun | BaselineRun) -> dict[str, Any]:
+    """What a record says of its run, whatever came of it."""
+    metrics = (*run.task_entry.metrics, *(run.analysis_metrics if isinstance(run, FitRun) else ()))
+    return {
+        "run": run.to_data(),
+        "declared": tuple(
+            {"name": item.name, "unit": item.unit, "higher_is_better": item.higher_is_better} for item in metrics
+        ),
+        "rank_by": run.task_entry.rank_by or run.task_entry.primary.name,
+        "baseline": run.is_baseline,
+    }

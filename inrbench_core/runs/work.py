@@ -1,0 +1,86 @@
+"""What a worker does with a job, in whatever process or machine an executor put it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from inrbench_core.api.executor import Job, Progress
+from inrbench_core.plugins.catalog import Catalog
+from inrbench_core.plugins.loading import load_catalog
+from inrbench_core.runs.execute import execute
+from inrbench_core.runs.identity import run_id
+from inrbench_core.runs.run import BaselineRun, FitRun, run_from_data
+from inrbench_core.runs.runfile import encode
+
+_busy = threading.Lock()
+# Targets whose modules were imported while their code had the fingerprint that jobs name.
+_verified: set[tuple[str, str]] = set()
+
+
+@lru_cache(maxsize=1)
+def _catalog(plugin_files: tuple[str, ...]) -> Catalog:
+    return load_catalog([Path(file) for file in plugin_files])
+
+
+def work(
+    job: Job,
+    on_progress: Callable[[str, Progress], None] | None = None,
+    files: Mapping[str, str] | None = None,
+) -> Iterator[tuple[str, bytes]]:
+    """Carry out a job's runs, one after the other.
+
+    Args:
+        job: what to do.
+        on_progress: called with a run's id and its progress about ten times a second.
+        files: where the job's files are on this machine, if not under their own paths.
+
+    Yields:
+        a run's id and its finished file, whether it went well or not.
+
+    Raises:
+        RuntimeError: if this process is doing another job (torch's global generator decides initialisations, so that
+            threads would mix up each other's seeds), or if its plugins are not those that the job was planned with.
+    """
+    if not _busy.acquire(blocking=False):
+        raise RuntimeError("this process is already doing a job; an executor needs one process for each")
+    try:
+        places = files or {}
+        catalog = _catalog(tuple(places.get(file, file) for file in job.plugin_files))
+        for data in job.runs:
+            expected = run_id(data)
+            run = run_from_data(_relocated(data, places), catalog)
+            _verify(run, expected, catalog)
+            report = None if on_progress is None else lambda progress, at=expected: on_progress(at, progress)
+            yield expected, encode(execute(run, report))
+    finally:
+        _busy.release()
+
+
+def _relocated(data: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, Any]:
+    """A run whose files are elsewhere on this machine."""
+    options = {
+        key: places.get(value, value) if isinstance(value, str) else value for key, value in data["task"].items()
+    }
+    return {**data, "task": options, "files": {places.get(path, path): found for path, found in data["files"].items()}}
+
+
+def _verify(run: FitRun | BaselineRun, expected: str, catalog: Catalog) -> None:
+    """Import what the run needs, then make sure that this is the code that the job was planned with."""
+    parts = [part for component in run.components for part in component.walk()]
+    keys = {(part.entry.target, str(run.code)) for part in parts}
+    if run.id == expected and keys <= _verified:
+        return
+    for part in parts:
+        part.entry.load()
+    # Read from disk again, after the import: an edit in between would be run under the old code's name.
+    again = run_from_data(run.to_data(), catalog)
+    if again.id != expected:
+        raise RuntimeError(
+            "the plugins of this worker are not those that the experiment was planned with; "
+            "was code changed since? Start again to use it"
+        )
+    _verified.update(keys)

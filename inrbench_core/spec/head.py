@@ -1,0 +1,64 @@
+"""The top level of a spec file."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from inrbench_core.api.spec import Component, ComponentOf
+
+MOST_SEEDS = 1000
+
+
+def _seed_list(value: Any) -> Any:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value) or value != int(value) or not 1 <= value <= MOST_SEEDS:
+            raise ValueError(f"a count of seeds must be a whole number from 1 to {MOST_SEEDS:,}, got {value:.60}")
+        return list(range(int(value)))
+    return value
+
+
+def _without_duplicates(seeds: list[int]) -> list[int]:
+    return list(dict.fromkeys(seeds))
+
+
+def _folder_name(name: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]{0,99}", name):
+        raise ValueError(
+            f"expected up to 100 letters, digits, '_', '.' and '-', the first one a letter, digit or '_'; got {name!r}"
+        )
+    return name
+
+
+def _one_or_more(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class ExperimentHead(BaseModel):
+    """The top level of a spec file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, validate_default=True)
+
+    name: Annotated[str, AfterValidator(_folder_name)] = Field(
+        description="names the folder of results; default: the file's name"
+    )
+    task: Any = Field(None, description="a task's name, or a mapping with name:, label:, signals: and its options")
+    tasks: list[Any] = Field([], description="several tasks; all fields run on each")
+    fields: Any = Field(description="the fields to compare; lists inside expand to one field for each value")
+    training: dict[str, Any] = Field({}, description="how to train, for all fields that do not say otherwise")
+    seeds: Annotated[
+        list[Seed], BeforeValidator(_seed_list), AfterValidator(_without_duplicates), Field(min_length=1)
+    ] = Field([0], description="seeds, or how many")
+    sweep: dict[str, list[Any]] = Field({}, description="dotted key under training, task or field: list of values")
+    analyses: Annotated[list[Annotated[Component, ComponentOf("analysis")]], BeforeValidator(_one_or_more)] = Field(
+        [], description="what is measured of each fit beside the task's metrics: names, or mappings with name:"
+    )
+    executor: Annotated[Component, ComponentOf("executor")] = Field("local", description="what carries out the runs")  # type: ignore[assignment]
+    timeout_s: float | None = Field(None, gt=0, allow_inf_nan=False, description="time limit of one run, in s")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$", description="auto, cpu, cuda or cuda:N")

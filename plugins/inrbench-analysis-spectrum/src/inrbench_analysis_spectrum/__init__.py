@@ -1,0 +1,1 @@
+"""The error of a fit by frequency."""
