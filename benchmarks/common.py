@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from inrbench_core.api.components import FieldShape
 from inrbench_core.api.problem import Batch, Evaluation, Index, Problem
+from inrbench_core.plugins.loading import load_catalog
+from inrbench_core.spec.training import TrainingSpec
 
 GIB = 2.0**30
 
@@ -21,7 +23,7 @@ class Waves(Problem):
     """Three smooth functions of the plane, at coords (N, 2); only for training."""
 
     def __init__(self, coords: Tensor) -> None:
-        self.coords = coords
+        self.points = coords
         waves = torch.tensor([[3.0, 8.0, 20.0], [5.0, -9.0, 14.0]], device=coords.device)
         self.values = torch.sin(coords @ waves)
         self.shapes = {"values": FieldShape(2, 3)}
@@ -29,7 +31,7 @@ class Waves(Problem):
         self.record: dict[str, str | int | float] = {}
 
     def batch(self, index: Index) -> Batch:
-        return {"coords": self.coords[index], "values": self.values[index]}
+        return {"coords": self.points[index], "values": self.values[index]}
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         return (model(batch["coords"]) - batch["values"]).square().mean(dim=1)
@@ -42,6 +44,11 @@ class Waves(Problem):
 
     def truth(self) -> Any:
         raise NotImplementedError
+
+
+def training_spec(**options: Any) -> TrainingSpec:
+    """How to train, with the defaults for what is not given."""
+    return TrainingSpec.model_validate(options, context={"catalog": load_catalog()})
 
 
 def own_peak() -> int:

@@ -18,13 +18,12 @@ import time
 from collections.abc import Callable
 
 import torch
-from common import Waves
+from common import Waves, training_spec
 from torch import Tensor, nn
 
 from inrbench_core.api.problem import SeedStreams, grid_coords
 from inrbench_core.fit import fit
 from inrbench_core.fit.chunks import chunk_elements, measure_footprint
-from inrbench_core.spec.training import TrainingSpec
 
 WIDTH, HIDDEN, OMEGA = 256, 3, 30.0
 STEPS = 2  # a round's; the engine's own set-up does not count as training
@@ -83,7 +82,7 @@ def plain_seconds(problem: Waves, model: nn.Module, device: torch.device) -> flo
     started = time.perf_counter()
     for _ in range(STEPS):
         optimizer.zero_grad()
-        nn.functional.mse_loss(model(problem.coords), problem.values).backward()
+        nn.functional.mse_loss(model(problem.points), problem.values).backward()
         optimizer.step()
     synchronize(device)
     return (time.perf_counter() - started) / STEPS
@@ -94,11 +93,11 @@ class Engine:
 
     def __init__(self, problem: Waves, compile: str) -> None:
         self.problem, self.compile, self.compile_s = problem, compile, 0.0
-        self.model = make_siren().to(problem.coords.device)
+        self.model = make_siren().to(problem.points.device)
 
     def seconds(self) -> float:
         """Seconds a training step, without compiling and evaluation."""
-        training = TrainingSpec(steps=STEPS, lr=1e-4, evaluate_every=0, compile=self.compile)
+        training = training_spec(steps=STEPS, lr=1e-4, evaluate_every=0, compile=self.compile)
         result = fit(self.problem, self.model, training, seeds=SeedStreams(0))
         if self.compile == "on" and not result.compiled:
             raise SystemExit("torch.compile does not work here")
@@ -108,9 +107,9 @@ class Engine:
 
 def gradient_difference(problem: Waves) -> float:
     """Largest difference of the whole batch's gradients to those summed over chunks, over the largest gradient."""
-    whole, parts = make_siren().to(problem.coords.device), make_siren().to(problem.coords.device)
+    whole, parts = make_siren().to(problem.points.device), make_siren().to(problem.points.device)
     problem.loss(whole, problem.batch(slice(None))).mean().backward()
-    chunk = chunk_elements(measure_footprint(parts, problem), problem, problem.coords.device)
+    chunk = chunk_elements(measure_footprint(parts, problem), problem, problem.points.device)
     for start in range(0, problem.elements, chunk):
         index = slice(start, min(start + chunk, problem.elements))
         (problem.loss(parts, problem.batch(index)).sum() / problem.elements).backward()

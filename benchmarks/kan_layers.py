@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable
 
 import torch
-from common import GIB, Waves, own_peak, verdict
+from common import GIB, Waves, own_peak, training_spec, verdict
 from plain_kan import BASES, plain
 from torch import Tensor, nn
 
@@ -32,7 +32,6 @@ from inrbench_core.api.problem import Problem, SeedStreams
 from inrbench_core.fit import fit
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.plugins.loading import load_catalog
-from inrbench_core.spec.training import TrainingSpec
 
 WIDTH, HIDDEN = 64, 2
 POINTS, MANY_POINTS = 65_536, 1_000_000
@@ -64,7 +63,7 @@ def engine_seconds(problem: Problem, model: nn.Module, compile: str) -> float:
     """Seconds of one training step of the fit engine, without setting up and compiling."""
     steps = 1 if compile == "off" else 2
     # So small a rate that the network stays as it is.
-    training = TrainingSpec(steps=steps, lr=1e-12, evaluate_every=0, compile=compile)
+    training = training_spec(steps=steps, lr=1e-12, evaluate_every=0, compile=compile)
     result = fit(problem, model, training, seeds=SeedStreams(0))
     return math.nan if compile == "on" and not result.compiled else result.train_s / steps
 
@@ -83,7 +82,7 @@ def measure(name: str, catalog: Catalog, options: argparse.Namespace) -> dict[st
     problem = Waves(scattered(options.points))
     ours = make_ours(name, catalog)
     twin = make_plain(name, ours)
-    probe = problem.coords[:256]
+    probe = problem.points[:256]
     with torch.no_grad():
         expected = twin(probe)
         difference = ((ours(probe) - expected).abs().max() / expected.abs().max()).item()

@@ -13,12 +13,11 @@ import sys
 import time
 
 import torch
-from common import GIB, own_peak, verdict
+from common import GIB, own_peak, training_spec, verdict
 
 from inrbench_core.api.problem import SeedStreams
 from inrbench_core.fit import build_model, fit
 from inrbench_core.plugins.loading import load_catalog
-from inrbench_core.spec.training import TrainingSpec
 
 MOST = 4.0
 STEPS = 20
@@ -38,7 +37,7 @@ def child(case: str) -> None:
     started = time.perf_counter()
     problem = task.build(device=cpu, seeds=seeds)
     model = build_model(field, problem.shapes, seeds=seeds, device=cpu).model
-    training = TrainingSpec(steps=STEPS, batch=16_384, evaluate_every=0, compile="off")
+    training = training_spec(steps=STEPS, batch=16_384, evaluate_every=0, compile="off")
     result = fit(problem, model, training, seeds=seeds)
     assert result.status == "ok", result.reason
     print(time.perf_counter() - started, own_peak())

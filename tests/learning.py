@@ -90,7 +90,8 @@ def fit_crop(field: dict[str, Any], lr: float, catalog: Catalog) -> float:
     seeds = SeedStreams(0)
     problem = catalog.resolve("task", CROP).build(device=CPU, seeds=seeds)
     model = build_model(catalog.resolve("field", field), problem.shapes, seeds=seeds, device=CPU).model
-    training = TrainingSpec(steps=150, lr=lr, schedule="cosine", evaluate_every=0, compile="off")
+    options = {"steps": 150, "lr": lr, "schedule": "cosine", "evaluate_every": 0, "compile": "off"}
+    training = TrainingSpec.model_validate(options, context={"catalog": catalog})
     result = fit(problem, model, training, seeds=seeds)
     return result.evaluation.metrics["psnr"] if result.evaluation is not None else float("-inf")
 

@@ -13,7 +13,8 @@ from inrbench_core.api.problem import SeedStreams
 from inrbench_core.fit import build_model, fit
 from inrbench_core.plugins.loading import load_catalog
 from inrbench_core.runs.execute import prepare
-from inrbench_core.spec.experiment import load_experiment
+from inrbench_core.runs.plan import make_plan
+from inrbench_core.spec.builder import load_experiment
 
 CATALOG = load_catalog()
 FIELDS = [item.entry.name for item in CATALOG.of_kind("recipe") if item.entry.name.startswith("inr-bench/")]
@@ -55,14 +56,14 @@ def test_every_field_trains_on(task: str, tmp_path: Path, monkeypatch: pytest.Mo
         f"name: pairs\ntask: {options}\nfields:\n{fields}\n"
         "training: {steps: 5, batch: 64, evaluate_every: 0, compile: off}\nseeds: [0]\n"
     )
-    runs = [run for run in load_experiment(file, CATALOG).runs if run.field is not None]
-    assert [run.label for run in runs] == FIELDS
+    (board,) = make_plan(load_experiment(file, CATALOG), CATALOG, "cpu").boards
+    rows = [row for row in board.rows if row.source is not None]
+    assert [row.label for row in rows] == FIELDS
+    skipped = {row.label: row.skip for row in rows if row.skip}
+    runs = [row.runs[0] for row in rows if not row.skip]
     problem = prepare(runs[0], torch.device("cpu"))
-    bad, skipped = [], {}
+    bad = []
     for run in runs:
-        if run.skip:
-            skipped[run.label] = run.skip
-            continue
         seeds = SeedStreams(0)
         model = build_model(run.field, problem.shapes, seeds=seeds, device=torch.device("cpu")).model
         result = fit(problem, model, run.training, seeds=seeds)

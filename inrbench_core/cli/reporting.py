@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import ValidationError
@@ -13,8 +13,10 @@ from inrbench_core.api.spec import Component
 from inrbench_core.cli.common import emit, print_json
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.plugins.failures import one_line
-from inrbench_core.results.results import Results
 from inrbench_core.spec.yaml_io import parse_value, show_path
+
+if TYPE_CHECKING:
+    from inrbench_core.results.results import Results
 
 FormatName = Annotated[
     str | None,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
 
 from pydantic import Field
 
 from inrbench_core.api.entries import API_VERSION, ExecutorEntry, OptimizerEntry, ReporterEntry
 from inrbench_core.api.hookspecs import hookimpl
 from inrbench_core.api.spec import ComponentSpec
+
+
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class LocalSpec(ComponentSpec):
@@ -22,7 +26,7 @@ class LocalSpec(ComponentSpec):
 class AdamSpec(ComponentSpec):
     """Adam, as in torch."""
 
-    betas: tuple[float, float] = Field((0.9, 0.999), description="decay rates of the two moments")
+    betas: tuple[Decay, Decay] = Field((0.9, 0.999), description="decay rates of the two moments")
     eps: float = Field(1e-8, gt=0, description="added to the root of the second moment")
 
 

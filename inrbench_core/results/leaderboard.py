@@ -115,7 +115,8 @@ def _leaderboard(board: ResultBoard, sort: str) -> Leaderboard:
     ranked: list[Row] = []
     rank = 0
     for row in rows:
-        deserves = not row.baseline and row.complete and row.metrics[chosen.name].count > 0
+        # A mean over some of the runs cannot be compared with one over all of them.
+        deserves = not row.baseline and row.complete and row.metrics[chosen.name].count == len(row.runs)
         rank += deserves
         ranked.append(replace(row, rank=rank if deserves else None))
     others = tuple(metric for metric in board.metrics if metric.name != chosen.name)

@@ -6,7 +6,7 @@ import contextlib
 import time
 import warnings
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class _Submitted:
 
     job: Job
     runs: dict[str, AnyRun]
-    tries: int = 1
+    tries: int
     since: float | None = None
     missing: int = 0
 
@@ -79,7 +79,12 @@ class Driver:
         self.plugin_files = tuple(str(file.resolve()) for file in plugin_files)
         self.outcome = Outcome(dict(known))
         self.done = frozenset() if fresh else frozenset(key for key, item in known.items() if item.status == "ok")
-        self._waiting: deque[tuple[Job, dict[str, AnyRun], int]] = deque()
+        # What a run of each row took: the best estimate for its other seeds and signals.
+        self._costs: dict[str, tuple[float, float]] = {}
+        for run_id, record in known.items():
+            self._learn_cost(plan.runs[run_id], record)
+        # The runs of a job and how often it was tried; the job itself is made when it is submitted.
+        self._waiting: deque[tuple[dict[str, AnyRun], int]] = deque()
         self._submitted: dict[str, _Submitted] = {}
 
     def drive(self, strategy: Strategy) -> Outcome:
@@ -99,7 +104,7 @@ class Driver:
         try:
             while given := strategy.next(self.outcome.records):
                 todo = [run for run in given if run.id not in self.done]
-                self._waiting.extend(self._jobs(todo))
+                self._waiting.extend(({run.id: run}, 0) for run in todo)
                 if self._waiting and executor is None:
                     context = ExecutorContext(jobs=len(runs), device=self.plan.device)
                     executor = self.plan.experiment.executor.build(context)
@@ -115,10 +120,9 @@ class Driver:
                 self._shut_down(executor)
         return self.outcome
 
-    def _jobs(self, runs: Iterable[AnyRun]) -> Iterable[tuple[Job, dict[str, AnyRun], int]]:
-        for run in runs:
-            job = Job(run.id, (run.to_data(),), self.plugin_files, tuple(run.files))
-            yield job, {run.id: run}, 1
+    def _learn_cost(self, run: AnyRun, record: RunRecord) -> None:
+        if record.status == "ok":
+            self._costs[run.group] = record.flops, float(record.peak_memory_bytes)
 
     def _carry_out(self, executor: Executor) -> None:
         """Until every waiting job has ended. What an executor raises costs the runs that it has not done."""
@@ -140,9 +144,21 @@ class Driver:
 
     def _submit(self, executor: Executor) -> None:
         while self._waiting and len(self._submitted) < MOST_SUBMITTED:
-            job, runs, tries = self._waiting.popleft()
-            self._submitted[job.id] = _Submitted(job, runs, tries)
+            runs, tries = self._waiting.popleft()
+            job = self._job(list(runs.values()))
+            self._submitted[job.id] = _Submitted(job, runs, tries + 1)
             executor.submit(job)
+
+    def _job(self, runs: Sequence[AnyRun]) -> Job:
+        costs = [self._costs.get(run.group, (0.0, 0.0)) for run in runs]
+        return Job(
+            id=runs[0].id,
+            runs=tuple(run.to_data() for run in runs),
+            plugin_files=self.plugin_files,
+            files=tuple(dict.fromkeys(file for run in runs for file in run.files)),
+            flops=sum(flops for flops, _ in costs),
+            bytes=max(memory for _, memory in costs),
+        )
 
     def _take(self, event: ExecutorEvent) -> None:
         item = self._submitted.get(event.job_id)
@@ -161,18 +177,16 @@ class Driver:
             self._keep(run, event.content)
         elif event.what == "ended":
             del self._submitted[event.job_id]
-            self._fail(item, "the executor ended its job without a result")
+            self._fail(item.runs, "the executor ended its job without a result")
         elif event.what == "lost":
             self._lose(item, event.error, retry=event.retry)
 
     def _lose(self, item: _Submitted, reason: str, *, retry: bool) -> None:
         del self._submitted[item.job.id]
         if retry and item.tries < TRIES:
-            data = tuple(run.to_data() for run in item.runs.values())
-            job = Job(item.job.id, data, item.job.plugin_files, item.job.files, item.job.flops, item.job.bytes)
-            self._waiting.appendleft((job, item.runs, item.tries + 1))
+            self._waiting.appendleft((item.runs, item.tries))
         else:
-            self._fail(item, reason)
+            self._fail(item.runs, reason)
 
     def _look_for_lost(self, unfinished: set[str]) -> None:
         """An executor that says nothing of a job and does not have it any more has lost it."""
@@ -193,14 +207,14 @@ class Driver:
 
     def _give_up(self, reason: str) -> None:
         warnings.warn(f"{reason}; the runs that it had are recorded as failed", stacklevel=2)
-        items = [*self._submitted.values(), *(_Submitted(job, runs) for job, runs, _ in self._waiting)]
+        left = [*(item.runs for item in self._submitted.values()), *(runs for runs, _ in self._waiting)]
         self._submitted.clear()
         self._waiting.clear()
-        for item in items:
-            self._fail(item, reason)
+        for runs in left:
+            self._fail(runs, reason)
 
-    def _fail(self, item: _Submitted, reason: str) -> None:
-        for run in item.runs.values():
+    def _fail(self, runs: Mapping[str, AnyRun], reason: str) -> None:
+        for run in list(runs.values()):
             self._keep(run, self._failure(run, "failed", reason))
 
     def _failure(self, run: AnyRun, status: Status, message: str) -> bytes:
@@ -220,6 +234,7 @@ class Driver:
                 f"{self.store.folder}: cannot be written: {error.strerror}; stopped. "
                 "What is done is kept, and the same command continues from there"
             ) from None
+        self._learn_cost(run, record)
         if record.status != "ok":
             self.outcome.failed.add(run.id)
         old = self.outcome.records.get(run.id)

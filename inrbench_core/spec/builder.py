@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from inrbench_core.api.errors import DataError
 from inrbench_core.api.sources import content_sha256
 from inrbench_core.api.spec import Component, TaskSpec
-from inrbench_core.plugins.catalog import Catalog, shorten, validate
+from inrbench_core.plugins.catalog import Catalog, LookupFailure, shorten, validate
 from inrbench_core.spec.experiment import Experiment, FieldRow, Signal, TaskBoard, plain_identity
 from inrbench_core.spec.head import ExperimentHead
 from inrbench_core.spec.merging import Changes, changed, combinations, merged_training, without
@@ -257,7 +257,7 @@ class _Builder:
             label = self._label(label, value) or value.label
             if own is None:
                 continue
-            merged = merged_training(task, head.training, component, value, own, changes)
+            merged = merged_training(task, head.training, component, value, own, changes, self._recommended)
             training = self._valid_training(merged.values, Variant(merged.values, merged.origins))
             if component is None or training is None or task is None:
                 continue
@@ -266,6 +266,15 @@ class _Builder:
             origin = value.origin(())
             rows.append(FieldRow(label or component.describe(), component, training, merged.sources, origin, skip))
         return rows
+
+    def _recommended(self, optimizer: Any) -> Mapping[str, Any]:
+        """The training that an optimiser recommends; nothing for one that is not there, which is told elsewhere."""
+        name = optimizer.get("name") if isinstance(optimizer, Mapping) else optimizer
+        try:
+            entry = self.catalog.find("optimizer", name).entry if isinstance(name, str) else None
+        except LookupFailure:
+            entry = None
+        return {} if entry is None else entry.training
 
     def _label(self, label: Any, variant: Variant) -> str:
         if label is not None and not (isinstance(label, str) and label.isprintable() and label.strip()):

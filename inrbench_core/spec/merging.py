@@ -86,12 +86,23 @@ def merged_training(
     variant: Variant,
     own: Mapping[str, Any],
     changes: Changes,
+    recommended: Callable[[Any], Mapping[str, Any]],
 ) -> MergedTraining:
     """Merge, what counts least first: task, shared training, components, recipe, sweep, the field's own.
 
     What a field's components or its recipe recommend counts more than what the experiment says for all fields: a
     shared rate would replace SIREN's own without a word. A task's recommendation, such as its batch size, is not
-    about a field, and counts less.
+    about a field, and counts less. Rates that fields recommend are meant for Adam: where the chosen optimiser
+    recommends its own, that one counts more, and what the user writes still more.
+
+    Args:
+        task: the task, if that is known.
+        shared: the experiment's training.
+        field_component: the field, if that is known.
+        variant: the field in the spec.
+        own: the field's own training.
+        changes: of the sweep.
+        recommended: what the optimiser that a value names recommends.
     """
     merged = MergedTraining(origins={(): variant.origin(())})
     if task is not None:
@@ -107,4 +118,13 @@ def merged_training(
             inner = Variant(merged.values, {}).with_value(path[1:], value, origin)
             merged.add({str(path[1]): inner.value[path[1]]}, "sweep", lambda key, origin=origin: origin)  # type: ignore[misc]
     merged.add(own, "the field's own training", lambda key: variant.origin(("training", key)))
+    optimizer = merged.values.get("optimizer")
+    swept = {path[1] for path in changes if path[0] == "training"}
+    for key, value in recommended(optimizer).items():
+        if key in own or key in swept:
+            continue
+        if key in shared:
+            merged.add({key: shared[key]}, "shared training", lambda name: ("training", name))
+        else:
+            merged.add({key: value}, "the optimizer")
     return merged

@@ -11,8 +11,16 @@ In the tests of a plugin:
 The same checks run from the command line: `inrbench check my-distribution`.
 """
 
-from inrbench_core.testing.kit import Check, iter_checks, run_checks
+from inrbench_core.testing.kit import Check, iter_checks, iter_hook_checks, run_checks
 from inrbench_core.testing.outcome import CheckResult, Skipped
 from inrbench_core.testing.pytest_support import parametrize_with_checks
 
-__all__ = ["Check", "CheckResult", "Skipped", "iter_checks", "parametrize_with_checks", "run_checks"]
+__all__ = [
+    "Check",
+    "CheckResult",
+    "Skipped",
+    "iter_checks",
+    "iter_hook_checks",
+    "parametrize_with_checks",
+    "run_checks",
+]

@@ -14,7 +14,7 @@ from typing import cast
 import yaml
 from pydantic import ValidationError
 
-from inrbench_core.api.entries import RecipeEntry
+from inrbench_core.api.entries import RecipeEntry, TaskEntry
 from inrbench_core.spec.training import TrainingSpec
 from inrbench_core.spec.yaml_io import load_yaml
 from inrbench_core.testing.outcome import Skipped, require
@@ -23,12 +23,14 @@ from inrbench_core.testing.subject import Subject
 # Loads one distribution and prints what came of it.
 PROBE = """
 import json, sys
-from pathlib import Path
 from inrbench_core.plugins.loading import load_catalog
-catalog = load_catalog([Path(file) for file in sys.argv[1:]])
+catalog = load_catalog()
 names = [[item.entry.kind, item.entry.name, item.distribution] for item in catalog.registered]
 print(json.dumps({"torch": "torch" in sys.modules, "names": names}))
 """
+
+
+DEFAULT_SIGNAL_OPTION = TaskEntry.signal_option
 
 
 def check_spec_defaults(subject: Subject) -> None:
@@ -65,9 +67,17 @@ def check_documented(subject: Subject) -> None:
 def check_training_defaults(subject: Subject) -> None:
     """The training defaults that the entry recommends are valid."""
     try:
-        TrainingSpec.model_validate(dict(subject.item.entry.training))
+        TrainingSpec.model_validate(dict(subject.item.entry.training), context={"catalog": subject.catalog})
     except ValidationError as error:
         raise AssertionError(f"the training defaults are not valid: {_first_line(error)}") from None
+
+
+def check_signal_option(subject: Subject) -> None:
+    """The option that the task's entry says to name the signal is one of its spec's."""
+    option = cast(TaskEntry, subject.entry).signal_option
+    if option not in subject.entry.spec.model_fields:
+        require(option == DEFAULT_SIGNAL_OPTION, f"signal_option: the spec has no option {option!r}")
+        raise Skipped(f"its spec has no option {option!r}: it has one signal")
 
 
 def check_target_loads(subject: Subject) -> None:
@@ -77,10 +87,25 @@ def check_target_loads(subject: Subject) -> None:
 
 def check_plugin_without_torch(subject: Subject) -> None:
     """The plugin module, imported in a fresh process, imports no torch: listing has to be quick."""
-    found, torch_is_there = _probe(subject.item.distribution, _plugin_file(subject))
-    identity = (subject.kind, subject.item.entry.name, subject.item.distribution)
-    require(identity in found, "a fresh process does not find the entry")
+    found = require_light(subject.distribution, subject.item.file)
+    require((subject.kind, subject.name, subject.distribution) in found, "a fresh process does not find the entry")
+
+
+def require_light(distribution: str, file: Path | None) -> frozenset[tuple[str, str, str]]:
+    """Fail unless a distribution's plugin modules import no torch.
+
+    Args:
+        distribution: an installed distribution.
+        file: the plugin file that goes by that name, if it is one.
+
+    Returns:
+        (kind, name, distribution) of all entries that a fresh process finds.
+    """
+    if file is not None:
+        raise Skipped("a plugin file is one file with its torch code; the plugin module of a distribution is not")
+    found, torch_is_there = _probe(distribution)
     require(not torch_is_there, "the plugin module imports torch; name the code in `target` and import it there")
+    return found
 
 
 def check_recipe_resolves(subject: Subject) -> None:
@@ -94,22 +119,15 @@ def check_recipe_resolves(subject: Subject) -> None:
         raise AssertionError(_first_line(error)) from None
 
 
-def _plugin_file(subject: Subject) -> Path | None:
-    """The file the entry was loaded from, if it was given as --plugin-file; such files are named by themselves."""
-    module = sys.modules.get(f"inrbench_plugin_file_{subject.item.distribution.removesuffix('.py')}")
-    return Path(module.__file__) if module is not None and module.__file__ else None
-
-
 @lru_cache
-def _probe(distribution: str, file: Path | None) -> tuple[frozenset[tuple[str, str, str]], bool]:
+def _probe(distribution: str) -> tuple[frozenset[tuple[str, str, str]], bool]:
     environment = {
         **os.environ,
         "INRBENCH_PLUGINS": distribution,
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }
     environment.pop("INRBENCH_DISABLE", None)
-    command = [sys.executable, "-c", PROBE, *([str(file)] if file else [])]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, env=environment, check=False)
     require(done.returncode == 0, f"a fresh process cannot load the plugin: {done.stderr.strip()[-200:]}")
     data = json.loads(done.stdout)
     return frozenset((kind, name, home) for kind, name, home in data["names"]), bool(data["torch"])

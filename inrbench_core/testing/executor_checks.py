@@ -24,7 +24,7 @@ QUIET_S = 1.0
 
 
 def check_carries_out_jobs(subject: Subject) -> None:
-    """Two jobs are carried out to the end, each with its run's file; a job that cannot be done is lost with a reason."""
+    """Two jobs are carried out to the end, each with its run's file; one that cannot be done is lost with a reason."""
     runs = stand_in_runs([0, 1])
     jobs = [_job(f"job{index}", run) for index, run in enumerate(runs)]
     impossible = Job("impossible", ({},))

@@ -13,17 +13,24 @@ import torch
 from inrbench_core.plugins.catalog import Catalog, Registered
 from inrbench_core.plugins.failures import one_line
 from inrbench_core.testing import (
+    analysis_checks,
     entry_checks,
+    executor_checks,
     fit_checks,
+    frame_checks,
+    hook_checks,
+    optimizer_checks,
+    reporter_checks,
     shape_checks,
     state_checks,
     task_checks,
     value_checks,
 )
+from inrbench_core.testing.hook_checks import PluginHooks, plugin_hooks
 from inrbench_core.testing.outcome import CheckResult, Skipped, Status
 from inrbench_core.testing.subject import Subject
 
-CheckFunction = Callable[[Subject], None]
+CheckFunction = Callable[[Any], None]
 
 OF_EVERY_SPEC: tuple[CheckFunction, ...] = (
     entry_checks.check_spec_defaults,
@@ -48,6 +55,7 @@ OF_EVERY_MODULE: tuple[CheckFunction, ...] = (
     state_checks.check_deterministic,
     state_checks.check_chunked_equals_whole,
     state_checks.check_parameter_count,
+    state_checks.check_optional_methods,
     fit_checks.check_compiles,
     fit_checks.check_learns,
     fit_checks.check_cuda,
@@ -83,16 +91,39 @@ CHECKS: Mapping[str, tuple[CheckFunction, ...]] = {
         task_checks.check_evaluates_along_the_curve,
         task_checks.check_baselines,
         task_checks.check_same_seed_same_data,
+        task_checks.check_fits_leave_it_alone,
+        entry_checks.check_signal_option,
+        frame_checks.check_frame,
+        frame_checks.check_coords,
+        frame_checks.check_target,
+        frame_checks.check_renders,
     ),
-    "executor": OF_EVERY_SPEC,
-    "reporter": OF_EVERY_SPEC,
+    "optimizer": (
+        *OF_EVERY_SPEC,
+        optimizer_checks.check_optimizer_is_built,
+        optimizer_checks.check_minimises,
+        optimizer_checks.check_group_rates,
+        optimizer_checks.check_schedule,
+        optimizer_checks.check_same_steps,
+    ),
+    "analysis": (
+        *OF_EVERY_SPEC,
+        analysis_checks.check_observes,
+        analysis_checks.check_observes_other_problems,
+        analysis_checks.check_leaves_the_fit_alone,
+        analysis_checks.check_leaves_the_model_alone,
+    ),
+    "executor": (*OF_EVERY_SPEC, executor_checks.check_carries_out_jobs, executor_checks.check_cancels),
+    "reporter": (*OF_EVERY_SPEC, reporter_checks.check_reports, reporter_checks.check_reports_no_results),
     "recipe": (entry_checks.check_recipe_resolves, entry_checks.check_training_defaults),
+    # Not a kind of entry: the hooks of a plugin that return none.
+    "hooks": (hook_checks.check_plugin_without_torch, hook_checks.check_events, hook_checks.check_commands),
 }
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check of one entry.
+    """One check of one entry, or of the hooks of one plugin.
 
     Args:
         function: the check.
@@ -100,7 +131,7 @@ class Check:
     """
 
     function: CheckFunction
-    subject: Subject
+    subject: Subject | PluginHooks
 
     @property
     def name(self) -> str:
@@ -110,7 +141,7 @@ class Check:
     @property
     def id(self) -> str:
         """The entry and the check, as in the id of a test."""
-        return f"{self.subject.kind}-{self.subject.item.entry.name}-{self.name}"
+        return f"{self.subject.kind}-{self.subject.name}-{self.name}"
 
     def __call__(self) -> None:
         """Run it. Raises AssertionError where it fails, Skipped where it says nothing, or what the code raised."""
@@ -130,11 +161,10 @@ class Check:
             status, reason = "skipped", str(skipped)
         except AssertionError as failed:
             status, reason = "failed", str(failed) or "an assertion failed"
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             status, reason = "failed", one_line(error)
-        item = self.subject.item
-        seconds = time.perf_counter() - started
-        return CheckResult(self.name, status, reason, item.entry.kind, item.entry.name, item.distribution, seconds)
+        of, seconds = self.subject, time.perf_counter() - started
+        return CheckResult(self.name, status, reason, of.kind, of.name, of.distribution, seconds)
 
 
 def iter_checks(item: Registered, catalog: Catalog, options: Mapping[str, Any] | None = None) -> Iterator[Check]:
@@ -148,6 +178,13 @@ def iter_checks(item: Registered, catalog: Catalog, options: Mapping[str, Any] |
     subject = Subject(item, catalog, dict(options or {}))
     for function in CHECKS[item.entry.kind]:
         yield Check(function, subject)
+
+
+def iter_hook_checks(catalog: Catalog) -> Iterator[Check]:
+    """The checks of what plugins implement beside their entries: life-cycle hooks and commands."""
+    for hooks in plugin_hooks(catalog):
+        for function in CHECKS[hooks.kind]:
+            yield Check(function, hooks)
 
 
 def run_checks(item: Registered, catalog: Catalog, options: Mapping[str, Any] | None = None) -> list[CheckResult]:

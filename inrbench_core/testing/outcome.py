@@ -16,8 +16,8 @@ class CheckResult:
         name: of the check.
         status: passed, failed or skipped.
         reason: why it failed or was skipped; empty where it passed.
-        kind: of the entry.
-        entry: its name.
+        kind: of the entry, or "hooks".
+        entry: its name, or for hooks that of the entry point.
         distribution: where it comes from.
         seconds: how long the check took.
     """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from inrbench_core.plugins.catalog import Catalog, Registered
 from inrbench_core.plugins.discovery import normalise
 from inrbench_core.plugins.loading import load_catalog
-from inrbench_core.testing.kit import Check, iter_checks
+from inrbench_core.testing.kit import Check, iter_checks, iter_hook_checks
 
 if TYPE_CHECKING:
     import pytest
@@ -24,7 +24,8 @@ def parametrize_with_checks(
     """Run a test once for each check; the test calls its argument `check`.
 
     Args:
-        subjects: the name of an installed distribution, or entries of the catalog.
+        subjects: the name of an installed distribution, whose life-cycle hooks and commands are checked as well, or
+            entries of the catalog.
         catalog: default: what is installed.
         options: values for the specs of entries by their names, such as a small size for a task.
         excused: checks that may fail, as "entry/check", with the reason; they are skipped then.
@@ -35,17 +36,17 @@ def parametrize_with_checks(
     import pytest
 
     catalog = catalog or load_catalog()
+    found: list[Check] = []
     if isinstance(subjects, str):
         name = normalise(subjects)
         broken = [failure.describe() for failure in catalog.failures if failure.distribution == name]
         if broken:
             raise ValueError("; ".join(broken))
         subjects = [item for item in catalog.registered if item.distribution == name]
-    checks = {
-        f"{item.entry.name}/{check.name}": check
-        for item in subjects
-        for check in iter_checks(item, catalog, (options or {}).get(item.entry.name))
-    }
+        found += [check for check in iter_hook_checks(catalog) if check.subject.distribution == name]
+    for item in subjects:
+        found += iter_checks(item, catalog, (options or {}).get(item.entry.name))
+    checks = {f"{check.subject.name}/{check.name}": check for check in found}
     excused = excused or {}
     unknown = sorted(excused.keys() - checks.keys())
     if not checks or unknown:

@@ -14,6 +14,10 @@ from inrbench_core.api.problem import Problem, SeedStreams
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.plugins.fingerprints import Fingerprints
 from inrbench_core.plugins.loading import load_catalog
+from inrbench_core.results.results import ResultBoard, ResultRow, ResultRun, Results
+from inrbench_core.runs.execute import execute
+from inrbench_core.runs.outcome import failure
+from inrbench_core.runs.record import RunRecord
 from inrbench_core.runs.run import FitRun, RunFactory
 from inrbench_core.spec.training import TrainingSpec
 
@@ -55,3 +59,31 @@ def stand_in_runs(seeds: Sequence[int], **training: Any) -> list[FitRun]:
     factory = RunFactory(task, {}, "cpu", Fingerprints(catalog), what)
     runs = [factory.run(seed, label="stand_in", task_label="stand_in", signal="stand_in") for seed in seeds]
     return cast(list[FitRun], runs)
+
+
+@cache
+def stand_in_records() -> tuple[tuple[FitRun, RunRecord], ...]:
+    """Two runs that are ok and one that failed, each with its record."""
+    good, better, bad = stand_in_runs([0, 1, 2])
+    return (good, execute(good)), (better, execute(better)), (bad, failure(bad, "failed", "ValueError: no luck"))
+
+
+def stand_in_results(folder: Path) -> Results:
+    """One table: a field with two good runs, one with a failed and a missing run, and one that was left out.
+
+    Args:
+        folder: where its runs are said to be.
+    """
+    (good, first), (_, second), (bad, failed) = stand_in_records()
+
+    def row(label: str, *records: RunRecord | None, skip: str = "") -> ResultRow:
+        runs = tuple(
+            ResultRun(good.id, "stand_in", "stand_in", label, seed, False, "final", record, folder)
+            for seed, record in enumerate(records)
+        )
+        return ResultRow(label, False, skip, runs)
+
+    # Names may hold what a format gives a meaning to.
+    rows = (row("a_b & <c> 100 %", first, second), row("other", failed, None), row("left out", skip="it cannot"))
+    entry = bad.task_entry
+    return Results((ResultBoard("stand_in", entry.metrics, entry.primary.name, rows),))

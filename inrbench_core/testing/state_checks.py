@@ -14,6 +14,7 @@ from inrbench_core.api.problem import SeedStreams
 from inrbench_core.api.spec import ParameterBudget
 from inrbench_core.fit.build import build_model, count_parameters
 from inrbench_core.fit.chunks import is_chunkable
+from inrbench_core.fit.hooks import modules_with, regularisation
 from inrbench_core.testing.outcome import Skipped, require
 from inrbench_core.testing.subject import Subject
 
@@ -22,6 +23,7 @@ BUDGET = 50_000
 CHUNKS = (1, 2, 7, 100)
 # Matrix products of other sizes round otherwise, and a frequency of 1000 rad per unit magnifies it.
 CHUNK_TOLERANCE = 1e-3
+OPTIONAL_METHODS = ("parameter_groups", "regularisation", "set_progress")
 
 
 def check_same_seed_same_weights(subject: Subject) -> None:
@@ -101,6 +103,41 @@ def check_parameter_count(subject: Subject) -> None:
             continue  # budgets then count a real module
         true = count_parameters(module)
         require(counted == true, f"{part.label}: has {true} parameters, and {counted} when built to count them")
+
+
+def check_optional_methods(subject: Subject) -> None:
+    """The methods that the fit engine looks for by name, where there are any, keep to their contract."""
+    found = False
+    for part in subject.parts:
+        module, x = part.build(), part.inputs(7)
+        grouping, regularised, staged = (modules_with(module, name) for name in OPTIONAL_METHODS)
+        found = found or bool(grouping or regularised or staged)
+        for share in (0.0, 0.5, 1.0):
+            for inner in staged:
+                inner.set_progress(share)
+            finite = bool(torch.isfinite(module(x)).all())
+            require(finite, f"{part.label}: after set_progress({share:g}) the output is not finite")
+        for inner in grouping:
+            _require_groups(inner, part.label)
+        term = regularisation(regularised)
+        if term is not None:
+            plain = term.ndim == 0 and bool(torch.isfinite(term)) and term.requires_grad
+            require(plain, f"{part.label}: regularisation() should give a finite scalar with a gradient")
+    if not found:
+        raise Skipped(f"it has none of the methods {', '.join(OPTIONAL_METHODS)}")
+
+
+def _require_groups(module: Any, label: str) -> None:
+    """Groups hold the module's own parameters, each once, with rates that grow with the run's."""
+    own = {id(parameter) for parameter in module.parameters()}
+    groups, doubled = module.parameter_groups(0.1), module.parameter_groups(0.2)
+    held = [id(parameter) for group in groups for parameter in group["params"]]
+    require(set(held) <= own, f"{label}: parameter_groups() holds what is no parameter of the module")
+    require(len(held) == len(set(held)), f"{label}: parameter_groups() holds a parameter twice")
+    rates = [(group["lr"], twice["lr"]) for group, twice in zip(groups, doubled, strict=True)]
+    require(
+        all(0 < once <= twice for once, twice in rates), f"{label}: parameter_groups(): rates {rates} at lr 0.1 and 0.2"
+    )
 
 
 def check_width_budget(subject: Subject) -> None:

@@ -77,6 +77,14 @@ class Subject:
         return self.item.entry.kind
 
     @property
+    def name(self) -> str:
+        return self.item.entry.name
+
+    @property
+    def distribution(self) -> str:
+        return self.item.distribution
+
+    @property
     def entry(self) -> Entry:
         """The entry, for the kinds that have a target."""
         return cast(Entry, self.item.entry)

@@ -9,11 +9,14 @@ from torch import Tensor, nn
 
 from inrbench_core.api.components import FieldShape
 from inrbench_core.api.entries import TaskEntry
-from inrbench_core.api.problem import Batch, Evaluation, Problem
+from inrbench_core.api.problem import Batch, Evaluation, Problem, SeedStreams
+from inrbench_core.fit.loop import fit
 from inrbench_core.testing.outcome import Skipped, require
+from inrbench_core.testing.small_runs import make_training
 from inrbench_core.testing.subject import Subject
 
 ELEMENTS = 12
+FIT_BATCH, MOST_COMPARED = 256, 65_536
 
 
 def check_prepares(subject: Subject) -> None:
@@ -28,6 +31,8 @@ def check_prepares(subject: Subject) -> None:
     require(problem.elements > 0, f"it has {problem.elements} elements")
     for key, value in problem.record.items():
         require(isinstance(value, str | int | float), f"record[{key!r}] is a {type(value).__name__}")
+    for name, parameter in problem.parameters().items():
+        require(isinstance(parameter, nn.Parameter), f"parameters()[{name!r}] is a {type(parameter).__name__}")
 
 
 def check_batches(subject: Subject) -> None:
@@ -117,6 +122,19 @@ def check_same_seed_same_data(subject: Subject) -> None:
         require(torch.equal(one[name], two[name]), f"{name} differs between two preparations with one seed")
 
 
+def check_fits_leave_it_alone(subject: Subject) -> None:
+    """After a short fit its batches and its baselines are bit for bit what they were."""
+    problem = subject.prepare()
+    if problem.parameters():
+        raise Skipped("it has parameters that are trained beside the model, so it is prepared anew for each run")
+    before = _state(subject, problem)
+    training = make_training(subject.catalog, steps=3, evaluate_every=1, batch=min(FIT_BATCH, problem.elements))
+    fit(problem, stand_in(problem), training, seeds=SeedStreams(0))
+    for name, value in _state(subject, problem).items():
+        same = torch.equal(value, before[name])
+        require(same, f"{name} is not what it was before a fit: the next fit with this problem gets another one")
+
+
 def stand_in(problem: Problem) -> nn.Module:
     """A smooth little network for each field the problem needs; no plugin is needed for it."""
     torch.manual_seed(0)
@@ -125,6 +143,16 @@ def stand_in(problem: Problem) -> nn.Module:
         for name, shape in problem.shapes.items()
     }
     return next(iter(fields.values())) if len(fields) == 1 else nn.ModuleDict(fields)
+
+
+def _state(subject: Subject, problem: Problem) -> dict[str, Tensor]:
+    """What a problem gives: its first elements and the metrics of its baselines."""
+    batch = problem.batch(slice(0, min(MOST_COMPARED, problem.elements)))
+    state = {f"batch()[{name!r}]": tensor.clone() for name, tensor in batch.items()}
+    for name in _entry(subject).baselines:
+        metrics = problem.baseline(name).metrics
+        state[f"baseline({name!r})"] = torch.tensor(list(metrics.values()), dtype=torch.float64).nan_to_num(nan=-1.0)
+    return state
 
 
 def _loss(problem: Problem, model: nn.Module, start: int, stop: int) -> Tensor:

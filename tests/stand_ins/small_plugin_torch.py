@@ -63,14 +63,14 @@ class Shallow(nn.Module):
 class Line(Problem):
     def __init__(self, spec: Any, device: torch.device) -> None:
         self.trouble = spec.trouble
-        self.coords = grid_coords((spec.samples,), device)
-        self.values = torch.sin(3 * self.coords)
+        self.points = grid_coords((spec.samples,), device)
+        self.values = torch.sin(3 * self.points)
         self.shapes = {"line": FieldShape(1, 1, (spec.samples,))}
         self.elements = spec.samples
         self.record = {"source": "sin(3x)"}
 
     def batch(self, index: Any) -> Any:
-        return {"coords": self.coords[index], "values": self.values[index]}
+        return {"coords": self.points[index], "values": self.values[index]}
 
     def loss(self, model: nn.Module, batch: Any) -> torch.Tensor:
         return (model(batch["coords"]) - batch["values"]).square().mean(dim=1)
@@ -82,7 +82,7 @@ class Line(Problem):
             os.kill(os.getpid(), signal.SIGKILL)
         if self.trouble == "sleep":
             time.sleep(60)
-        return self._score(predict(model, self.coords))
+        return self._score(predict(model, self.points))
 
     def _score(self, values: torch.Tensor) -> Evaluation:
         error = values - self.values
@@ -94,6 +94,9 @@ class Line(Problem):
     def _picture(self, values: torch.Tensor) -> np.ndarray:
         grey = ((values.clamp(-1, 1) + 1) * 127.5).to(torch.uint8).cpu().numpy()
         return np.broadcast_to(grey.T[..., None], (16, len(grey), 3)).copy()
+
+    def target(self, coords: torch.Tensor, field: str = "") -> torch.Tensor:
+        return torch.sin(3 * coords)
 
     def baseline(self, name: str) -> Evaluation:
         return self._score(torch.zeros_like(self.values))

@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from inrbench_core import SeedStreams
+from inrbench_core.api.problem import from_field
 
 CPU = torch.device("cpu")
 (ENTRY,) = inrbench_tasks()
@@ -137,8 +139,7 @@ def test_training_pixels_reconstructs_the_slice():
     assert task.evaluate(field).metrics["psnr"] > 25 > 10 + task.baseline("constant").metrics["psnr"]
 
 
-def test_a_stored_field_is_rendered_in_hounsfield_units_without_the_file(tmp_path, stored_renderer):
-    pytest.importorskip("pydicom")
+def test_a_stored_field_is_rendered_in_hounsfield_units_without_the_file(tmp_path, stored_renderer, write_dicom):
     values = np.random.default_rng(0).integers(-1000, 1800, (20, 24))
     path = write_dicom(tmp_path / "a.dcm", values + 1024)
     task = prepare(CtSpec(source=path, views=8), device=CPU, seeds=SeedStreams(0))

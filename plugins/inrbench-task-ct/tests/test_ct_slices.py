@@ -8,25 +8,8 @@ from inrbench_task_ct.slices import load_slice
 from inrbench_task_ct.thorax import thorax
 from PIL import Image
 from pydantic import ValidationError
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from inrbench_core import DataError
-
-
-def write_dicom(path, pixels, *, slope=1.0, intercept=-1024.0, modality="CT"):
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CTImageStorage, "1.2.3"
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
-    dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.Modality = CTImageStorage, "1.2.3", modality
-    dataset.Rows, dataset.Columns = pixels.shape
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 16, 15, 0
-    dataset.RescaleSlope, dataset.RescaleIntercept, dataset.PixelSpacing = slope, intercept, [0.7, 0.7]
-    dataset.PixelData = pixels.astype(np.uint16).tobytes()
-    dataset.save_as(path, enforce_file_format=True)
-    return str(path)
 
 
 @pytest.fixture
@@ -50,7 +33,7 @@ def test_named_slices_have_their_sizes():
     assert load_slice(CtSpec(source="shepp_logan", size=64)).pixels.max() <= 1
 
 
-def test_hounsfield_units_start_at_air(tmp_path, ramp):
+def test_hounsfield_units_start_at_air(tmp_path, ramp, write_dicom):
     picture = load_slice(CtSpec(source=write_dicom(tmp_path / "a.dcm", ramp * 4, slope=2.0, intercept=-2000.0)))
     values = (ramp * 8 - 2000.0).clip(-1000)
     expected = (values + 1000) / (values.max() + 1000)
@@ -106,6 +89,32 @@ def test_broken_files_are_told_in_one_line(tmp_path, name):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["wide.png", "wide.npy", "wide.tif", "wide.dcm"])
+def test_a_slice_that_declares_too_many_pixels_is_not_decoded(tmp_path, name, monkeypatch, write_dicom):
+    pixels = np.zeros((16, 4097), np.uint16)
+    if name == "wide.npy":
+        np.save(tmp_path / name, pixels)
+    elif name == "wide.dcm":
+        write_dicom(tmp_path / name, pixels)
+    else:
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / name)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda image: pytest.fail("decoded"))
+    monkeypatch.setattr("pydicom.dataset.Dataset.convert_pixel_data", lambda *_, **__: pytest.fail("decoded"))
+    with pytest.raises(DataError, match=rf"{name}: 16 x 4097 pixels: at most 4,096 along a side are read"):
+        load_slice(CtSpec(source=str(tmp_path / name)))
+
+
+def test_the_size_of_a_slice_is_bounded():
+    with pytest.raises(ValidationError, match="less than or equal to 4096"):
+        CtSpec(size=4097)
+
+
+def test_a_slice_is_one_frame(tmp_path, write_dicom):
+    path = write_dicom(tmp_path / "a.dcm", np.arange(40 * 20).reshape(40, 20), frames=2)
+    with pytest.raises(DataError, match=r"a\.dcm: 2 frames; a slice is one"):
+        load_slice(CtSpec(source=path))
+
+
 def test_a_black_picture_and_several_arrays_are_no_slice(tmp_path):
     Image.new("L", (20, 20)).save(tmp_path / "black.png")
     with pytest.raises(DataError, match=r"black\.png: nothing in it but air"):
@@ -130,7 +139,7 @@ def test_sources_that_are_not_there_are_told_by_the_spec(tmp_path):
             CtSpec(source=source)
 
 
-def test_a_missing_extra_is_named(tmp_path, ramp, monkeypatch):
+def test_a_missing_extra_is_named(tmp_path, ramp, monkeypatch, write_dicom):
     source = write_dicom(tmp_path / "a.dcm", ramp)
     monkeypatch.setitem(sys.modules, "pydicom", None)
     with pytest.raises(DataError, match=r"inrbench-task-ct\[dicom\]"):

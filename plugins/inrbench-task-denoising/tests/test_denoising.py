@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from inrbench_core import SeedStreams
+from inrbench_core.api.problem import from_field
 
 (ENTRY,) = inrbench_tasks()
 
@@ -137,3 +138,27 @@ def test_total_variation_takes_away_what_the_noise_brought():
     noisy = noise_on(0.5, shape=(48, 48, 1), level=0.1)
     smooth = total_variation(noisy, 0.09)
     assert np.sqrt(np.square(smooth - noisy).mean()) == pytest.approx(0.09, rel=0.02)
+
+
+def test_the_perfect_field_is_the_clean_picture_and_not_the_data():
+    task = problem(level=0.3)
+    coords = task.coords(10_000, SeedStreams(0))
+    np.testing.assert_allclose(task.target(coords).reshape(task.picture.shape), task.picture * 2 - 1, atol=1e-6)
+    values = from_field(task.target(coords), task.frame.fields["field"])
+    np.testing.assert_allclose(values.reshape(task.picture.shape), 255 * task.picture, atol=1e-3)
+
+
+def test_a_stored_field_is_rendered_as_it_was_measured(stored_renderer):
+    task, field = problem(), nn.Linear(2, 3)
+    rendered = stored_renderer(ENTRY, task).render(field)
+    expected = task.evaluate(field)
+    np.testing.assert_array_equal(rendered.outputs["reconstruction"], expected.outputs["reconstruction"])
+
+
+def test_a_fit_leaves_nothing_to_the_next():
+    used, fresh = problem(), problem()
+    good, other = Constant(float(used.picture.mean() * 2 - 1), 3), Constant(0.9, 3)
+    used.evaluate(good, full=False)
+    del good
+    assert used.evaluate(other).metrics == fresh.evaluate(other).metrics
+    assert torch.equal(used.batch(slice(0, 9))["values"], fresh.batch(slice(0, 9))["values"])

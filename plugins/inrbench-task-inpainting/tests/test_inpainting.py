@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from inrbench_core import DataError, SeedStreams
+from inrbench_core.api.problem import from_field
 
 (ENTRY,) = inrbench_tasks()
 CPU = torch.device("cpu")
@@ -123,3 +124,18 @@ def test_tiles_of_a_large_picture_are_filled_as_the_whole_is(monkeypatch):
     filled = box.classical("biharmonic")
     assert np.isfinite(filled).all()
     np.testing.assert_array_equal(filled[~box.missing], box.picture[~box.missing])
+
+
+def test_the_perfect_field_is_the_whole_picture():
+    task = problem(mask="box")
+    coords = task.coords(10_000, SeedStreams(0))
+    np.testing.assert_allclose(task.target(coords).reshape(task.picture.shape), task.picture * 2 - 1, atol=1e-6)
+    values = from_field(task.target(coords), task.frame.fields["field"])
+    np.testing.assert_allclose(values.reshape(task.picture.shape), 255 * task.picture, atol=1e-3)
+
+
+def test_a_stored_field_is_rendered_as_it_was_measured(stored_renderer):
+    task, field = problem(), nn.Linear(2, 3)
+    rendered = stored_renderer(ENTRY, task).render(field)
+    expected = task.evaluate(field)
+    np.testing.assert_array_equal(rendered.outputs["reconstruction"], expected.outputs["reconstruction"])

@@ -1,5 +1,7 @@
 import json
 import math
+import os
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -7,16 +9,20 @@ import pytest
 import torch
 from inrbench_task_image.metrics import psnr, squared_error
 from inrbench_task_nerf import still_life
+from inrbench_task_nerf import views as views_module
 from inrbench_task_nerf.cameras import Cameras, look_at_origin, through_cube
 from inrbench_task_nerf.plugin import NerfSpec, inrbench_tasks
 from inrbench_task_nerf.problem import NerfProblem, prepare
-from inrbench_task_nerf.rendering import DENSITY_RATE, density, expected_depth, sample_depths, weights
+from inrbench_task_nerf.renderer import NerfRenderer
+from inrbench_task_nerf.rendering import DENSITY_RATE, colour, density, expected_depth, sample_depths, weights
 from inrbench_task_nerf.views import Views, generate, load_scene, read_views, write_views
 from PIL import Image
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from inrbench_core import DataError, SeedStreams
+from inrbench_core import DataError, Frame, SeedStreams, UnsupportedError
+from inrbench_core.api.entries import load_object
+from inrbench_core.api.problem import from_field, to_field
 
 CPU = torch.device("cpu")
 
@@ -36,6 +42,16 @@ def model(log_density: float, grey: float) -> nn.ModuleDict:
     """A cube full of fog of density exp(log_density), of one grey level."""
     level = math.log(grey / (1.0 - grey)) / 4.0
     return nn.ModuleDict({"density": Constant(log_density / DENSITY_RATE), "colour": Constant(level, level, level)})
+
+
+def renderer(problem: NerfProblem) -> NerfRenderer:
+    """From what is left of a frame when it has been written down; there are no views any more."""
+    return NerfRenderer(Frame.from_data(json.loads(json.dumps(problem.frame.to_data()))), CPU)
+
+
+def random_fields(inputs: int) -> nn.ModuleDict:
+    torch.manual_seed(0)
+    return nn.ModuleDict({"density": nn.Linear(3, 1), "colour": nn.Linear(inputs, 3)})
 
 
 @pytest.fixture(scope="module")
@@ -177,9 +193,50 @@ def test_baselines(problem: NerfProblem) -> None:
 
 
 def test_rendering_at_another_size(problem: NerfProblem) -> None:
-    evaluation = problem.render(model(0.0, 0.5), 20)
+    evaluation = renderer(problem).render(model(0.0, 0.5), 20)
     assert evaluation.outputs["views"].shape == (1, 20, 20, 3)
     assert evaluation.outputs["depth"].shape == (1, 20, 20)
+    assert evaluation.metrics == {}
+    with pytest.raises(UnsupportedError, match="too large"):
+        renderer(problem).render(model(0.0, 0.5), 100_000)
+
+
+@pytest.mark.parametrize("view_direction", [False, True])
+def test_rendering_at_the_own_size_is_the_first_test_view(tmp_path: Path, view_direction: bool) -> None:
+    spec = NerfSpec(size=12, train_views=2, test_views=2, samples=8, bound=1.5, view_direction=view_direction)
+    problem = prepare(spec, device=CPU, seeds=SeedStreams(0))
+    fields = random_fields(6 if view_direction else 3)
+    evaluation, rendered = problem.evaluate(fields), renderer(problem).render(fields)
+    assert np.array_equal(rendered.outputs["views"], evaluation.outputs["views"][:1])
+    assert np.array_equal(rendered.preview, evaluation.preview)
+    paths = renderer(problem).save(rendered, tmp_path, "scene")
+    assert {path.name for path in paths} == {"scene.png", "scene.npz"}
+
+
+def test_the_frame_gives_scene_units_densities_and_colours(problem: NerfProblem) -> None:
+    frame = problem.frame
+    assert {name: len(field.coords) for name, field in frame.fields.items()} == {"density": 3, "colour": 3}
+    places = torch.tensor([[-1.3, 0.0, 1.3]])
+    assert to_field(places, frame.fields["density"]) == pytest.approx(torch.tensor([[-1.0, 0.0, 1.0]]))
+    values = torch.tensor([[-1.0], [0.2], [100.0]])
+    assert torch.allclose(from_field(values, frame.fields["density"]), density(values))
+    values = values.expand(3, 3)
+    assert torch.allclose(from_field(values, frame.fields["colour"]), colour(values))
+
+
+def test_coords_are_points_of_the_cube_and_unit_directions() -> None:
+    spec = NerfSpec(size=8, train_views=2, test_views=1, samples=4, view_direction=True)
+    problem = prepare(spec, device=CPU, seeds=SeedStreams(0))
+    points, seen = (problem.coords(1000, SeedStreams(0), field) for field in ("", "colour"))
+    assert (points.shape, seen.shape) == ((1000, 3), (1000, 6))
+    # A uniform number from -1 to 1 has variance 1 / 3, and so has each part of a uniform direction.
+    assert seen.var(dim=0) == pytest.approx(torch.full((6,), 1 / 3), abs=0.04)
+    assert points.abs().max() <= 1.0
+    assert seen[:, 3:].norm(dim=1) == pytest.approx(torch.ones(1000), abs=1e-5)
+    assert torch.equal(problem.coords(5, SeedStreams(0)), problem.coords(5, SeedStreams(0)))
+    directions = to_field(seen.double(), problem.frame.fields["colour"])[:, 3:]
+    assert torch.allclose(directions, seen[:, 3:].double())
+    assert problem.target(points) is None
 
 
 def test_depth_is_where_the_light_comes_from_and_unknown_of_what_is_seen_through() -> None:
@@ -281,7 +338,104 @@ def test_pictures_of_different_sizes_are_an_error(folder: Path) -> None:
         load_scene(NerfSpec(source=str(folder)))
 
 
+def test_postscript_that_is_named_png_starts_no_program(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "train" / "r_1.png").write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 12 12\n%%EndComments\nshowpage\n"
+    )
+    started: list[object] = []
+    monkeypatch.setattr(subprocess, "Popen", lambda *arguments, **options: started.append(arguments))
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *arguments, **options: started.append(arguments))
+    with pytest.raises(DataError, match=r"r_1\.png: not a picture"):
+        read_views(folder, "train")
+    assert started == []
+
+
+@pytest.mark.parametrize("name", ["r_1.png", "r_1"])
+def test_a_pipe_among_views_is_refused_and_not_opened(folder: Path, name: str) -> None:
+    (folder / "train" / "r_1.png").unlink()
+    os.mkfifo(folder / "train" / name)
+    with pytest.raises(DataError, match=rf"train/{name}: is a pipe \(FIFO\); a picture is a file"):
+        read_views(folder, "train")
+
+
+def test_large_pictures_are_refused_before_they_are_decoded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        Image.new("1", (9_000, 9_000)).save(folder / "train" / f"r_{number}.png")
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", None)
+    with pytest.raises(DataError, match=r"r_0\.png: 9000 x 9000 pixels: at most 64 megapixels"):
+        read_views(folder, "train", size=16)
+
+
+def test_views_that_take_too_much_are_refused_after_the_first(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[Path] = []
+    read = views_module._read_picture
+    monkeypatch.setattr(views_module, "_read_picture", lambda file, size: decoded.append(file) or read(file, size))
+    monkeypatch.setattr(views_module, "MAX_BYTES", 2 * 12 * 12 * 3)
+    with pytest.raises(DataError, match="the views take more than 2 GiB; give fewer views or a smaller size:"):
+        read_views(folder, "train")
+    assert len(decoded) == 1
+    assert len(read_views(folder, "train", 2).colours) == 2
+    with pytest.raises(DataError, match="still_life: the views take more than 2 GiB"):
+        load_scene(NerfSpec(size=8192, train_views=10_000))
+
+
+def test_pictures_that_cannot_be_read_are_named(folder: Path) -> None:
+    (folder / "train" / "r_1.png").write_bytes(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic")
+    with pytest.raises(DataError, match=r"r_1\.png: HEIC and AVIF pictures are not readable"):
+        read_views(folder, "train")
+    whole = (folder / "train" / "r_2.png").read_bytes()
+    (folder / "train" / "r_1.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"r_1\.png: cannot be read"):
+        read_views(folder, "train")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"camera_angle_x": 10**400}, "OverflowError"),
+        ({"frames": [{"file_path": "a" * 5000, "transform_matrix": np.eye(4).tolist()}]}, "cannot be read: .*too long"),
+        ({"frames": [{"file_path": "/", "transform_matrix": np.eye(4).tolist()}]}, "the picture .* is missing"),
+        ({"frames": [{"file_path": "a\0b", "transform_matrix": np.eye(4).tolist()}]}, "null"),
+    ],
+)
+def test_lists_of_views_with_absurd_values_are_one_clear_error(
+    folder: Path, change: dict[str, object], message: str
+) -> None:
+    path = folder / "transforms_train.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(DataError, match=message):
+        read_views(folder, "train")
+
+
+def test_what_took_long_is_read_from_disk_the_next_time(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INRBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("inrbench_core.api.cache.LEAST_SECONDS", 0.0)
+    specs = [NerfSpec(size=8, train_views=2, test_views=1), NerfSpec(source=str(folder), size=6)]
+    first = [load_scene(spec) for spec in specs]
+
+    def called_again(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(views_module, "generate", called_again)
+    monkeypatch.setattr(views_module, "_read_picture", called_again)
+    for spec, scene in zip(specs, first, strict=True):
+        again = load_scene(spec)
+        for split in ("train", "test"):
+            views, views_again = (getattr(one, split) for one in (scene, again))
+            assert np.array_equal(views_again.colours, views.colours)
+            assert torch.equal(views_again.cameras.poses, views.cameras.poses)
+        assert again.record == scene.record
+    assert np.array_equal(load_scene(specs[0]).test.depth, first[0].test.depth, equal_nan=True)
+    Image.new("RGB", (12, 12)).save(folder / "train" / "r_2.png")
+    for other in (specs[1], specs[0].model_copy(update={"test_views": 2})):
+        with pytest.raises(AssertionError):
+            load_scene(other)
+
+
 def test_the_entry() -> None:
     (entry,) = inrbench_tasks()
     assert entry.primary.name == "psnr"
     assert entry.baselines == ("constant", "mean_image", "nearest_view")
+    assert load_object(entry.renderer) is NerfRenderer

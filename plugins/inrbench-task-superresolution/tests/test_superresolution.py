@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from inrbench_core import DataError, SeedStreams
+from inrbench_core.api.problem import from_field
 
 (ENTRY,) = inrbench_tasks()
 FACTORS = [2, 3, 4]
@@ -117,3 +118,27 @@ def test_metrics_are_those_of_the_entry():
     metrics = task.evaluate(Lookup(task.picture)).metrics
     assert list(metrics) == [metric.name for metric in ENTRY.metrics]
     assert min(metrics["psnr"], metrics["psnr_coarse"]) > 120
+
+
+def test_the_perfect_field_is_the_fine_picture():
+    task = problem(factor=4)
+    coords = task.coords(10_000, SeedStreams(0))
+    assert len(coords) == 32 * 48
+    np.testing.assert_allclose(task.target(coords).reshape(task.picture.shape), task.picture * 2 - 1, atol=1e-6)
+    values = from_field(task.target(coords), task.frame.fields["field"])
+    np.testing.assert_allclose(values.reshape(task.picture.shape), 255 * task.picture, atol=1e-3)
+
+
+def test_what_is_cut_off_is_missing_in_the_frame_too():
+    # The picture of 300 x 451 is resized to 33 x 50, and 1 row and 2 columns of these are cut off.
+    facts = problem(factor=4).frame.facts
+    assert (facts["file_height"], facts["file_width"]) == (300, 451)
+    assert (facts["crop_top"], facts["crop_left"]) == (0, 0)
+    assert (facts["crop_height"], facts["crop_width"]) == pytest.approx((300 * 32 / 33, 451 * 48 / 50))
+
+
+def test_a_stored_field_is_rendered_as_it_was_measured(stored_renderer):
+    task, field = problem(), nn.Linear(2, 3)
+    rendered = stored_renderer(ENTRY, task).render(field)
+    expected = task.evaluate(field)
+    np.testing.assert_array_equal(rendered.outputs["reconstruction"], expected.outputs["reconstruction"])

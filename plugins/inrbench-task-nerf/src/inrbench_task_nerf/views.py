@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from inrbench_core import DataError, cached_arrays
-from inrbench_core.api.sources import file_sha256, open_picture
+from inrbench_core.api.sources import file_sha256, kind_of, open_picture
 from inrbench_task_nerf import still_life
 from inrbench_task_nerf.cameras import Cameras, through_cube
 from inrbench_task_nerf.plugin import GENERATED, TRANSFORMS, NerfSpec
@@ -55,9 +55,7 @@ class Scene:
 def load_scene(spec: NerfSpec) -> Scene:
     """The scene of a spec. Raises DataError, in one line, if it cannot be used."""
     if spec.source == GENERATED:
-        size = spec.size or 64
-        train = _still_life(spec.train_views or 40, size, test=False)
-        test = _still_life(spec.test_views or 8, size, test=True)
+        train, test = _still_life(spec)
         record: dict[str, str | int | float] = {"source": GENERATED, "licence": "generated"}
         bound = spec.bound or still_life.BOUND
     else:
@@ -102,16 +100,21 @@ def generate(cameras: Cameras) -> Views:
     return Views(cameras, eight_bits.reshape(*shape, 3).numpy(), torch.cat(depths).reshape(shape).numpy())
 
 
-def _still_life(count: int, size: int, *, test: bool) -> Views:
-    _require_size(GENERATED, count, size * size)
-    cameras = still_life.cameras(count, size, test=test)
+def _still_life(spec: NerfSpec) -> tuple[Views, Views]:
+    """Views to train on and to be tested on."""
+    counts, size = (spec.train_views or 40, spec.test_views or 8), spec.size or 64
+    _require_size(GENERATED, max(counts), size * size)
+    train, test = (still_life.cameras(counts[test], size, test=test) for test in (False, True))
 
     def make() -> dict[str, Array]:
-        views = generate(cameras)
-        return {"colours": views.colours, "depth": views.depth}
+        views = {"train": generate(train), "test": generate(test)}
+        return {f"{name}_{split}": getattr(views[split], name) for split in views for name in ("colours", "depth")}
 
-    arrays = cached_arrays(__name__, {"source": GENERATED, "test": test, "views": count, "size": size}, make)
-    return Views(cameras, arrays["colours"], arrays["depth"])
+    arrays = cached_arrays(__name__, {"source": GENERATED, "views": counts, "size": size}, make)
+    return (
+        Views(train, arrays["colours_train"], arrays["depth_train"]),
+        Views(test, arrays["colours_test"], arrays["depth_test"]),
+    )
 
 
 def write_views(folder: Path, split: str, views: Views) -> None:
@@ -161,12 +164,16 @@ def read_views(folder: Path, split: str, count: int | None = None, size: int | N
 
 def _find_picture(path: Path) -> Path:
     # nerf_synthetic names its files without .png; a name may hold dots.
-    for file in (path, path.with_name(path.name + ".png")):
-        if file.is_file():
+    for file in (path, Path(f"{path}.png")):
+        try:
+            found = kind_of(file)
+        except (OSError, ValueError) as error:
+            raise DataError(f"{file}: cannot be read: {error}") from None
+        if found == "file":
             return file
-        if file.exists() and not file.is_dir():
-            raise DataError(f"{file}: not a regular file but a pipe, a socket or a device")
-    raise DataError(f"the picture {path.with_name(path.name + '.png')} is missing")
+        if found not in ("", "folder"):
+            raise DataError(f"{file}: is {found}; a picture is a file")
+    raise DataError(f"the picture {file} is missing")
 
 
 def _read_pictures(path: Path, files: list[Path], size: int | None) -> Array:
