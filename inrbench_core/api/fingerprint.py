@@ -7,10 +7,11 @@ import hashlib
 import importlib.util
 from collections.abc import Collection, Iterable, Iterator
 from functools import cache
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
-# Keyword arguments that describe and do not compute.
-PROSE = {"description", "reference", "formula", "licence"}
+# Keyword arguments of `Field` and of entries that describe and do not compute.
+PROSE = {"description", "reference", "formula"}
 _LEFT_OUT = {".pyc", ".pyo", ".pyi", ".md", ".typed"}
 
 
@@ -37,9 +38,9 @@ def package_fingerprint(package: str, only: tuple[str, ...] = (), related: froze
     return digest.hexdigest()
 
 
-def source_fingerprint(files: Iterable[Path]) -> str:
-    """The fingerprint of single Python files, whose hook implementations count as well."""
-    parts = [f"{file.name}:{file_fingerprint(file, hooks=True)}" for file in files]
+def source_fingerprint(folder: Path, files: Iterable[Path]) -> str:
+    """The fingerprint of single files in or below a folder; hook implementations in them count as well."""
+    parts = sorted(f"{file.relative_to(folder).as_posix()}:{file_fingerprint(file, hooks=True)}" for file in files)
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()
 
 
@@ -64,7 +65,11 @@ def file_fingerprint(file: Path, *, hooks: bool = False) -> str:
 @cache
 def _file_fingerprint(file: Path, hooks: bool, mtime_ns: int, size: int) -> str:
     tree = _parsed(file) if file.suffix == ".py" else None
-    content = file.read_bytes() if tree is None else "\x1f".join(_tokens(tree, hooks)).encode()
+    try:
+        content = file.read_bytes() if tree is None else "\x1f".join(_tokens(tree, hooks)).encode()
+    except RecursionError:
+        # An expression of a thousand terms.
+        content = file.read_bytes()
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
@@ -86,21 +91,37 @@ def _with_related(package: str, related: Collection[str]) -> list[str]:
     return sorted(found)
 
 
+def is_importable(package: str) -> bool:
+    """Whether there is a top-level package or module of that name; it is not imported."""
+    return _find(package) is not None
+
+
+def _find(package: str) -> ModuleSpec | None:
+    try:
+        return importlib.util.find_spec(package)
+    except ValueError:
+        # It is imported already, and was made by hand.
+        return None
+
+
 def _files(package: str) -> list[tuple[str, Path]]:
-    """The files of a package with their paths within it, in a fixed order."""
-    spec = importlib.util.find_spec(package)
+    """The files of an importable package with their paths within it, in a fixed order."""
+    spec = _find(package)
     if spec is None:
         raise ModuleNotFoundError(f"no module named {package!r}")
     if not spec.submodule_search_locations:
         return [(f"{package}.py", Path(spec.origin))] if spec.origin else []
-    found = {}
-    for folder in spec.submodule_search_locations:
-        for file in Path(folder).rglob("*"):
-            relative = file.relative_to(folder)
-            if file.suffix in _LEFT_OUT or "__pycache__" in relative.parts or not file.is_file():
-                continue
-            found[relative.as_posix()] = file
-    return sorted(found.items())
+    folders = [Path(folder) for folder in spec.submodule_search_locations]
+    return sorted(
+        {file.relative_to(folder).as_posix(): file for folder in folders for file in code_files(folder)}.items()
+    )
+
+
+def code_files(folder: Path) -> Iterator[Path]:
+    """The files of a package that may decide what it computes: Python files, and data beside them."""
+    for file in folder.rglob("*"):
+        if file.suffix not in _LEFT_OUT and "__pycache__" not in file.parts and file.is_file():
+            yield file
 
 
 def _tokens(node: ast.AST, hooks: bool) -> Iterator[str]:
@@ -112,15 +133,23 @@ def _tokens(node: ast.AST, hooks: bool) -> Iterator[str]:
         items = value if isinstance(value, list) else [value]
         if name == "body" and isinstance(value, list):
             items = _computing(node, value, hooks)
-        elif name == "keywords":
+        elif name == "keywords" and _describes(node):
             items = [item for item in items if item.arg not in PROSE]
         for item in items:
             if isinstance(item, ast.AST):
                 yield f"{name}("
                 yield from _tokens(item, hooks)
                 yield ")"
-            elif item is not None:
+            # In a list it marks a place: {**a, "b": c} has the keys [None, "b"].
+            elif item is not None or isinstance(value, list):
                 yield f"{name}={item!r}"
+
+
+def _describes(node: ast.AST) -> bool:
+    """Whether it is a call of pydantic's `Field` or of an entry, of which some arguments are prose."""
+    called = node.func if isinstance(node, ast.Call) else None
+    name = str(getattr(called, "id", getattr(called, "attr", "")))
+    return name == "Field" or name.endswith("Entry")
 
 
 def _computing(node: ast.AST, body: list[ast.stmt], hooks: bool) -> list[ast.stmt]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 # Control characters but tab and newline, and the marks that change the direction of what follows.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
@@ -16,6 +18,13 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """The text as one printable line."""
     return printable(" ".join(text.split()))
+
+
+def json_text(data: Any) -> str:
+    """Plain data as JSON, printable, that is read back unchanged."""
+    text = json.dumps(data, indent=2, ensure_ascii=False)
+    # Within JSON everything unsafe is within a string, where \\uXXXX stands for it.
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
 def _written_out(code: int) -> str:

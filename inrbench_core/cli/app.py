@@ -27,8 +27,16 @@ from inrbench_core.spec.yaml_io import SpecError
 EPILOG = "Start with: inrbench list, then inrbench show task image, whose YAML is the beginning of a spec."
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"inrbench {inrbench_core.__version__}")
+        raise typer.Exit()
+
+
 def _options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
     plugin_files: PluginFiles = None,
 ) -> None:
     """Benchmark implicit neural representations: which field fits your signal best, and by how much?"""
@@ -75,9 +83,6 @@ def main() -> None:
     """Run the command line. Errors made for people are one line each; all else is a bug of ours."""
     warnings.showwarning = _show_warning
     arguments = sys.argv[1:]
-    if arguments[:1] == ["--version"]:
-        print(f"inrbench {inrbench_core.__version__}")
-        return
     try:
         files = _plugin_files(arguments)
         add_plugin_files(files)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -15,7 +14,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from inrbench_core.api.errors import InrbenchError
-from inrbench_core.api.text import one_line, printable
+from inrbench_core.api.text import json_text, one_line, printable
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.plugins.loading import load_catalog
 
@@ -38,9 +37,7 @@ def emit(text: str, *, stderr: bool = False) -> None:
 
 def print_json(data: Any) -> None:
     """Exactly one JSON object on stdout."""
-    text = json.dumps(data, indent=2, ensure_ascii=False)
-    # Within JSON everything unsafe is within a string, where \uXXXX stands for it.
-    print("".join(letter if printable(letter) == letter else f"\\u{ord(letter):04x}" for letter in text))
+    print(json_text(data))
 
 
 class SafeConsole(Console):
@@ -54,10 +51,12 @@ class SafeConsole(Console):
 
 def make_console(*, stderr: bool = False, width: int = 200) -> Console:
     """A console as wide as the terminal, or as COLUMNS says; else of `width` characters."""
-    console = SafeConsole(stderr=stderr)
-    if console.is_terminal or os.environ.get("COLUMNS", "").isdecimal():
+    # A label such as a:b:c is no emoji.
+    console = SafeConsole(stderr=stderr, emoji=False)
+    columns = os.environ.get("COLUMNS", "")
+    if console.is_terminal or (columns.isdecimal() and int(columns)):
         return console
-    return SafeConsole(stderr=stderr, width=width)
+    return SafeConsole(stderr=stderr, emoji=False, width=width)
 
 
 @lru_cache

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from inrbench_core.api.entries import Entry, RecipeEntry, TaskEntry
+from inrbench_core.api.entries import AnalysisEntry, Entry, RecipeEntry, TaskEntry
 from inrbench_core.api.spec import ComponentOf, ParameterBudget
 from inrbench_core.plugins.catalog import Catalog, Registered
 
@@ -33,12 +34,11 @@ def describe_entry(item: Registered, catalog: Catalog) -> dict[str, Any]:
     data["parameters"] = [_describe_parameter(name, info) for name, info in entry.spec.model_fields.items()]
     data["formula"] = entry.formula
     data["training"] = dict(entry.training)
+    if isinstance(entry, TaskEntry | AnalysisEntry):
+        data["metrics"] = [asdict(metric) for metric in entry.metrics]
     if isinstance(entry, TaskEntry):
         data["signal"], data["direction"] = entry.signal, entry.direction
-        data["metrics"] = [
-            {"name": metric.name, "unit": metric.unit, "higher_is_better": metric.higher_is_better}
-            for metric in entry.metrics
-        ]
+        data["rank_by"] = entry.rank_by or entry.primary.name
         data["baselines"] = list(entry.baselines)
     return data
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
-from rich import box
-from rich.markup import escape
-from rich.table import Table
+import torch
+from rich.console import Console
 
+from inrbench_core.api.executor import ExecutorContext
 from inrbench_core.cli.common import make_console, print_json
 from inrbench_core.cli.duration import duration
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.results.evaluate import Options, find_device, results_folder, with_jobs
+from inrbench_core.results.tables import Column, print_line, print_table
 from inrbench_core.runs.check import check_plan, plan_data, total_seconds
 from inrbench_core.runs.local import LocalExecutor
 from inrbench_core.runs.plan import Plan, make_plan
@@ -20,6 +22,21 @@ from inrbench_core.runs.store import RunStore
 from inrbench_core.spec.experiment import Experiment
 
 SCHEMA = "inrbench.plan/2"
+NOTHING = "-"
+COLUMNS = (
+    Column("field", fold_at=20),
+    Column("runs"),
+    Column("done", leave_out=1),
+    Column("parameters", leave_out=5),
+    Column("width", leave_out=2),
+    Column("steps", leave_out=4),
+    Column("batch", leave_out=3),
+    Column("lr"),
+    Column("lr is from", fold_at=12),
+    Column("time a run"),
+)
+# Not shown where no field has any; said above the table where all fields have the same.
+OPTIONAL, COMMON = ("done", "width"), ("steps", "batch")
 
 
 def print_plan(experiment: Experiment, catalog: Catalog, options: Options, *, as_json: bool) -> None:
@@ -30,9 +47,10 @@ def print_plan(experiment: Experiment, catalog: Catalog, options: Options, *, as
     records = store.records(plan.runs.keys()) if store.runs.is_dir() else {}
     done = {run_id for run_id, record in records.items() if record.status == "ok" and not options.fresh}
     todo = plan.runs.keys() - done
+    jobs = _jobs_at_a_time(plan)
     costs = check_plan(plan, set(plan.runs), everything=True)
     rows = plan_data(plan, costs, done)
-    seconds = total_seconds(plan, costs, todo, _parallel(plan))
+    seconds = total_seconds(plan, costs, todo, jobs)
     if as_json:
         counts = {"runs": len(plan.runs), "done": len(done), "seconds": seconds}
         print_json({"schema": SCHEMA, "name": experiment.name, **counts, "rows": rows})
@@ -40,49 +58,62 @@ def print_plan(experiment: Experiment, catalog: Catalog, options: Options, *, as
     console = make_console()
     for board in plan.boards:
         label = board.board.label
-        console.print(_table(label, [row for row in rows if row["task"] == label]))
+        _print_board(console, label, [row for row in rows if row["task"] == label])
     kept = f", {len(done)} of them done" if done else ""
-    text = (
-        f"{len(plan.runs)} runs{kept}; the rest takes about {duration(seconds)}, compilation and start-up not counted"
-    )
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    rest = f"about {duration(seconds)}, without compilation and start-up" if todo else "nothing is left to do"
+    console.print(f"{len(plan.runs)} runs{kept}: {rest}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _parallel(plan: Plan) -> int:
-    """Jobs at a time, where the executor says so."""
-    from inrbench_core.api.executor import ExecutorContext
-
+def _jobs_at_a_time(plan: Plan) -> int:
+    """Jobs at a time, where the executor says so; steps are timed with as many threads as its workers have."""
     executor = plan.experiment.executor
     if executor.entry.target == "inrbench_core.runs.local:LocalExecutor":
         built: LocalExecutor = executor.build(ExecutorContext(len(plan.runs), plan.device))
+        torch.set_num_threads(built.threads)
         return built.jobs
     return int(getattr(executor.spec, "jobs", None) or 1)
 
 
-def _table(label: str, rows: Sequence[Mapping[str, Any]]) -> Table:
-    """One line for each field, over signals and seeds."""
-    table = Table(title=escape(label), title_justify="left", box=box.SIMPLE_HEAD)
-    for column in ("field", "runs", "parameters", "steps", "batch", "lr", "lr is from", "time of a run", "note"):
-        is_text = column in {"field", "lr is from", "note"}
-        table.add_column(column, justify="left" if is_text else "right", overflow="fold")
+def _print_board(console: Console, label: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """One line for each field, over signals and seeds; below it why pairs are skipped."""
     groups: dict[tuple[str, bool], list[Mapping[str, Any]]] = {}
     for row in rows:
         groups.setdefault((row["field"], row["baseline"]), []).append(row)
-    for (field, baseline), members in groups.items():
-        first = members[0]
-        training, sources = first.get("training") or {}, first.get("training_sources") or {}
-        done = sum(row["done"] for row in members)
-        notes = [*(["baseline"] if baseline else []), *([first["skip"]] if first["skip"] else [])]
-        notes += [f"{done} done"] if done else []
-        notes += [f"width {first['width']}"] if first.get("width") else []
-        parameters, seconds = first.get("parameters"), first.get("seconds")
-        table.add_row(
-            escape(field),
-            "0" if first["skip"] else str(len(members)),
-            "-" if parameters is None else f"{parameters:,}",
-            *(str(training.get(key, "-")) for key in ("steps", "batch", "lr")),
-            escape(sources.get("lr", "default") if training else "-"),
-            "-" if seconds is None else duration(seconds),
-            escape(", ".join(notes)),
-        )
-    return table
+    texts = [_texts(field, members) for (field, _), members in groups.items() if not members[0]["skip"]]
+    counts = ((len({row[key] for row in rows if row["id"]}), key) for key in ("signal", "seed"))
+    facts = [f"{count} {word}s" for count, word in counts if count > 1]
+    shown = []
+    for column in COLUMNS:
+        found = {text[column.title] for text in texts} - {NOTHING}
+        if column.title in COMMON and len(found) == 1:
+            facts.append(f"{column.title} {found.pop()}")
+        elif found or column.title not in (*OPTIONAL, *COMMON):
+            shown.append(column)
+    title = f"{label} ({', '.join(facts)})" if facts else label
+    lines = [[text[column.title] for column in shown] for text in texts]
+    print_table(console, title, shown, lines, hint="--json has all")
+    for (field, _), members in groups.items():
+        if members[0]["skip"]:
+            print_line(console, f"{field}: skipped: {members[0]['skip']}")
+
+
+def _texts(field: str, members: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The cells of a field by the title of the column."""
+    first = members[0]
+    training, sources = first["training"] or {}, first["training_sources"] or {}
+    done = sum(row["done"] for row in members)
+    seconds = [row["seconds"] for row in members if row["seconds"] is not None]
+    return {
+        "field": f"{field} (baseline)" if first["baseline"] else field,
+        "runs": str(len(members)),
+        "done": str(done) if done else NOTHING,
+        **{key: _range([row[key] for row in members if row[key] is not None]) for key in ("parameters", "width")},
+        **{key: str(training.get(key, NOTHING)) for key in ("steps", "batch", "lr")},
+        "lr is from": sources.get("lr", "default") if training else NOTHING,
+        "time a run": duration(fmean(seconds)) if seconds else NOTHING,
+    }
+
+
+def _range(values: Collection[int]) -> str:
+    """Whole numbers from the smallest to the largest."""
+    return " to ".join(dict.fromkeys(f"{end:,}" for end in (min(values), max(values)))) if values else NOTHING

@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from inrbench_core.api.entries import AnalysisEntry
 from inrbench_core.cli.common import (
     AsJson,
     PluginFiles,
     all_plugin_files,
     get_catalog,
     make_console,
+    print_json,
     say,
     warn_of_broken_plugins,
 )
-from inrbench_core.cli.reporting import FormatName, FormatOptions, Sort, find_reporter
+from inrbench_core.cli.reporting import FormatName, FormatOptions, Reporter, Sort, find_reporter
+from inrbench_core.plugins.catalog import Catalog
 
 if TYPE_CHECKING:
     from inrbench_core.results.evaluate import Options
@@ -60,13 +63,15 @@ def evaluate(
     Finished runs are kept: after a stop, the same command continues.
     """
     from inrbench_core.results.evaluate import Options, carry_out, results_folder
+    from inrbench_core.results.leaderboard import check_metric
     from inrbench_core.spec.builder import load_experiment
 
     catalog = get_catalog(plugin_files)
-    reporter = find_reporter(catalog, format_name, format_options, sort)
+    reporter = find_reporter(catalog, format_name, format_options, sort, as_json=as_json)
     warn_of_broken_plugins(catalog)
     changes = [*(settings or []), *([f"device={device}"] if device is not None else [])]
     experiment = load_experiment(spec, catalog, changes)
+    check_metric(reporter.sort, _metric_names(experiment))
     options = Options(out, jobs, fresh, wait)
     if dry_run:
         from inrbench_core.cli.dry_run import print_plan
@@ -80,16 +85,25 @@ def evaluate(
         with _interruptible(), listening(catalog.manager, quiet=quiet):
             results = carry_out(experiment, catalog, options, all_plugin_files(plugin_files))
     except KeyboardInterrupt:
-        _say_where_it_stopped(experiment, options)
+        _say_where_it_stopped(experiment, catalog, options)
         raise typer.Exit(130) from None
     for line in results.warnings:
         say(f"warning: {line}")
-    if reporter is not None:
-        reporter.write(results, as_json=as_json)
+    if reporter.is_table:
+        _print_results(results, results_folder(experiment, options), reporter, as_json=as_json)
     else:
-        _print_results(results, results_folder(experiment, options), sort or "", as_json=as_json)
+        reporter.write(results, as_json=as_json)
     if results.failed:
         raise typer.Exit(1)
+
+
+def _metric_names(experiment: Experiment) -> set[str]:
+    """Of its tasks, and of its analyses as tables call them."""
+    names = {metric.name for board in experiment.boards for metric in board.entry.metrics}
+    for analysis in experiment.analyses:
+        assert isinstance(analysis.entry, AnalysisEntry)
+        names |= {f"{analysis.name}.{metric.name}" for metric in analysis.entry.metrics}
+    return names
 
 
 @contextmanager
@@ -106,27 +120,27 @@ def _interruptible() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _say_where_it_stopped(experiment: Experiment, options: Options) -> None:
-    from inrbench_core.results.evaluate import results_folder
-    from inrbench_core.results.load import load_results
+def _say_where_it_stopped(experiment: Experiment, catalog: Catalog, options: Options) -> None:
+    from inrbench_core.results.evaluate import find_device, results_folder
+    from inrbench_core.runs.plan import make_plan
+    from inrbench_core.runs.store import RunStore
 
     folder = results_folder(experiment, options)
-    runs = list(load_results(folder).runs) if (folder / "experiments").is_dir() else []
-    done = sum(run.status == "ok" for run in runs)
+    runs = make_plan(experiment, catalog, find_device(experiment.device)).runs
+    done = sum(record.status == "ok" for record in RunStore(folder).records(runs.keys()).values())
     say(f"stopped: {done} of {len(runs)} runs are done and kept in {folder}; the same command continues from there")
 
 
-def _print_results(results: Results, folder: Path, sort: str, *, as_json: bool) -> None:
-    from inrbench_core.cli.common import print_json
-    from inrbench_core.results.formats import WIDE, json_data, print_tables
+def _print_results(results: Results, folder: Path, reporter: Reporter, *, as_json: bool) -> None:
+    from inrbench_core.results.formats import json_data
 
-    boards = results.leaderboards(sort)
+    boards = results.leaderboards(reporter.sort)
     pictures = _draw(boards, folder)
     if as_json:
         print_json({**json_data(boards), "folder": str(folder), "pictures": [str(path) for path in pictures]})
         return
-    console = make_console(width=WIDE)
-    print_tables(console, boards)
+    reporter.write(results)
+    console = make_console()
     console.print(f"results: {folder}", highlight=False, markup=False, soft_wrap=True)
     for path in pictures:
         console.print(f"picture: {path}", highlight=False, markup=False, soft_wrap=True)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
-from rich import box
-from rich.markup import escape
-from rich.table import Table
+from rich.console import Console
 
 from inrbench_core.api.entries import ENTRY_TYPES
 from inrbench_core.api.errors import InrbenchError
 from inrbench_core.api.suggest import did_you_mean
 from inrbench_core.cli.common import AsJson, PluginFiles, get_catalog, make_console, print_json
 from inrbench_core.cli.describe import describe_entry, parameters_text
+from inrbench_core.results.tables import Column, print_line, print_table
+
+# From what width of the console on a column is shown: all tables have the same columns.
+COLUMNS = {"name": 0, "summary": 0, "parameters": 160, "distribution": 120}
+FOLD = 30
 
 
 def list_components(
@@ -47,36 +51,47 @@ def list_components(
     console = make_console()
     for name, group in entries.items():
         if group:
-            console.print(_table(name, group, folded=kind is None))
+            _print_table(console, name, group, folded=kind is None)
+    hidden = [title for title, width in COLUMNS.items() if console.width < width]
+    if hidden:
+        print_line(console, f"not shown at this width: {', '.join(hidden)}; `inrbench show KIND NAME` has all")
     if broken:
         console.print("[bold red]broken[/bold red]")
         for failure in catalog.failures:
-            console.print(f"  {failure.describe()}", highlight=False, markup=False, soft_wrap=True)
+            print_line(console, failure.describe())
 
 
-def _table(kind: str, group: list[dict[str, Any]], *, folded: bool) -> Table:
+def _print_table(console: Console, kind: str, group: list[dict[str, Any]], *, folded: bool) -> None:
     """A table of one kind. Folded, recipes whose names begin alike, as `inr-bench/`, share a line."""
-    plural = {"basis": "bases", "activation": "activations"}.get(kind, f"{kind}s")
-    table = Table(title=f"{plural} ({len(group)})", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    table.add_column("name", no_wrap=True, style="cyan")
-    table.add_column("summary", ratio=3)
-    table.add_column("parameters", ratio=3, style="dim")
-    table.add_column("distribution")
+    plural = {"basis": "bases", "analysis": "analyses"}.get(kind, f"{kind}s")
     families = Counter(_family(data) for data in group if folded and "/" in data["name"])
-    for (prefix, distribution), count in families.items():
-        table.add_row(f"{prefix}/...", f"{count} recipes; inrbench list recipe names them", "", distribution)
+    rows = [
+        [f"{prefix}/...", f"{count} of {distribution}: `inrbench list recipe` names them", "", distribution]
+        for (prefix, distribution), count in families.items()
+    ]
     for data in group:
         if _family(data) in families:
             continue
-        name = ", ".join([data["name"], *data["aliases"]])
-        if data["clashes_with"]:
-            name = f"{name} (clash)"
-        if kind == "recipe":
-            options = ", ".join(f"{key}={value}" for key, value in data["stands_for"].items())
-        else:
-            options = parameters_text(data)
-        table.add_row(escape(name), escape(data["summary"]), escape(options), _family(data)[1])
-    return table
+        name = ", ".join([data["name"], *data["aliases"]]) + (" (clash)" if data["clashes_with"] else "")
+        options = _inline(data["stands_for"]) if kind == "recipe" else parameters_text(data)
+        rows.append([name, data["summary"], options, _family(data)[1]])
+    shown = [index for index, width in enumerate(COLUMNS.values()) if console.width >= width]
+    columns = [Column(title, FOLD) for title in COLUMNS]
+    print_table(
+        console,
+        f"{plural} ({len(group)})",
+        [columns[index] for index in shown],
+        [[row[index] for index in shown] for row in rows],
+    )
+
+
+def _inline(options: Mapping[str, Any]) -> str:
+    """Options as YAML writes them on one line."""
+    return ", ".join(f"{key}: {_inlined(value)}" for key, value in options.items())
+
+
+def _inlined(value: Any) -> str:
+    return f"{{{_inline(value)}}}" if isinstance(value, Mapping) else str(value)
 
 
 def _family(data: dict[str, Any]) -> tuple[str, str]:

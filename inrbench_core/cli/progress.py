@@ -12,14 +12,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pluggy
-from rich.console import Group
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.measure import Measurement
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
+from rich.table import Column
 from rich.text import Text
 
 from inrbench_core.api.executor import Progress
 from inrbench_core.api.hookspecs import hookimpl
+from inrbench_core.api.text import one_line
 from inrbench_core.cli.common import emit, make_console
 from inrbench_core.cli.duration import duration
 from inrbench_core.results.formats import first_figure, format_number
@@ -72,18 +76,22 @@ class Display:
         todo = {run_id: run for run_id, run in experiment.runs.items() if run_id not in experiment.done}
         self.estimate = Estimate(todo)
 
+    def finish(self, run: AnyRun, record: RunRecord) -> None:
+        """Take in that a run has ended."""
+        self.count += 1
+        self.estimate.finished(run, record)
+
     def left(self) -> str:
-        """The time that is left, in a few words, or "" while it is not known."""
+        """The time that is left, in a few words, or "" while it is not known and when all is done."""
         seconds = self.estimate.seconds_left()
-        return "" if math.isnan(seconds) else f"about {duration(seconds)} left"
+        return "" if math.isnan(seconds) or self.count >= self.total else f"about {duration(seconds)} left"
 
 
 def phase_text(run: AnyRun, progress: Progress) -> str:
-    """What a run is doing."""
+    """What a run is doing, and how well."""
     if progress.phase != "training" or not progress.step:
         return progress.phase
-    figure = first_figure(run.task_entry.metrics, progress.metrics)
-    return ", ".join(filter(None, [f"loss {format_number(progress.loss)}", figure]))
+    return first_figure(run.task_entry.metrics, progress.metrics) or f"loss {format_number(progress.loss)}"
 
 
 class PlainDisplay(Display):
@@ -116,15 +124,35 @@ class PlainDisplay(Display):
 
     @hookimpl
     def inrbench_run_finished(self, run: AnyRun, record: RunRecord) -> None:
-        self.count += 1
-        self.estimate.finished(run, record)
+        self.finish(run, record)
         took = f" in {record.times['total']:.1f} s" if "total" in record.times else ""
-        left = f"; {self.left()}" if self.left() and self.count < self.total else ""
+        left = f"; {self.left()}" if self.left() else ""
         self._say(f"[{self.count}/{self.total}] {run.title}: {outcome(run, record)}{took}{left}")
 
     def _say(self, text: str) -> None:
         self.last = time.monotonic()
         emit(text + "\n", stderr=True)
+
+
+class _Shortened:
+    """Text of which the end is shown where there is little room: the names of field and seed are there."""
+
+    def __init__(self, text: str) -> None:
+        self.text = one_line(text)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        text = self.text
+        while cell_len(text) > options.max_width and text:
+            text = "…" + text.lstrip("…")[1:] if len(text) > 1 else ""
+        yield Text(text, no_wrap=True, end="")
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(1, cell_len(self.text))
+
+
+class _TitleColumn(ProgressColumn):
+    def render(self, task: Task) -> _Shortened:
+        return _Shortened(task.description)
 
 
 class LiveDisplay(Display):
@@ -142,11 +170,13 @@ class LiveDisplay(Display):
             console=console,
         )
         self.fits = Bars(
-            TextColumn("  {task.description}", markup=False),
-            BarColumn(bar_width=24),
+            # Of all columns only the first may be cut: the others hold figures.
+            _TitleColumn(table_column=Column(ratio=1)),
+            BarColumn(bar_width=12),
             MofNCompleteColumn(),
             TextColumn("{task.fields[note]}", markup=False),
             console=console,
+            expand=True,
         )
         self.live = Live(Group(self.overall, self.fits), console=console, refresh_per_second=8, transient=True)
         self.bar = self.overall.add_task("runs", total=None, note="")
@@ -182,8 +212,8 @@ class LiveDisplay(Display):
 
     @hookimpl
     def inrbench_run_finished(self, run: AnyRun, record: RunRecord) -> None:
-        self.estimate.finished(run, record)
-        self.overall.update(self.bar, advance=1, note=self.left())
+        self.finish(run, record)
+        self.overall.update(self.bar, completed=self.count, note=self.left())
         if run.id in self.lines:
             self.fits.remove_task(self.lines.pop(run.id))
         self.live.console.print(Text(f"{run.title}: {outcome(run, record)}"), highlight=False)

@@ -85,6 +85,8 @@ def _choose(folder: Path, field: str | None) -> list[RunRecord]:
     chosen = []
     for board in boards:
         rows = [row for row in board.rows if (not row.baseline if field is None else row.label == field)]
+        # Incomplete rows have no rank, and keep their place among the others by their figures.
+        rows.sort(key=lambda row: row.rank or math.inf)
         good = (run.record for row in rows for run in row.runs if run.status == "ok")
         record = next(good, None)
         if record is not None:

@@ -10,13 +10,14 @@ from pydantic import ValidationError
 
 from inrbench_core.api.errors import InrbenchError
 from inrbench_core.api.spec import Component
-from inrbench_core.cli.common import emit, print_json
+from inrbench_core.cli.common import emit, make_console, print_json
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.plugins.failures import one_line
 from inrbench_core.spec.yaml_io import parse_value, show_path
 
 if TYPE_CHECKING:
     from inrbench_core.results.results import Results
+from inrbench_core.results.tables import WIDE
 
 FormatName = Annotated[
     str | None,
@@ -26,6 +27,8 @@ FormatOptions = Annotated[
     list[str] | None,
     typer.Option("--option", metavar="KEY=VALUE", help="An option of the format; `inrbench show reporter NAME`."),
 ]
+# Formats whose data `--json` prints.
+WITH_JSON = ("table", "runs", "json")
 Sort = Annotated[str | None, typer.Option(metavar="METRIC", help="Rank by this metric.")]
 
 
@@ -39,13 +42,37 @@ class Reporter:
 
     component: Component
 
-    def write(self, results: Results, *, as_json: bool = False) -> None:
-        """Print what it makes of results. Raises InrbenchError, in one line, if the plugin's code raises."""
-        if as_json and self.component.name == "runs":
-            from inrbench_core.results.formats import runs_data
+    @property
+    def is_table(self) -> bool:
+        """Whether it is core's table for the terminal."""
+        return self.component.entry.target == "inrbench_core.results.formats:table_report"
 
-            print_json(runs_data(results))
-            return
+    @property
+    def sort(self) -> str:
+        """The metric that it is asked to rank by, or ""."""
+        return str(getattr(self.component.spec, "sort", ""))
+
+    def write(self, results: Results, *, as_json: bool = False) -> None:
+        """Print what it makes of results; the table as wide as the terminal.
+
+        Args:
+            results: what to print.
+            as_json: the data of the table, or of the runs, as JSON.
+
+        Raises:
+            InrbenchError: in one line, if the plugin's code raises.
+        """
+        from inrbench_core.results.formats import json_data, print_tables, runs_data
+
+        if as_json:
+            by_run = self.component.name == "runs"
+            print_json(runs_data(results) if by_run else json_data(results.leaderboards(self.sort)))
+        elif self.is_table:
+            print_tables(make_console(width=WIDE), results.leaderboards(self.sort))
+        else:
+            emit(self._text(results))
+
+    def _text(self, results: Results) -> str:
         try:
             text = self.component.entry.load()(self.component.spec, results)
             if not isinstance(text, str):
@@ -57,22 +84,22 @@ class Reporter:
                 f"the reporter {self.component.name!r} of {self.component.distribution} raised {one_line(error)}; "
                 "the results are kept, and another --format shows them"
             ) from None
-        emit(text)
+        return text
 
 
 def find_reporter(
-    catalog: Catalog, name: str | None, options: list[str] | None, sort: str | None, *, default: str | None = None
-) -> Reporter | None:
-    """The reporter asked for, or the default one, or None.
+    catalog: Catalog, name: str | None, options: list[str] | None, sort: str | None, *, as_json: bool
+) -> Reporter:
+    """The reporter asked for; default: the table.
 
     Raises:
-        InrbenchError: if there is none of that name, or it has no such option.
+        InrbenchError: if there is none of that name, it has no such option, or `--json` does not go with it.
     """
-    name = name or default
-    if name is None:
-        if options:
-            raise InrbenchError("--option belongs to --format")
-        return None
+    if name is None and options:
+        raise InrbenchError("--option belongs to --format")
+    name = name or "table"
+    if as_json and name not in WITH_JSON:
+        raise InrbenchError(f"--json and --format {name}: give one of them")
     values: dict[str, Any] = {"name": name}
     for option in options or []:
         key, equals, text = option.partition("=")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from inrbench_core.cli.common import AsJson, PluginFiles, get_catalog, make_console, print_json, say
+from inrbench_core.cli.common import AsJson, PluginFiles, get_catalog, say
 from inrbench_core.cli.reporting import FormatName, FormatOptions, Sort, find_reporter
 
 
@@ -28,16 +28,10 @@ def results(
 
     Of several folders the tables of the same task are put together. No plugin is needed.
     """
-    from inrbench_core.results.formats import WIDE, json_data, print_tables
     from inrbench_core.results.load import load_results
 
-    reporter = find_reporter(get_catalog(plugin_files), format_name, format_options, sort)
+    reporter = find_reporter(get_catalog(plugin_files), format_name, format_options, sort, as_json=as_json)
     found = load_results(*folders, every=every)
     for line in found.warnings:
         say(f"warning: {line}")
-    if reporter is not None and format_name != "table":
-        reporter.write(found, as_json=as_json)
-    elif as_json:
-        print_json(json_data(found.leaderboards(sort or "")))
-    else:
-        print_tables(make_console(width=WIDE), found.leaderboards(sort or ""))
+    reporter.write(found, as_json=as_json)

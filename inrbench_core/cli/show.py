@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import yaml
 from pydantic import ValidationError
-from rich import box
 from rich.markup import escape
-from rich.table import Table
 
 from inrbench_core.api.entries import ENTRY_TYPES
 from inrbench_core.api.errors import InrbenchError
 from inrbench_core.api.suggest import did_you_mean
 from inrbench_core.cli.common import AsJson, PluginFiles, get_catalog, make_console, print_json, say
 from inrbench_core.cli.describe import describe_entry
-from inrbench_core.plugins.catalog import Catalog, LookupFailure
+from inrbench_core.plugins.catalog import Catalog, LookupFailure, Registered
 from inrbench_core.plugins.failures import one_line
+from inrbench_core.results.tables import Column, print_table
 
 if TYPE_CHECKING:
     from inrbench_core.cli.curves import Curves
 
+PARAMETER_COLUMNS = (Column("parameter", 24), Column("type", 24), Column("default", 20), Column("description", 24))
 DRAWN_KINDS = ("activation", "basis", "encoding")
 
 
@@ -42,10 +43,8 @@ def show(
             f"no kind {kind!r}{did_you_mean(kind, ENTRY_TYPES) or '; there are ' + ', '.join(ENTRY_TYPES)}"
         )
     catalog = get_catalog(plugin_files)
-    try:
-        item = catalog.find(kind, name)
-    except LookupFailure as failure:
-        raise InrbenchError(str(failure)) from None
+    item = _find(catalog, kind, name)
+    kind = item.entry.kind
     data = describe_entry(item, catalog)
     data["yaml"] = snippet(data)
     if plot_file is not None:
@@ -59,16 +58,8 @@ def show(
         if text:
             console.print(f"{title:<13}{text}", highlight=False, markup=False, soft_wrap=True)
     if data["parameters"]:
-        table = Table(box=box.SIMPLE_HEAD)
-        for column in ("parameter", "type", "default", "description"):
-            table.add_column(column)
-        for parameter in data["parameters"]:
-            default = "required" if parameter["required"] else str(parameter["default"])
-            table.add_row(
-                parameter["name"], escape(parameter["type"]), escape(default), escape(parameter["description"])
-            )
-        console.print(table)
-    console.print("in a spec:", style="bold")
+        print_table(console, "", PARAMETER_COLUMNS, [_parameter_row(parameter) for parameter in data["parameters"]])
+    console.print("on the command line:" if kind == "reporter" else "in a spec:", style="bold")
     console.print(data["yaml"], highlight=False, markup=False, soft_wrap=True)
     if kind in DRAWN_KINDS and plot_file is None:
         try:
@@ -77,6 +68,21 @@ def show(
             say(str(error))
         else:
             console.print(f"\n{lines}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _find(catalog: Catalog, kind: str, name: str) -> Registered:
+    """The entry; a recipe stands where a field does, so its name may be given as one. Raises InrbenchError."""
+    try:
+        if kind == "field" and catalog.recipe(name) is not None:
+            kind = "recipe"
+        return catalog.find(kind, name)
+    except LookupFailure as failure:
+        raise InrbenchError(str(failure)) from None
+
+
+def _parameter_row(parameter: dict[str, Any]) -> list[str]:
+    default = "required" if parameter["required"] else str(parameter["default"])
+    return [parameter["name"], parameter["type"], default, parameter["description"]]
 
 
 def _curves(catalog: Catalog, kind: str, name: str) -> Curves:
@@ -114,14 +120,22 @@ def _facts(data: dict[str, Any]) -> dict[str, str]:
         "formula": data.get("formula", ""),
         "reference": data["reference"],
         "also called": ", ".join(data["aliases"]),
-        "metrics": ", ".join(f"{metric['name']} [{metric['unit']}]" for metric in data.get("metrics", [])),
+        "metrics": ", ".join(_metric_text(metric) for metric in data.get("metrics", [])),
+        "ranked by": data.get("rank_by", ""),
         "baselines": ", ".join(data.get("baselines", [])),
         "training": ", ".join(f"{key}: {value}" for key, value in data.get("training", {}).items()),
-        "stands for": yaml.safe_dump(data["stands_for"], default_flow_style=True).strip()
-        if "stands_for" in data
-        else "",
+        "stands for": _one_line_of_yaml(data["stands_for"]) if "stands_for" in data else "",
         "distribution": f"{data['distribution']} {data['version']}",
     }
+
+
+def _one_line_of_yaml(value: Any) -> str:
+    return str(yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=math.inf)).strip()
+
+
+def _metric_text(metric: dict[str, Any]) -> str:
+    unit = f" [{metric['unit']}]" if metric["unit"] else ""
+    return f"{metric['name']}{unit}{'' if metric['higher_is_better'] else ' (lower is better)'}"
 
 
 def snippet(data: dict[str, Any]) -> str:
@@ -135,6 +149,8 @@ def snippet(data: dict[str, Any]) -> str:
         "field": {"fields": [value]},
         "recipe": {"fields": [value]},
         "task": {"task": value},
+        "optimizer": {"training": {"optimizer": value}},
+        "analysis": {"analyses": [value]},
         "executor": {"executor": value},
     }.get(data["kind"], {})
     if not wrapped:

@@ -19,7 +19,7 @@ from inrbench_core.api.entries import ENTRY_TYPES, Entry, RecipeEntry
 from inrbench_core.api.spec import Component
 from inrbench_core.api.suggest import did_you_mean
 from inrbench_core.plugins.discovery import normalise
-from inrbench_core.plugins.failures import PluginFailure
+from inrbench_core.plugins.failures import PluginFailure, one_line
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -176,7 +176,14 @@ class Catalog:
             path = () if isinstance(value, str) else ("name",)
             raise located_error(str(failure), path, error_type) from None
         assert isinstance(item.entry, Entry)
-        spec = validate(item.entry.spec, options, {**(context or {}), "catalog": self})
+        try:
+            spec = validate(item.entry.spec, options, {**(context or {}), "catalog": self})
+        except ValidationError:
+            raise
+        except Exception as error:
+            # A validator may raise ValueError only.
+            message = f"{kind} {item.entry.name!r} of {item.distribution} raised {one_line(error)}"
+            raise located_error(message, error_type="broken_plugin") from None
         picked_as = f"{item.distribution}:{item.entry.name}" if self.rivals(item) else ""
         return Component(item.entry, spec, item.distribution, item.version, picked_as)
 
@@ -213,7 +220,8 @@ def _plain_words(model: type[BaseModel], problem: ErrorDetails) -> str:
         if len(location) > 1:
             return "unknown key"
         hint = did_you_mean(str(location[0]), model.model_fields)
-        return f"unknown key{hint or '; known are ' + ', '.join(model.model_fields)}"
+        known = f"; known are {', '.join(model.model_fields)}" if model.model_fields else "; there are no options"
+        return f"unknown key{hint or known}"
     if problem["type"] == "dict_type":
         return f"expected a mapping, got {shorten(problem['input'])}"
     if problem["type"] == "value_error":

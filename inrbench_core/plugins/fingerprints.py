@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from inrbench_core.api.entries import Entry, TaskEntry
-from inrbench_core.api.fingerprint import imported_names, package_fingerprint, source_fingerprint
+from inrbench_core.api.fingerprint import (
+    code_files,
+    imported_names,
+    is_importable,
+    package_fingerprint,
+    source_fingerprint,
+)
 from inrbench_core.api.spec import Component
 from inrbench_core.plugins.catalog import Catalog, Registered
 
@@ -39,29 +46,48 @@ class Fingerprints:
 
 def _distribution_fingerprint(catalog: Catalog, distribution: str) -> str:
     items = [item for item in catalog.registered if item.distribution == distribution]
-    files = {item.file for item in items if item.file is not None}
-    if files:
-        return source_fingerprint(sorted(set().union(*(_with_neighbours(file, items) for file in files))))
-    packages = sorted({item.package for item in items})
-    return "-".join(package_fingerprint(package, related=catalog.packages) for package in packages)
+    plugin_files = sorted({item.file for item in items if item.file is not None})
+    if plugin_files:
+        return "-".join(part for file in plugin_files for part in _file_fingerprints(file, items, catalog))
+    # Targets may be in another package of the distribution than the hooks.
+    packages = {item.package for item in items} | {name for item in items for name in _target_packages(item)}
+    there = sorted(package for package in packages if is_importable(package))
+    return "-".join(package_fingerprint(package, related=catalog.packages) for package in there)
+
+
+def _file_fingerprints(plugin: Path, items: Iterable[Registered], catalog: Catalog) -> list[str]:
+    """Of a plugin file with what is beside it, and of the installed plugins that these import."""
+    files = _with_neighbours(plugin, items)
+    imported = {name for file in files for name in imported_names(file)} & catalog.packages
+    installed = [package_fingerprint(package, related=catalog.packages) for package in sorted(imported)]
+    return [source_fingerprint(plugin.parent, files), *installed]
 
 
 def _with_neighbours(plugin: Path, items: Iterable[Registered]) -> set[Path]:
-    """A plugin file and the modules beside it that it names as targets or imports, directly or not."""
+    """A plugin file, and the modules and packages beside it that it names as targets or imports, directly or not."""
     found, queue = {plugin}, [plugin]
-    names = {target.partition(":")[0] for item in items for target in _targets(item)}
+    names = {name for item in items for name in _target_packages(item)}
     while True:
-        files = {plugin.parent / f"{name.replace('.', '/')}.py" for name in names}
-        new = {file for file in files if file.is_file()} - found
+        new = {file for name in names for file in _beside(plugin.parent, name)} - found
         found |= new
-        queue += sorted(new)
+        queue += sorted(file for file in new if file.suffix == ".py")
         if not queue:
             return found
         names = imported_names(queue.pop())
 
 
-def _targets(item: Registered) -> list[str]:
-    if not isinstance(item.entry, Entry):
+def _beside(folder: Path, name: str) -> list[Path]:
+    if name == "inrbench_core" or name in sys.stdlib_module_names:
         return []
-    renderer = item.entry.renderer if isinstance(item.entry, TaskEntry) else ""
-    return [item.entry.target, renderer] if renderer else [item.entry.target]
+    module, package = folder / f"{name}.py", folder / name
+    files = [module] if module.is_file() else []
+    return [*files, *code_files(package)] if any(package.glob("*.py")) else files
+
+
+def _target_packages(item: Registered) -> set[str]:
+    """The top-level packages or modules that its code begins in."""
+    entry = item.entry
+    targets = [entry.target] if isinstance(entry, Entry) else []
+    if isinstance(entry, TaskEntry) and entry.renderer:
+        targets.append(entry.renderer)
+    return {target.partition(":")[0].partition(".")[0] for target in targets}

@@ -70,7 +70,7 @@ def _core_version() -> str:
 
 def _file_source(file: Path) -> PluginSource:
     """A plugin file goes by its name, and the fingerprint of its code is its version."""
-    version = source_fingerprint([file]) if file.is_file() else ""
+    version = source_fingerprint(file.parent, [file]) if file.is_file() else ""
     return PluginSource(file.stem, file.stem, file.name, version)
 
 

@@ -51,8 +51,6 @@ def evaluate(
 ) -> Results:
     """Carry out a spec, as `inrbench eval` does: finished runs are kept and not repeated.
 
-    In a script, call it below `if __name__ == "__main__":`, since workers import the script again.
-
     Args:
         spec: a YAML file, or the same as a mapping; paths in a mapping are relative to the current folder.
         out: folder for results; default: results/NAME.

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from inrbench_core.api.entries import Metric
+from inrbench_core.api.text import json_text, one_line
 from inrbench_core.plugins.builtin import RunsSpec, TableSpec
 from inrbench_core.results.leaderboard import Leaderboard, Row, Summary
 from inrbench_core.results.results import Results
+from inrbench_core.results.tables import WIDE, Column, print_line, print_table
 
 SCHEMA = "inrbench.results/2"
 RUNS_SCHEMA = "inrbench.runs/1"
-# Characters; wider than any table.
-WIDE = 10_000
+# Characters at which names, and how many runs ended how, may be folded.
+FOLD_NAME, FOLD_RUNS = 26, 18
 
 
 def format_number(value: float, unit: str = "") -> str:
@@ -76,7 +74,7 @@ def heading(board: Leaderboard) -> str:
     """The task, over how many signals and seeds it is, and what ranks."""
     signals, seeds = board.counts
     parts = [f"{count} {word}s" for count, word in ((signals, "signal"), (seeds, "seed")) if count > 1]
-    return f"{board.task_label} ({', '.join([*parts, f'ranked by {board.rank_by.name}'])})"
+    return one_line(f"{board.task_label} ({', '.join([*parts, f'ranked by {board.rank_by.name}'])})")
 
 
 def cells(board: Leaderboard, plus_minus: str = "±") -> tuple[list[str], list[list[str]]]:
@@ -99,7 +97,7 @@ def cells(board: Leaderboard, plus_minus: str = "±") -> tuple[list[str], list[l
 
 def problem_lines(board: Leaderboard) -> list[str]:
     """One line for each reason for which a run has no figures."""
-    return [f"{row.label}: {problem}" for row in board.rows for problem in row.problems]
+    return [one_line(f"{row.label}: {problem}") for row in board.rows for problem in row.problems]
 
 
 def print_tables(console: Console, boards: Sequence[Leaderboard]) -> None:
@@ -107,43 +105,18 @@ def print_tables(console: Console, boards: Sequence[Leaderboard]) -> None:
 
     A figure is never cut: where the console is narrow, the least important columns are left out and named.
     """
-    unbounded = console.options.update(max_width=WIDE)
     for board in boards:
-        titles, _ = cells(board)
-        shown = list(range(len(titles)))
+        titles, rows = cells(board)
+        last = len(titles) - 1
         # The time, then secondary metrics, those of held-out parts last. Name, ranking metric and runs stay.
-        secondary = sorted(range(3, len(titles) - 3), key=lambda index: ("held_out" in titles[index], -index))
-        droppable = [len(titles) - 2, *secondary, len(titles) - 3]
-        table = _rich_table(board, shown)
-        while droppable and console.measure(table, options=unbounded).maximum > console.width:
-            shown.remove(droppable.pop(0))
-            table = _rich_table(board, shown)
-        console.print(table)
-        hidden = [title for index, title in enumerate(titles) if index not in shown]
-        if hidden:
-            _print_line(
-                console, f"  not shown at this width: {', '.join(hidden)}; `inrbench results DIR --format csv` has all"
-            )
+        secondary = sorted(range(3, last - 2), key=lambda index: ("held_out" in titles[index], -index))
+        order = {index: number for number, index in enumerate([last - 1, *secondary, last - 2], start=1)}
+        folds = {1: FOLD_NAME, last: FOLD_RUNS}
+        columns = [Column(title, folds.get(index, 0), order.get(index, 0)) for index, title in enumerate(titles)]
+        styles = ["dim" if row.baseline else "" if row.complete else "yellow" for row in board.rows]
+        print_table(console, heading(board), columns, rows, styles, "`inrbench results DIR --format csv` has all")
         for line in problem_lines(board):
-            _print_line(console, f"  {line}")
-
-
-def _print_line(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-def _rich_table(board: Leaderboard, shown: Sequence[int]) -> Table:
-    titles, rows = cells(board)
-    table = Table(title=escape(heading(board)), title_justify="left", box=box.SIMPLE_HEAD)
-    for index in shown:
-        is_text = index in (1, len(titles) - 1)
-        table.add_column(
-            escape(titles[index]), justify="left" if is_text else "right", no_wrap=not is_text, overflow="fold"
-        )
-    for row, texts in zip(board.rows, rows, strict=True):
-        style = "dim" if row.baseline else "" if row.complete else "yellow"
-        table.add_row(*(escape(texts[index]) for index in shown), style=style)
-    return table
+            print_line(console, line)
 
 
 def table_report(spec: TableSpec, results: Results) -> str:
@@ -220,7 +193,7 @@ def json_data(boards: Sequence[Leaderboard]) -> dict[str, Any]:
 
 def json_report(spec: TableSpec, results: Results) -> str:
     """`json_data` as text."""
-    return json.dumps(json_data(results.leaderboards(spec.sort)), indent=2, ensure_ascii=False) + "\n"
+    return json_text(json_data(results.leaderboards(spec.sort))) + "\n"
 
 
 def runs_data(results: Results) -> dict[str, Any]:
@@ -262,7 +235,7 @@ def markdown_report(spec: TableSpec, results: Results) -> str:
 
 
 def _markdown_row(texts: Sequence[str]) -> str:
-    return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
+    return "| " + " | ".join(one_line(text).replace("|", "\\|") for text in texts) + " |"
 
 
 def latex_report(spec: TableSpec, results: Results) -> str:

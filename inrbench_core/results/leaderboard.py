@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from inrbench_core.api.entries import Metric
@@ -100,12 +100,16 @@ class Leaderboard:
 
 def make_leaderboards(results: Results, sort: str = "") -> list[Leaderboard]:
     """One leaderboard for each table of the results; see `Results.leaderboards`."""
-    names = {metric.name for board in results.boards for metric in board.metrics}
-    if sort and sort not in names:
-        raise InrbenchError(
-            f"no metric {sort!r}{did_you_mean(sort, names) or '; there are ' + ', '.join(sorted(names))}"
-        )
+    check_metric(sort, {metric.name for board in results.boards for metric in board.metrics})
     return [_leaderboard(board, sort) for board in results.boards]
+
+
+def check_metric(name: str, known: Collection[str]) -> None:
+    """Raise InrbenchError unless there is a metric of that name; "" stands for none."""
+    if name and name not in known:
+        raise InrbenchError(
+            f"no metric {name!r}{did_you_mean(name, known) or '; there are ' + ', '.join(sorted(known))}"
+        )
 
 
 def _leaderboard(board: ResultBoard, sort: str) -> Leaderboard:

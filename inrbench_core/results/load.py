@@ -8,7 +8,8 @@ from typing import Any
 
 from inrbench_core.api.entries import Metric
 from inrbench_core.api.errors import InrbenchError
-from inrbench_core.results.results import ResultBoard, ResultRow, ResultRun, Results, merge
+from inrbench_core.results.merging import merge
+from inrbench_core.results.results import ResultBoard, ResultRow, ResultRun, Results
 from inrbench_core.runs.plan import Plan
 from inrbench_core.runs.record import RunRecord
 from inrbench_core.runs.store import RunStore
@@ -27,8 +28,9 @@ def load_results(*folders: str | Path, every: bool = False) -> Results:
     if not folders:
         raise InrbenchError("load_results needs a folder of results")
     parts = []
-    for folder in map(Path, folders):
-        store = RunStore(folder)
+    stores = [RunStore(folder) for folder in dict.fromkeys(map(Path, folders))]
+    names = [store.folder.resolve().name for store in stores]
+    for store, folder_name in zip(stores, names, strict=True):
         experiments = list(store.experiments())
         chosen = experiments if every else experiments[-1:]
         ids = {
@@ -36,8 +38,9 @@ def load_results(*folders: str | Path, every: bool = False) -> Results:
         }
         records = store.records(ids)
         warnings = tuple(f"{store.folder}: {name}: {reason}" for name, reason in store.unusable.items())
+        place = folder_name if names.count(folder_name) == 1 else str(store.folder)
         parts += [
-            (str(data["name"]) if len(folders) == 1 else folder.name, _results(data, records, store, warnings))
+            (str(data["name"]) if len(stores) == 1 else place, _results(data, records, store, warnings))
             for data in chosen
         ]
     return parts[0][1] if len(parts) == 1 else merge(parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +68,7 @@ class ResultRun:
         run = record.run if record is not None else {}
         return {
             "run": self.id,
+            "group": group_of(run) if run else None,
             "task": self.task,
             "signal": self.signal,
             "field": self.field,
@@ -169,8 +170,8 @@ class Results:
     def to_frame(self) -> pandas.DataFrame:
         """A pandas data frame, one row for each run and metric.
 
-        Columns: run, task, signal, field, baseline, seed, role, status, message, parameters, flops, train_s, total_s,
-        device, folder, metric, unit, value.
+        Columns: run, group, task, signal, field, baseline, seed, role, status, message, parameters, flops, train_s,
+        total_s, device, folder, metric, unit, value.
 
         Raises:
             InrbenchError: if pandas is not installed.
@@ -198,42 +199,3 @@ class Results:
         if first is None:
             raise InrbenchError(f"{labels[index]}: no field has a rank")
         return next(run for run in first.runs if run.status == "ok")
-
-
-def merge(parts: Sequence[tuple[str, Results]]) -> Results:
-    """Several results as one: tables of the same task are put together.
-
-    Rows of the same name whose runs had other settings are told apart by the name of where they come from.
-
-    Args:
-        parts: (name, results).
-    """
-    boards: dict[str, ResultBoard] = {}
-    for name, results in parts:
-        for board in results.boards:
-            known = boards.get(board.label)
-            boards[board.label] = board if known is None else _merged(known, board, name)
-    warnings = tuple(line for _, results in parts for line in results.warnings)
-    return Results(tuple(boards.values()), tuple(dict.fromkeys(warnings)))
-
-
-def _merged(one: ResultBoard, other: ResultBoard, name: str) -> ResultBoard:
-    rows = {(row.label, row.baseline): row for row in one.rows}
-    for row in other.rows:
-        key = (row.label, row.baseline)
-        known = rows.get(key)
-        if known is not None and _groups(known) and _groups(row) and not _groups(known) & _groups(row):
-            row = ResultRow(f"{row.label} ({name})", row.baseline, row.skip, row.runs)
-            key = (row.label, row.baseline)
-            known = rows.get(key)
-        if known is None:
-            rows[key] = row
-        else:
-            runs = {run.id: run for run in (*known.runs, *row.runs)}
-            rows[key] = ResultRow(known.label, known.baseline, known.skip, tuple(runs.values()))
-    metrics = {metric.name: metric for metric in (*one.metrics, *other.metrics)}
-    return ResultBoard(one.label, tuple(metrics.values()), one.rank_by, tuple(rows.values()))
-
-
-def _groups(row: ResultRow) -> set[str]:
-    return {group_of(run.record.run) for run in row.runs if run.record is not None}

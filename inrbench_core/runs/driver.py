@@ -9,9 +9,10 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from inrbench_core.api.errors import StorageError
-from inrbench_core.api.executor import Executor, ExecutorContext, ExecutorEvent, Job
+from inrbench_core.api.errors import InrbenchError, StorageError
+from inrbench_core.api.executor import Executor, ExecutorContext, ExecutorEvent, Job, Progress
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.plugins.failures import one_line
 from inrbench_core.runs.events import EventStream, StartedExperiment
@@ -106,19 +107,34 @@ class Driver:
                 todo = [run for run in given if run.id not in self.done]
                 self._waiting.extend(({run.id: run}, 0) for run in todo)
                 if self._waiting and executor is None:
-                    context = ExecutorContext(jobs=len(runs), device=self.plan.device)
-                    executor = self.plan.experiment.executor.build(context)
+                    executor = self._start()
                 if executor is not None:
                     self._carry_out(executor)
         except KeyboardInterrupt:
             if executor is not None:
-                executor.shutdown()
+                self._shut_down(executor)
             self._record_interrupted()
             raise
         finally:
             if executor is not None:
                 self._shut_down(executor)
         return self.outcome
+
+    def _start(self) -> Executor | None:
+        """The executor, or None if it cannot be made: the runs that wait for it have failed then.
+
+        Raises:
+            InrbenchError: by which an executor says that it cannot work here.
+        """
+        context = ExecutorContext(jobs=len(self.plan.runs), device=self.plan.device)
+        try:
+            executor: Executor = self.plan.experiment.executor.build(context)
+        except InrbenchError:
+            raise
+        except (Exception, SystemExit) as error:
+            self._give_up(f"the executor cannot be started: {one_line(error)}")
+            return None
+        return executor
 
     def _learn_cost(self, run: AnyRun, record: RunRecord) -> None:
         if record.status == "ok":
@@ -127,18 +143,22 @@ class Driver:
     def _carry_out(self, executor: Executor) -> None:
         """Until every waiting job has ended. What an executor raises costs the runs that it has not done."""
         while self._waiting or self._submitted:
+            self._submit(executor)
+            happened: list[Any] = []
+            raised, unfinished = "", set()
             try:
-                self._submit(executor)
-                happened = list(executor.events(POLL_S))
-                unfinished = set() if happened else set(executor.unfinished())
+                # What it has told before it raises counts.
+                for event in executor.events(POLL_S):
+                    happened.append(event)
+                if not happened:
+                    unfinished = set(executor.unfinished())
             except (Exception, SystemExit) as error:
-                if isinstance(error, StorageError):
-                    raise
-                self._give_up(f"the executor raised {one_line(error)}")
-                return
+                raised = one_line(error)
             for event in happened:
                 self._take(event)
-            if not happened:
+            if raised:
+                self._give_up(f"the executor raised {raised}")
+            elif not happened:
                 self._look_for_lost(unfinished)
             self._end_overdue(executor)
 
@@ -147,7 +167,10 @@ class Driver:
             runs, tries = self._waiting.popleft()
             job = self._job(list(runs.values()))
             self._submitted[job.id] = _Submitted(job, runs, tries + 1)
-            executor.submit(job)
+            try:
+                executor.submit(job)
+            except (Exception, SystemExit) as error:
+                self._lose(self._submitted[job.id], f"the executor raised {one_line(error)}", retry=False)
 
     def _job(self, runs: Sequence[AnyRun]) -> Job:
         costs = [self._costs.get(run.group, (0.0, 0.0)) for run in runs]
@@ -160,7 +183,10 @@ class Driver:
             bytes=max(memory for _, memory in costs),
         )
 
-    def _take(self, event: ExecutorEvent) -> None:
+    def _take(self, event: Any) -> None:
+        if not _is_event(event):
+            warnings.warn(f"the executor handed over a {type(event).__name__} that is no event", stacklevel=2)
+            return
         item = self._submitted.get(event.job_id)
         if item is None:
             warnings.warn(f"the executor told of a job that it was not given: {event.job_id}", stacklevel=2)
@@ -176,14 +202,14 @@ class Driver:
             del item.runs[run.id]
             self._keep(run, event.content)
         elif event.what == "ended":
-            del self._submitted[event.job_id]
-            self._fail(item.runs, "the executor ended its job without a result")
+            self._lose(item, "the executor ended its job without a result", retry=False)
         elif event.what == "lost":
             self._lose(item, event.error, retry=event.retry)
 
     def _lose(self, item: _Submitted, reason: str, *, retry: bool) -> None:
         del self._submitted[item.job.id]
-        if retry and item.tries < TRIES:
+        # None are left if it was lost between its last run and its end.
+        if item.runs and retry and item.tries < TRIES:
             self._waiting.appendleft((item.runs, item.tries))
         else:
             self._fail(item.runs, reason)
@@ -202,8 +228,12 @@ class Driver:
             return
         for item in list(self._submitted.values()):
             if item.since is not None and time.monotonic() - item.since > limit * len(item.job.runs):
-                executor.cancel(item.job.id)
-                self._lose(item, f"timed out after {limit:g} s", retry=False)
+                reason = f"timed out after {limit:g} s"
+                try:
+                    executor.cancel(item.job.id)
+                except (Exception, SystemExit) as error:
+                    reason += f", and the executor raised when told to stop it: {one_line(error)}"
+                self._lose(item, reason, retry=False)
 
     def _give_up(self, reason: str) -> None:
         warnings.warn(f"{reason}; the runs that it had are recorded as failed", stacklevel=2)
@@ -255,3 +285,13 @@ class Driver:
             executor.shutdown()
         except (Exception, SystemExit) as error:
             warnings.warn(f"the executor raised at shutdown: {one_line(error)}", stacklevel=2)
+
+
+def _is_event(event: Any) -> bool:
+    """Whether it is what the contract of executors says, which an outsider's may not keep."""
+    return (
+        isinstance(event, ExecutorEvent)
+        and isinstance(event.content, bytes)
+        and all(isinstance(text, str) for text in (event.job_id, event.run_id, event.error))
+        and (event.what != "progress" or isinstance(event.progress, Progress))
+    )

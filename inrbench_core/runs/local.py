@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import signal
+import socket
 import subprocess
 import sys
 from collections import deque
 from collections.abc import Collection, Iterable
-from multiprocessing import Pipe
 from multiprocessing.connection import wait
 from typing import Any
 
 from inrbench_core.api.executor import Executor, ExecutorContext, ExecutorEvent, Job
 from inrbench_core.plugins.builtin import LocalSpec
+from inrbench_core.runs.serve import take_message
 
 MAX_DEFAULT_JOBS = 8
+_CHUNK = 1 << 20
 
 
 def cores() -> int:
@@ -89,25 +92,17 @@ class LocalExecutor(Executor):
     def _collect(self, timeout_s: float) -> None:
         sources: dict[Any, _Worker] = {}
         for worker in self._workers:
-            sources[worker.connection] = worker
+            sources[worker.socket] = worker
             if worker.sentinel is not None:
                 sources[worker.sentinel] = worker
         wait(list(sources), timeout=timeout_s)
         for worker in list(self._workers):
-            # Looked at before its pipe is emptied: what it sent before it died still counts.
+            # Looked at before its socket is emptied: what it sent before it died still counts.
             dead = worker.process.poll() is not None
-            if not self._hear(worker) or dead:
-                self._bury(worker)
-
-    def _hear(self, worker: _Worker) -> bool:
-        """Take in what the worker has sent; False if it can send no more."""
-        try:
-            while worker.connection.poll():
-                what, content = worker.connection.recv()
+            for what, content in worker.receive():
                 self._take(worker, what, content)
-        except (EOFError, OSError):
-            return False
-        return True
+            if dead or worker.ended:
+                self._bury(worker)
 
     def _take(self, worker: _Worker, what: str, content: Any) -> None:
         if worker.job is None:
@@ -139,7 +134,7 @@ class _Worker:
 
     def __init__(self, threads: int) -> None:
         # Not by multiprocessing: that imports the user's script again, which then has to guard itself.
-        self.connection, theirs = Pipe()
+        self.socket, theirs = socket.socketpair()
         paths = [path or os.getcwd() for path in sys.path]
         environment = {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": os.pathsep.join(paths)}
         descriptor = theirs.fileno()
@@ -153,15 +148,33 @@ class _Worker:
             env={**os.environ, **environment},
         )
         theirs.close()
-        # Readable when the process ends. The pipe does not tell: a child that the worker forked may hold it open.
+        # Readable when the process ends. The socket does not tell: a child that the worker forked may hold it open.
         self.sentinel = os.pidfd_open(self.process.pid) if hasattr(os, "pidfd_open") else None
         self.job: Job | None = None
+        # Whether it can send no more.
+        self.ended = False
+        self._received = bytearray()
 
     def start(self, job: Job) -> None:
         self.job = job
         # If the worker is dead, its sentinel says so, and the job is lost.
         with contextlib.suppress(OSError):
-            self.connection.send(job)
+            self.socket.sendall(pickle.dumps(job))
+
+    def receive(self) -> list[tuple[str, Any]]:
+        """The messages that have come in whole; never waits for the rest of one, whose sender may be dead."""
+        try:
+            while content := self.socket.recv(_CHUNK, socket.MSG_DONTWAIT):
+                self._received += content
+            self.ended = True
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.ended = True
+        messages = []
+        while (message := take_message(self._received)) is not None:
+            messages.append(message)
+        return messages
 
     def kill(self) -> None:
         # Its own children as well: one that lives on would hold memory.
@@ -169,7 +182,7 @@ class _Worker:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
         self.process.wait()
-        self.connection.close()
+        self.socket.close()
         if self.sentinel is not None:
             os.close(self.sentinel)
             self.sentinel = None

@@ -91,10 +91,10 @@ def _checked(content: bytes) -> memoryview:
     checksum.update(head)
     if checksum.digest() != found:
         raise NotARun("damaged: its checksum does not match what it holds")
-    number = int(head[len(_MARK) :])
-    if number != FORMAT:
-        age = "a newer" if number > FORMAT else "an older"
-        raise NotARun(f"written by {age} version of inrbench (format {number}, this one reads {FORMAT})")
+    found_format = head[len(_MARK) :].decode(errors="replace")
+    if found_format != f"{FORMAT:04d}":
+        age = "a newer" if found_format > f"{FORMAT:04d}" else "an older"
+        raise NotARun(f"written by {age} version of inrbench (format {found_format}, this one reads {FORMAT:04d})")
     return body
 
 
@@ -137,6 +137,8 @@ def read_bytes(path: Path) -> bytes:
             return file.read()
         except OSError as error:
             raise NotARun(f"not readable: {error.strerror}") from None
+        except MemoryError:
+            raise NotARun("not readable: it does not fit into memory") from None
 
 
 def _fill(file: h5py.File, arrays: RunArrays) -> None:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pickle
 import signal
+import socket
+import struct
 import sys
 import threading
 import time
-from multiprocessing.connection import Connection
 from typing import Any
 
+from inrbench_core.api.errors import InrbenchError
 from inrbench_core.api.executor import Job, Progress
 from inrbench_core.plugins.failures import one_line
 
+_LENGTH = struct.Struct("!Q")
 _PR_SET_PDEATHSIG = 1
 _WATCH_S = 0.5
 
 
-def serve(connection: Connection) -> None:
+def serve(connection: socket.socket) -> None:
     """A job in, events out, until the parent is gone."""
     import torch
 
@@ -29,9 +33,10 @@ def serve(connection: Connection) -> None:
     def report(run_id: str, progress: Progress) -> None:
         _send(connection, "progress", (run_id, progress))
 
+    jobs = connection.makefile("rb")
     while True:
         try:
-            job: Job = connection.recv()
+            job: Job = pickle.load(jobs)
         except EOFError:
             return
         _send(connection, "started", None)
@@ -39,17 +44,47 @@ def serve(connection: Connection) -> None:
             for run_id, content in work(job, report):
                 _send(connection, "finished", (run_id, content))
         except Exception as error:
-            _send(connection, "lost", one_line(error))
+            _send(connection, "lost", str(error) if isinstance(error, InrbenchError) else one_line(error))
         else:
             _send(connection, "ended", None)
 
 
-def _send(connection: Connection, what: str, content: Any) -> None:
+def _send(connection: socket.socket, what: str, content: Any) -> None:
+    message = pickle.dumps((what, content))
     try:
-        connection.send((what, content))
+        connection.sendall(_LENGTH.pack(len(message)) + message)
     except OSError:
         # The parent is gone. An exception would be taken for a failure of the run.
         os._exit(1)
+
+
+def take_message(received: bytearray) -> Any:
+    """Take the first message out of what a worker sent; None if it has not come in whole."""
+    if len(received) < _LENGTH.size:
+        return None
+    end = _LENGTH.size + _LENGTH.unpack_from(received)[0]
+    if len(received) < end:
+        return None
+    message = pickle.loads(received[_LENGTH.size : end])
+    del received[:end]
+    return message
+
+
+def _guard_forks(connection: socket.socket) -> None:
+    """A child that a plugin forks must not answer in the worker's place, nor outlive it."""
+    parents: list[int] = []
+
+    def before() -> None:
+        # The kernel counts the end of the thread that forks as the parent's death.
+        parents[:] = [os.getpid()] if threading.current_thread() is threading.main_thread() else []
+
+    def in_child() -> None:
+        if connection.fileno() >= 0:
+            os.close(connection.detach())
+        for parent in parents:
+            _end_with(parent)
+
+    os.register_at_fork(before=before, after_in_child=in_child)
 
 
 def _end_with(parent: int) -> None:
@@ -71,4 +106,6 @@ def _watch(parent: int) -> None:
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business.
     _end_with(int(sys.argv[2]))
-    serve(Connection(int(sys.argv[1])))
+    ours = socket.socket(fileno=int(sys.argv[1]))
+    _guard_forks(ours)
+    serve(ours)

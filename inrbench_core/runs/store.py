@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,8 @@ class RunStore:
                 raise FolderInUse(
                     f"{self.folder}: in use by {holder}; wait for it (--wait), or give another folder (--out)"
                 ) from None
+            except OSError as error:
+                raise StorageError(f"{self.folder}: cannot be locked: {error.strerror}") from None
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
             yield
@@ -94,8 +96,10 @@ class RunStore:
         for run_id, place in stamps.items():
             path = self.path(run_id)
             if run_id in known and known[run_id][0] == place:
-                records[run_id] = RunRecord.from_facts(known[run_id][1], arrays_reader(path))
-                continue
+                # Facts of another version of inrbench are read anew.
+                with suppress(ValueError, TypeError, KeyError):
+                    records[run_id] = RunRecord.from_facts(known[run_id][1], arrays_reader(path))
+                    continue
             try:
                 records[run_id] = read_file(path)
             except FileNotFoundError:
@@ -136,12 +140,14 @@ class RunStore:
             old: RunRecord | None = read_file(path)
         except FileNotFoundError:
             old = None
-        except NotARun:
+        except NotARun as error:
             old = None
-            self.set_aside(path)
-        if old is None or record.status == "ok" or old.status != "ok":
-            replace_file(path, content)
-            self.index.store([(run_id, stamp(os.stat(path)), record.facts())])
+            self.unusable[path.name] = f"{error}; it is now {self.set_aside(path).relative_to(self.folder)}"
+        if old is not None and old.status == "ok" and record.status != "ok":
+            # Its arrays are in no file.
+            return decode(content, run_id)
+        replace_file(path, content)
+        self.index.store([(run_id, stamp(os.stat(path)), record.facts())])
         return record
 
     def set_aside(self, path: Path) -> Path:
@@ -149,7 +155,7 @@ class RunStore:
         target = self.folder / "set_aside" / path.name
         target.parent.mkdir(parents=True, exist_ok=True)
         number = 1
-        while target.exists():
+        while os.path.lexists(target):
             number += 1
             target = target.with_name(f"{path.stem}-{number}{path.suffix}")
         path.rename(target)

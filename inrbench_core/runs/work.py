@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from inrbench_core.api.errors import InrbenchError
 from inrbench_core.api.executor import Job, Progress
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.plugins.loading import load_catalog
@@ -26,6 +28,10 @@ def _catalog(plugin_files: tuple[str, ...]) -> Catalog:
     return load_catalog([Path(file) for file in plugin_files])
 
 
+class CodeChanged(InrbenchError):
+    """A worker has other code than the one that planned its job, as after an edit."""
+
+
 def work(
     job: Job,
     on_progress: Callable[[str, Progress], None] | None = None,
@@ -42,8 +48,9 @@ def work(
         a run's id and its finished file, whether it went well or not.
 
     Raises:
-        RuntimeError: if this process is doing another job (torch's global generator decides initialisations, so that
-            threads would mix up each other's seeds), or if its plugins are not those that the job was planned with.
+        RuntimeError: if this process is doing another job: torch's global generator decides initialisations, so that
+            threads would mix up each other's seeds.
+        CodeChanged: if its plugins are not those that the job was planned with.
     """
     if not _busy.acquire(blocking=False):
         raise RuntimeError("this process is already doing a job; an executor needs one process for each")
@@ -53,9 +60,10 @@ def work(
         for data in job.runs:
             expected = run_id(data)
             run = run_from_data(_relocated(data, places), catalog)
-            _verify(run, expected, catalog)
+            _verify(run, data["code"], expected, catalog)
             report = None if on_progress is None else lambda progress, at=expected: on_progress(at, progress)
-            yield expected, encode(execute(run, report))
+            # The record names files by the user's paths.
+            yield expected, encode(replace(execute(run, report), run=dict(data)))
     finally:
         _busy.release()
 
@@ -68,7 +76,7 @@ def _relocated(data: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, 
     return {**data, "task": options, "files": {places.get(path, path): found for path, found in data["files"].items()}}
 
 
-def _verify(run: FitRun | BaselineRun, expected: str, catalog: Catalog) -> None:
+def _verify(run: FitRun | BaselineRun, planned: Mapping[str, str], expected: str, catalog: Catalog) -> None:
     """Import what the run needs, then make sure that this is the code that the job was planned with."""
     parts = [part for component in run.components for part in component.walk()]
     keys = {(part.entry.target, str(run.code)) for part in parts}
@@ -79,8 +87,9 @@ def _verify(run: FitRun | BaselineRun, expected: str, catalog: Catalog) -> None:
     # Read from disk again, after the import: an edit in between would be run under the old code's name.
     again = run_from_data(run.to_data(), catalog)
     if again.id != expected:
-        raise RuntimeError(
-            "the plugins of this worker are not those that the experiment was planned with; "
-            "was code changed since? Start again to use it"
+        changed = [name for name, found in again.code.items() if planned.get(name) != found]
+        raise CodeChanged(
+            f"the code of {', '.join(changed) or 'a component'} is not what the experiment was planned with; "
+            "start it again to use what is there now"
         )
     _verified.update(keys)

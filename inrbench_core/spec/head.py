@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from inrbench_core.api.spec import Component, ComponentOf
+from inrbench_core.plugins.catalog import shorten
 
 MOST_SEEDS = 1000
+# Of a name, since a file system allows 255 bytes.
+MOST_BYTES = 200
 
 
 def _seed_list(value: Any) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool):
         if not math.isfinite(value) or value != int(value) or not 1 <= value <= MOST_SEEDS:
-            raise ValueError(f"a count of seeds must be a whole number from 1 to {MOST_SEEDS:,}, got {value:.60}")
+            raise ValueError(f"a count of seeds must be a whole number from 1 to {MOST_SEEDS:,}, got {shorten(value)}")
         return list(range(int(value)))
     return value
 
@@ -28,9 +32,18 @@ def _without_duplicates(seeds: list[int]) -> list[int]:
 def _folder_name(name: str) -> str:
     if not re.fullmatch(r"\w[\w.-]{0,99}", name):
         raise ValueError(
-            f"expected up to 100 letters, digits, '_', '.' and '-', the first one a letter, digit or '_'; got {name!r}"
+            f"expected up to 100 letters, digits, '_', '.' and '-', the first one a letter, digit or '_'; "
+            f"got {shorten(name)}"
         )
+    if len(name.encode()) > MOST_BYTES:
+        raise ValueError(f"takes {len(name.encode())} bytes; at most {MOST_BYTES}")
     return name
+
+
+def name_of(file: Path) -> str:
+    """The name of an experiment whose file does not say one."""
+    stem = re.sub(r"[^\w.-]+", "_", file.stem).lstrip(".-")
+    return stem.encode(errors="ignore")[:100].decode(errors="ignore") or "experiment"
 
 
 def _one_or_more(value: Any) -> Any:

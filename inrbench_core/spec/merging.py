@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from inrbench_core.api.spec import Component
+from inrbench_core.spec.plain_data import MOST_LEVELS
 from inrbench_core.spec.variants import MOST_VARIANTS, Variant
 from inrbench_core.spec.yaml_io import YamlPath
 
@@ -28,6 +29,8 @@ def combinations(sweep: Mapping[str, Any], report: Callable[[YamlPath, str], Non
         path = tuple(str(key).split("."))
         if path[0] not in {"training", "task", "field"} or len(path) < 2:
             report(("sweep", key), "a sweep goes over training.KEY, task.KEY or field.KEY")
+        elif len(path) > MOST_LEVELS:
+            report(("sweep", key), f"a key has at most {MOST_LEVELS} parts")
         elif not values:
             report(("sweep", key), "the list is empty")
         elif isinstance(values, list):

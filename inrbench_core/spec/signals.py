@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import glob
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from inrbench_core.spec.variants import Variant
+from inrbench_core.api.text import one_line
+from inrbench_core.spec.experiment import Signal
+from inrbench_core.spec.variants import Variant, numbered
 from inrbench_core.spec.yaml_io import YamlPath
 
 # Runs over more signals than these would take years.
@@ -47,38 +49,48 @@ def expand_signals(
         if not isinstance(signal, str):
             report(place, f"expected a name, a file or a pattern, got {type(signal).__name__}")
             continue
-        for name in _matching(signal, folder) if glob.has_magic(signal) else [signal]:
-            found.setdefault(name, place)
-        if glob.has_magic(signal) and not _matching(signal, folder):
+        names = _named(signal, folder)
+        if not names:
             report(place, f"no file matches {signal!r}")
+        for name in names:
+            found.setdefault(name, place)
     if len(found) > MOST_SIGNALS:
-        report(path, f"expands to {len(found):,} signals; at most {MOST_SIGNALS:,}")
+        report(path, f"expands to more than {MOST_SIGNALS:,} signals")
         return []
     return [base.with_value((option,), name, place) for name, place in found.items()]
 
 
-def _matching(pattern: str, folder: Path) -> list[str]:
+def _named(signal: str, folder: Path) -> list[str]:
+    """The signals that an item of the list stands for: itself, or the files that match it, sorted."""
+    if not glob.has_magic(signal):
+        return [signal]
     try:
-        full = Path(folder, Path(pattern).expanduser())
-        return sorted(glob.glob(str(full), recursive=True))
+        path = Path(folder, Path(signal).expanduser())
+        # A file may have brackets in its name.
+        return [str(path)] if path.exists() else _matching(path)
     except (OSError, RuntimeError, ValueError):
         return []
 
 
-def signal_labels(sources: Sequence[Any], files: Sequence[Mapping[str, str]]) -> list[str]:
+def _matching(pattern: Path) -> list[str]:
+    start = next(index for index, part in enumerate(pattern.parts) if glob.has_magic(part))
+    base, rest = Path(*pattern.parts[:start]), pattern.parts[start:]
+    # Path.glob does not follow links to folders, of which two that lead upwards would never end.
+    matches = itertools.islice(base.glob("/".join(rest)), MOST_SIGNALS + 1)
+    hidden = any(part.startswith(".") for part in rest)
+    shown = [path for path in matches if hidden or not _is_hidden(path.relative_to(base))]
+    return sorted(str(path) for path in shown)
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def signal_labels(signals: Sequence[Signal]) -> list[str]:
     """What tables call each signal: its name, of a file only the last part; equal ones are numbered.
 
     Args:
-        sources: the option that names each signal.
-        files: the user's files that each task reads, by path.
+        signals: each with what names it as its label.
     """
-    labels = [
-        Path(source).name if isinstance(source, str) and source in mapping else str(source)
-        for source, mapping in zip(sources, files, strict=True)
-    ]
-    counts: dict[str, int] = {}
-    result = []
-    for label in labels:
-        counts[label] = counts.get(label, 0) + 1
-        result.append(label if counts[label] == 1 else f"{label} ({counts[label]})")
-    return result
+    labels = [Path(signal.label).name if signal.label in signal.files else signal.label for signal in signals]
+    return numbered([one_line(label) for label in labels])

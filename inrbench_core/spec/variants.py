@@ -11,6 +11,7 @@ from typing import Any
 
 from inrbench_core.api.entries import Entry
 from inrbench_core.api.spec import ComponentOf
+from inrbench_core.api.text import one_line
 from inrbench_core.plugins.catalog import Catalog, LookupFailure
 from inrbench_core.spec.yaml_io import YamlPath
 
@@ -69,11 +70,13 @@ def expand(
     if isinstance(value, list):
         if not value:
             report(path, f"the list is empty; name at least one {kind}")
-        return [
-            variant
-            for index, item in enumerate(value)
-            for variant in expand(catalog, kind, item, (*path, index), report)
-        ]
+        listed: list[Variant] = []
+        for index, item in enumerate(value):
+            listed += expand(catalog, kind, item, (*path, index), report)
+            if len(listed) > MOST_VARIANTS:
+                report(path, f"expands to more than {MOST_VARIANTS:,} combinations")
+                return []
+        return listed
     label, training = "", {}
     origins: dict[YamlPath, YamlPath] = {(): path}
     if kind == "field":
@@ -158,7 +161,7 @@ def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def tell_apart(labels: Sequence[str], data: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Labels in which equal ones are told apart by the options in which they differ."""
+    """Labels in which equal ones are told apart by the options in which they differ, or else by numbers."""
     flats = [flatten(item) for item in data]
     members_of: dict[str, list[int]] = {}
     for index, label in enumerate(labels):
@@ -173,5 +176,20 @@ def tell_apart(labels: Sequence[str], data: Iterable[Mapping[str, Any]]) -> list
             options = ", ".join(
                 f"{key.rpartition('.')[2]}={flats[index][key]}" for key in differing if key in flats[index]
             )
-            result[index] = f"{label} ({options})"
+            result[index] = one_line(f"{label} ({options})")
+    return numbered(result)
+
+
+def numbered(labels: Sequence[str]) -> list[str]:
+    """Labels in which the second of equal ones ends with (2), the third with (3), and so on."""
+    counts: dict[str, int] = {}
+    taken, result = set(labels), []
+    for label in labels:
+        counts[label] = counts.get(label, 0) + 1
+        number, new = counts[label], label
+        while number > 1 and (new := f"{label} ({number})") in taken:
+            number += 1
+        counts[label] = number
+        taken.add(new)
+        result.append(new)
     return result

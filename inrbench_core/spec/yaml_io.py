@@ -12,6 +12,9 @@ from typing import Any
 import yaml
 
 from inrbench_core.api.errors import InrbenchError
+from inrbench_core.api.text import one_line
+from inrbench_core.plugins.catalog import shorten
+from inrbench_core.spec.plain_data import MOST_DIGITS, MOST_LEVELS, MOST_VALUES, plain_data
 
 YamlPath = tuple[str | int, ...]
 
@@ -35,11 +38,12 @@ _Loader.yaml_implicit_resolvers = {
 for _name, _rule in _OWN_RULES.items():
     _Loader.add_implicit_resolver(_TAG + _name, re.compile(_rule), list("-+.0123456789"))
 
-# More than any spec holds; a few lines of aliases of aliases can stand for billions.
-MOST_VALUES = 100_000
+MOST_BYTES = 4_000_000
 # Plain data only: dates, binary data and sets are no part of a spec.
-_PLAIN_TAGS = {_TAG + name for name in ("null", "bool", "int", "float", "str", "seq", "map", "merge")}
-MOST_DIGITS = 18
+_NUMBER_TAGS = {_TAG + name for name in ("bool", "int", "float")}
+_PLAIN_TAGS = _NUMBER_TAGS | {_TAG + name for name in ("null", "str", "seq", "map", "merge")}
+# Of a message; a value of a megabyte tells no more.
+MOST_CHARACTERS = 1000
 
 
 @dataclass(frozen=True, order=True)
@@ -75,7 +79,9 @@ class SpecError(InrbenchError):
     def _line(self, problem: SpecProblem) -> str:
         where = f"{self.file}:{problem.line}" if problem.line else str(self.file)
         path = f"{problem.path}: " if problem.path else ""
-        return f"{where}: {path}{problem.message}"
+        # What is wrong may be a key or a file's name with a line break in it.
+        line = one_line(f"{where}: {path}{problem.message}")
+        return line if len(line) <= MOST_CHARACTERS else f"{line[:MOST_CHARACTERS]}..."
 
 
 @dataclass(frozen=True)
@@ -127,64 +133,102 @@ def load_yaml(file: Path) -> Document:
         SpecError: if it is missing, empty, not YAML, has a key twice, or holds more than plain data.
     """
     try:
-        if not stat.S_ISREG(file.stat().st_mode):
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):
             raise SpecError(file, [SpecProblem(0, "", "not a file" if not file.is_dir() else "a folder, not a file")])
+        if status.st_size > MOST_BYTES:
+            raise SpecError(file, [SpecProblem(0, "", f"larger than {MOST_BYTES / 1e6:.0f} MB")])
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise SpecError(file, [SpecProblem(0, "", "no such file")]) from None
     except (OSError, ValueError, RuntimeError) as error:
         raise SpecError(file, [SpecProblem(0, "", f"not readable: {error}")]) from None
     lines: dict[YamlPath, int] = {}
-    data = _constructed(file, text, lines)
+    try:
+        data = _constructed(text, lines)
+    except _UnusableError as error:
+        raise SpecError(file, error.problems) from None
+    if not lines:
+        message = "the file is empty; `inrbench show task image` prints a task to start from"
+        raise SpecError(file, [SpecProblem(1, "", message)])
     return Document(file, text, data, lines)
 
 
 def document_of(data: Mapping[str, Any]) -> Document:
-    """A spec that is not in a file: problems are told by their paths alone."""
-    return Document(Path("spec"), yaml.safe_dump(dict(data), sort_keys=False), dict(data), {})
+    """A spec that is not in a file: problems are told by their paths alone.
 
-
-def _constructed(file: Path, text: str, lines: dict[YamlPath, int]) -> Any:
-    try:
-        loader = _Loader(text)
-    except yaml.YAMLError as error:
-        raise SpecError(file, [_syntax_problem(error, text)]) from None
-    try:
-        node = loader.get_single_node()
-        if node is None:
-            raise _problem(file, "the file is empty; `inrbench show task image` prints a task to start from")
-        if _size(node, frozenset(), {}) > MOST_VALUES:
-            raise _problem(file, f"it holds more than {MOST_VALUES:,} values, with its aliases written out")
-        # Constructing flattens `<<` merges in place, so look for duplicates before.
-        if problems := _unusable(node, (), frozenset()):
-            raise SpecError(file, problems)
-        data = loader.construct_document(node)
-        _mark(node, (), lines, frozenset())
-    except yaml.YAMLError as error:
-        raise SpecError(file, [_syntax_problem(error, text)]) from None
-    except RecursionError:
-        raise _problem(file, "it is nested too deeply") from None
-    except ValueError as error:
-        raise _problem(file, f"a value is not readable: {error}") from None
-    finally:
-        loader.dispose()
-    return data
+    Raises:
+        SpecError: if it holds more than plain data, numpy's numbers and paths.
+    """
+    file, problems = Path("spec"), list[SpecProblem]()
+    plain = plain_data(data, lambda path, message: problems.append(SpecProblem(0, show_path(path), message)))
+    if problems:
+        raise SpecError(file, problems)
+    return Document(file, yaml.safe_dump(plain, sort_keys=False), plain, {})
 
 
 def parse_value(text: str) -> Any:
     """The YAML value of a text on the command line, by the rules for files. Raises ValueError if it is none."""
     try:
-        node = yaml.compose(text, _Loader)
-        problems = [] if node is None else _unusable(node, (), frozenset())
-        if not problems:
-            return yaml.load(text, _Loader)
-    except (yaml.YAMLError, RecursionError, ValueError):
-        raise ValueError(f"not valid YAML: {text!r}") from None
-    raise ValueError(problems[0].message)
+        return _constructed(text, {})
+    except _UnusableError as error:
+        message = error.problems[0].message
+        raise ValueError(f"not valid YAML: {text!r}" if error.syntax else message) from None
 
 
-def _problem(file: Path, message: str) -> SpecError:
-    return SpecError(file, [SpecProblem(1, "", message)])
+class _UnusableError(Exception):
+    """Text that is not YAML, or no plain data."""
+
+    def __init__(self, problems: list[SpecProblem], *, syntax: bool = False) -> None:
+        self.problems = problems
+        self.syntax = syntax
+
+
+def _constructed(text: str, lines: dict[YamlPath, int]) -> Any:
+    """The data of a YAML text, None if it is empty; fills in `lines`."""
+    try:
+        _check_extent(text)
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            if node is None:
+                return None
+            size, levels = _extent(node, frozenset(), {})
+            if size > MOST_VALUES or levels > MOST_LEVELS:
+                raise _too_much(1, size)
+            # Constructing flattens `<<` merges in place, so look for duplicates before.
+            if problems := _unusable(node, (), frozenset()):
+                raise _UnusableError(problems)
+            data = loader.construct_document(node)
+        finally:
+            loader.dispose()
+    except yaml.YAMLError as error:
+        raise _UnusableError([_syntax_problem(error, text)], syntax=True) from None
+    except ValueError as error:
+        # Of the command line: characters that no file holds.
+        raise _UnusableError([SpecProblem(1, "", f"not readable: {error}")], syntax=True) from None
+    _mark(node, (), lines, frozenset())
+    return data
+
+
+def _check_extent(text: str) -> None:
+    """Raise if the text is too much to be composed: parsing alone takes neither recursion nor memory."""
+    values = levels = 0
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.CollectionEndEvent):
+            levels -= 1
+        elif isinstance(event, yaml.NodeEvent):
+            values += 1
+            levels += isinstance(event, yaml.CollectionStartEvent)
+        if values > MOST_VALUES or levels > MOST_LEVELS:
+            raise _too_much(event.start_mark.line + 1 if event.start_mark else 1, values)
+
+
+def _too_much(line: int, values: int) -> _UnusableError:
+    message = f"nested more than {MOST_LEVELS} levels deep"
+    if values > MOST_VALUES:
+        message = f"it holds more than {MOST_VALUES:,} values, with its aliases written out"
+    return _UnusableError([SpecProblem(line, "", message)])
 
 
 def _children(node: yaml.Node) -> list[yaml.Node]:
@@ -193,13 +237,15 @@ def _children(node: yaml.Node) -> list[yaml.Node]:
     return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
-def _size(node: yaml.Node, above: frozenset[int], known: dict[int, int]) -> int:
-    """How many values a node stands for, each alias counted as what it refers to."""
+def _extent(node: yaml.Node, above: frozenset[int], known: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    """How many values a node stands for and how deep they go, each alias counted as what it refers to."""
     if id(node) in above:
-        return 0
+        return 0, 0
     if id(node) not in known:
         within = above | {id(node)}
-        known[id(node)] = 1 + sum(_size(child, within, known) for child in _children(node))
+        inner = [_extent(child, within, known) for child in _children(node)]
+        deepest = max((levels for _, levels in inner), default=0)
+        known[id(node)] = 1 + sum(size for size, _ in inner), deepest + isinstance(node, yaml.CollectionNode)
     return known[id(node)]
 
 
@@ -213,6 +259,9 @@ def _unusable(node: yaml.Node, path: YamlPath, above: frozenset[int]) -> list[Sp
         return [SpecProblem(line, show_path(path), f"values tagged {tag} are not supported; write text or numbers")]
     if node.tag == f"{_TAG}int" and len(node.value.lstrip("+-")) > MOST_DIGITS:
         return [SpecProblem(line, show_path(path), f"a whole number has at most {MOST_DIGITS} digits")]
+    if node.tag in _NUMBER_TAGS and not _is_readable(node):
+        tag, text = node.tag.replace(_TAG, "!!"), shorten(node.value)
+        return [SpecProblem(line, show_path(path), f"{text} is not readable as {tag}")]
     above = above | {id(node)}
     problems = []
     if isinstance(node, yaml.MappingNode):
@@ -232,6 +281,15 @@ def _unusable(node: yaml.Node, path: YamlPath, above: frozenset[int]) -> list[Sp
         for index, value in enumerate(node.value):
             problems += _unusable(value, (*path, index), above)
     return problems
+
+
+def _is_readable(node: yaml.Node) -> bool:
+    """Whether a number or a switch is one, in spite of a tag such as !!int before what is none."""
+    try:
+        yaml.constructor.SafeConstructor().construct_object(node)
+    except (ValueError, LookupError):
+        return False
+    return True
 
 
 def _quoted(key: yaml.Node) -> str:

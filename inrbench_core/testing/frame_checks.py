@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -76,18 +77,11 @@ def check_target(subject: Subject) -> None:
         require(target.dtype == torch.float32, f"target of {name} gives {target.dtype}")
         require(bool(torch.isfinite(target).all()), f"target of {name} is not finite")
     oracle = _oracle(problem)
-    ranking = _ranking(subject)
-    best = problem.evaluate(oracle, full=True).metrics[ranking.name]
-    others = {f"baseline {name}": problem.baseline(name) for name in _entry(subject).baselines}
-    others["an untrained network"] = problem.evaluate(stand_in(problem).eval(), full=True)
-    for other, evaluation in others.items():
-        value = evaluation.metrics.get(ranking.name, math.nan)
-        worse = best < value if ranking.higher_is_better else best > value
-        require(not worse, f"a field that gives the target has {ranking.name} {best:g}, and {other} has {value:g}")
-        small = best > SMALL_ERROR * value and other == "an untrained network" and not ranking.higher_is_better
-        require(not small, f"a field that gives the target has {ranking.name} {best:g}, and {other} {value:g}")
-    poor = ranking.unit == "dB" and best < LEAST_DB
-    require(not poor, f"a field that gives the target has {ranking.name} {best:g} dB only")
+    ranking = _ranking(subject).name
+    best = problem.evaluate(oracle, full=True).metrics[ranking]
+    untrained = problem.evaluate(stand_in(problem).eval(), full=True).metrics[ranking]
+    baselines = {name: problem.baseline(name).metrics.get(ranking, math.nan) for name in _entry(subject).baselines}
+    _require_perfect(_ranking(subject), best, untrained, baselines)
     _require_regression_of_the_truth(problem, oracle)
 
 
@@ -140,6 +134,18 @@ class _Oracle(nn.Module):
 def _oracle(problem: Problem) -> nn.Module:
     fields: dict[str, nn.Module] = {name: _Oracle(problem, name) for name in problem.shapes}
     return next(iter(fields.values())) if len(fields) == 1 else nn.ModuleDict(fields)
+
+
+def _require_perfect(metric: Metric, best: float, untrained: float, baselines: Mapping[str, float]) -> None:
+    require(not math.isnan(best), f"a field that gives the target has a {metric.name} that is not a number")
+    for name, value in {**baselines, "an untrained network": untrained}.items():
+        worse = best < value if metric.higher_is_better else best > value
+        require(not worse, f"a field that gives the target has {metric.name} {best:g}, and {name} has {value:g}")
+    if metric.unit == "dB":
+        require(best >= LEAST_DB, f"a field that gives the target has {metric.name} {best:g} dB only")
+    if not metric.higher_is_better:
+        small = best <= SMALL_ERROR * untrained
+        require(small, f"a field that gives the target has {metric.name} {best:g}, an untrained one {untrained:g}")
 
 
 def _require_regression_of_the_truth(problem: Problem, oracle: nn.Module) -> None:

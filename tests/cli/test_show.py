@@ -114,6 +114,34 @@ def test_what_has_no_functions_is_not_plotted(run_cli, tmp_path):
     assert done.stderr.count("\n") == 1
 
 
+def test_the_name_of_a_recipe_may_be_given_as_that_of_a_field(run_cli):
+    as_field, as_recipe = (run_cli("show", kind, "inr-bench/bspline").stdout for kind in ("field", "recipe"))
+    assert as_field == as_recipe
+    assert as_field.startswith("inr-bench/bspline (recipe): ")
+    assert "\nfields:\n- inr-bench/bspline\n" in as_field
+    # The other way round the name is a field's only.
+    done = run_cli("show", "recipe", "mlp")
+    assert (done.returncode, done.stderr) == (2, "inrbench: no recipe named 'mlp'; that is a field\n")
+
+
+def test_show_says_what_ranks_and_which_way_is_better(run_cli):
+    shown = run_cli("show", "task", "line", *PLUGIN).stdout.splitlines()
+    assert "metrics      psnr [dB], mae (lower is better)" in shown
+    assert "ranked by    psnr" in shown
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "text"),
+    [
+        ("optimizer", "sgd", "in a spec:\ntraining:\n  optimizer: {name: sgd, momentum: 0.9}\n"),
+        ("executor", "local", "in a spec:\nexecutor: local\n"),
+        ("reporter", "runs", "on the command line:\ninrbench results DIR --format runs\n"),
+    ],
+)
+def test_show_ends_with_what_can_be_pasted(run_cli, kind, name, text):
+    assert run_cli("show", kind, name).stdout.endswith(text)
+
+
 def test_without_matplotlib_the_extra_is_named(catalog, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(InrbenchError, match=r"pip install 'inrbench\[plot\]'"):

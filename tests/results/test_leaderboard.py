@@ -1,66 +1,21 @@
-import io
-import json
+"""Which rows have a rank, by what, and what is said of those that have none."""
+
 import math
 
 import numpy as np
 import pytest
-from rich.console import Console
 
-from inrbench_core.api.entries import Metric, TaskEntry
-from inrbench_core.api.spec import TaskSpec
-from inrbench_core.results.formats import (
-    csv_report,
-    format_number,
-    format_summary,
-    json_report,
-    latex_report,
-    markdown_report,
-    print_tables,
-)
-from inrbench_core.results.leaderboard import Summary, make_leaderboards
-from inrbench_core.runs.record import RunRecord
-from inrbench_core.runs.store import PlannedRun
-
-METRICS = (
-    Metric("chamfer", higher_is_better=False),
-    Metric("psnr", unit="dB", higher_is_better=True),
-    Metric("psnr_held_out", unit="dB", higher_is_better=True),
-)
-FIGURES = {
-    "good": [0.1, 0.2, 0.3],
-    "better": [0.1, 0.1, 0.1],
-    "measure": [0.0, 0.0, 0.0],
-    "half": [0.25, None, None],
-    "none": [None, None, None],
-}
+from inrbench_core.api.errors import InrbenchError
+from inrbench_core.results.leaderboard import Summary
+from inrbench_core.results.results import Results
 
 
-class SolidSpec(TaskSpec):
-    """A stand-in."""
+def figures(*values, metric="chamfer"):
+    return [{metric: value} for value in values]
 
 
-@pytest.fixture
-def board():
-    planned, records = [], {}
-    for label, figures in FIGURES.items():
-        for seed, figure in enumerate(figures):
-            run = PlannedRun(f"{label}{seed}", label, "solid", "a [solid]", label == "measure", seed)
-            planned.append(run)
-            if figure is None and (label, seed) == ("half", 2):
-                continue
-            metrics = {} if figure is None else {"chamfer": figure, "psnr": 20.0 + seed, "psnr_held_out": math.inf}
-            status = "ok" if figure is not None else "diverged"
-            message = "" if figure is not None else "the loss is not finite"
-            records[run.id] = RunRecord(run.id, {}, status, message=message, step=7, metrics=metrics, parameters=1234)
-    entry = TaskEntry("solid", SolidSpec, "nowhere:prepare", metrics=METRICS, api=1)
-    (board,) = make_leaderboards(planned, records, {"a [solid]": entry})
-    return board
-
-
-def printed(board, width):
-    buffer = io.StringIO()
-    print_tables(Console(file=buffer, width=width), [board])
-    return buffer.getvalue()
+def ranks(board):
+    return [(row.label, row.rank) for row in board.rows]
 
 
 def test_mean_and_deviation_are_those_of_a_sample_without_nans():
@@ -70,71 +25,108 @@ def test_mean_and_deviation_are_those_of_a_sample_without_nans():
     assert summary.std == pytest.approx(np.std(values, ddof=1))
     assert summary.count == 4
     assert math.isnan(Summary.of([]).mean)
-    assert Summary.of([3.0]).std == 0.0
 
 
-def test_fields_are_ranked_by_the_mean_of_the_primary_metric_and_failures_come_last(board):
-    assert [row.label for row in board.rows] == ["measure", "better", "good", "half", "none"]
-    rows = markdown_report(SolidSpec(), [board]).splitlines()[4:9]
-    assert [row.split("|")[1].strip() for row in rows] == ["", "1", "2", "3", ""]
-    assert "measure (baseline)" in rows[0]
+def test_one_observation_has_no_deviation():
+    summary = Summary.of([3.0])
+    assert (summary.mean, summary.count) == (3.0, 1)
+    assert math.isnan(summary.std)
 
 
-def test_what_went_wrong_is_in_the_table_and_below_it(board):
-    text = printed(board, 200)
-    assert "1/3 (1 diverged, 1 missing)" in text
-    assert "0/3 (3 diverged)" in text
-    assert "none: diverged: the loss is not finite (step 7)" in text
-    assert "a [solid]" in text
+def test_fields_are_ranked_by_their_means_and_baselines_stand_among_them_without_a_rank(make_board, make_row):
+    board = make_board(
+        make_row("good", figures(0.1, 0.2, 0.3)),
+        make_row("measure", figures(0.0, 0.0, 0.0), baseline=True),
+        make_row("none", ["diverged: the loss is not finite at step 7"] * 3),
+        make_row("better", figures(0.1, 0.1, 0.1)),
+    )
+    (ranked,) = Results((board,)).leaderboards()
+    assert ranks(ranked) == [("measure", None), ("better", 1), ("good", 2), ("none", None)]
 
 
-def test_a_field_called_as_a_baseline_keeps_its_own_runs():
-    planned = [PlannedRun(f"{b}{seed}", "mean", "solid", "solid", b, seed) for b in (True, False) for seed in (0, 1)]
-    entry = TaskEntry("solid", SolidSpec, "nowhere:prepare", metrics=METRICS, api=1)
-    (board,) = make_leaderboards(planned, {}, {"solid": entry})
-    assert {row.baseline: row.ids for row in board.rows} == {True: ("True0", "True1"), False: ("False0", "False1")}
+def test_a_field_of_which_one_of_three_runs_is_ok_has_no_rank_however_good_that_one_is(make_board, make_row):
+    board = make_board(
+        make_row("lucky", [*figures(0.01), "failed: out of memory", "missing"]),
+        make_row("steady", figures(0.3, 0.3, 0.3)),
+    )
+    (ranked,) = Results((board,)).leaderboards()
+    assert ranks(ranked) == [("lucky", None), ("steady", 1)]
+    lucky = ranked.rows[0]
+    assert dict(lucky.statuses) == {"ok": 1, "failed": 1, "missing": 1}
+    assert lucky.problems == ("failed: out of memory",)
+    assert not lucky.complete
 
 
-@pytest.mark.parametrize("width", [72, 90, 110, 200])
-def test_a_narrow_terminal_leaves_out_columns_by_name_and_cuts_no_figure(board, width):
-    text = printed(board, width)
-    table, _, hidden = text.partition("too narrow here for ")
-    assert all(len(line) <= width for line in table.splitlines())
-    for kept in ("0.2000 ± 0.1000", "measure (baseline)", "3/3"):
-        assert kept in table
-    for title in ("psnr [dB] ↑", "psnr_held_out [dB] ↑", "parameters", "train [s]"):
-        assert (title in table) != (title in hidden)
-    assert (width == 200) == (not hidden)
+def test_a_run_without_the_metric_that_ranks_costs_the_rank_too(make_board, make_row):
+    board = make_board(
+        make_row("undefined", [{"chamfer": 0.1}, {"chamfer": math.nan}]), make_row("whole", figures(0.2, 0.2))
+    )
+    (ranked,) = Results((board,)).leaderboards()
+    assert ranks(ranked) == [("undefined", None), ("whole", 1)]
 
 
-def test_no_figure_loses_its_exponent():
-    assert [format_number(value) for value in (0.0, 12345.6, 1.5e-7, -3e9, math.inf, math.nan)] == [
-        "0.000",
-        "1.235e+04",
-        "1.500e-07",
-        "-3.000e+09",
-        "inf",
-        "-",
-    ]
-    assert format_summary(Summary(21.4567, 0.5, 3)) == "21.46 ± 0.50"
-    assert format_summary(Summary(1.5e-7, 2.25e-8, 3)) == "1.500e-07 ± 2.2e-08"
+def test_the_metric_that_the_task_says_ranks_and_comes_first(make_board, make_row):
+    both = [{"psnr": 30.0, "psnr_held_out": 20.0}], [{"psnr": 40.0, "psnr_held_out": 10.0}]
+    board = make_board(make_row("a", both[0]), make_row("b", both[1]), rank_by="psnr_held_out")
+    (ranked,) = Results((board,)).leaderboards()
+    assert ranks(ranked) == [("a", 1), ("b", 2)]
+    assert [metric.name for metric in ranked.metrics] == ["psnr_held_out", "chamfer", "psnr"]
 
 
-def test_decibels_have_two_decimals_at_any_size():
-    shown = [format_number(value, "dB") for value in (-1.3e-4, 9.3561, 119.44, math.inf)]
-    assert shown == ["0.00", "9.36", "119.44", "inf"]
-    assert format_summary(Summary(-1.3e-4, 8.7e-5, 3), "dB") == "0.00 ± 0.00"
+def test_where_no_field_has_that_metric_the_primary_one_ranks(make_board, make_row):
+    measure = make_row("linear", [{"chamfer": 0.5, "psnr_held_out": 50.0}], baseline=True)
+    board = make_board(make_row("a", figures(0.3)), make_row("b", figures(0.2)), measure, rank_by="psnr_held_out")
+    (ranked,) = Results((board,)).leaderboards()
+    assert ranked.rank_by.name == "chamfer"
+    assert ranks(ranked) == [("b", 1), ("a", 2), ("linear", None)]
 
 
-def test_machine_readable_reports_keep_every_digit_and_json_knows_no_infinity(board):
-    data = json.loads(json_report(SolidSpec(), [board]), parse_constant=pytest.fail)
-    good = next(row for row in data["tasks"][0]["rows"] if row["field"] == "good")
-    assert good["metrics"]["chamfer"]["std"] == pytest.approx(np.std(FIGURES["good"], ddof=1))
-    assert good["metrics"]["psnr_held_out"] == {"mean": None, "std": None, "count": 3}
-    assert repr(good["metrics"]["chamfer"]["mean"]) in csv_report(SolidSpec(), [board])
+def test_another_metric_ranks_if_it_is_asked_for(make_board, make_row):
+    rows = make_row("a", [{"chamfer": 0.1, "psnr": 10.0}]), make_row("b", [{"chamfer": 0.2, "psnr": 20.0}])
+    other = make_board(make_row("c", figures(0.1)), label="without psnr")
+    by_psnr, by_default = Results((make_board(*rows), other)).leaderboards("psnr")
+    assert ranks(by_psnr) == [("b", 1), ("a", 2)]
+    assert ranks(by_default) == [("c", None)]
+    with pytest.raises(InrbenchError, match="no metric 'psnrr'; did you mean 'psnr'"):
+        Results((make_board(*rows),)).leaderboards("psnrr")
+    with pytest.raises(InrbenchError, match="no metric 'speed'; there are chamfer, psnr, psnr_held_out"):
+        Results((make_board(*rows),)).leaderboards("speed")
 
 
-def test_latex_is_escaped(board):
-    text = latex_report(SolidSpec(), [board])
-    assert r"psnr\_held\_out [dB] $\uparrow$" in text
-    assert r"0.2000 $\pm$ 0.1000" in text
+def test_a_pair_that_cannot_work_is_a_row_with_its_reason_and_no_failure(make_board, make_row):
+    board = make_board(make_row("a", figures(0.1)), make_row("kink", [], skip="kink has only 1 derivative"))
+    results = Results((board,))
+    (ranked,) = results.leaderboards()
+    skipped = ranked.rows[-1]
+    assert (skipped.label, skipped.rank, dict(skipped.statuses)) == ("kink", None, {"skipped": 1})
+    assert skipped.problems == ("skipped: kink has only 1 derivative",)
+    assert [run.field for run in results.runs] == ["a"]
+
+
+def test_a_field_called_as_a_baseline_keeps_its_own_runs(make_board, make_row):
+    field, measure = make_row("mean", figures(1.0, 2.0)), make_row("mean", figures(5.0, 6.0), baseline=True)
+    (ranked,) = Results((make_board(measure, field),)).leaderboards()
+    means = {row.baseline: row.metrics["chamfer"].mean for row in ranked.rows}
+    assert means == {True: 5.5, False: 1.5}
+
+
+def test_signals_and_seeds_are_counted_and_all_of_them_are_observations(make_board, make_row):
+    row = make_row("a", figures(1.0, 3.0), signals=("csg", "bunny", "dragon"))
+    (ranked,) = Results((make_board(row),)).leaderboards()
+    assert ranked.counts == (3, 2)
+    assert ranked.rows[0].metrics["chamfer"].std == pytest.approx(np.std([1, 3] * 3, ddof=1))
+
+
+def test_the_best_run_is_one_of_the_field_that_ranks_first(make_board, make_row):
+    board = make_board(
+        make_row("lucky", [*figures(0.01), "failed: why"]),
+        make_row("steady", figures(0.3, 0.2)),
+        make_row("measure", figures(0.0, 0.0), baseline=True),
+    )
+    best = Results((board,)).best()
+    assert (best.field, best.seed) == ("steady", 0)
+    with pytest.raises(InrbenchError, match="no task 'soild'; there are solid"):
+        Results((board,)).best("soild")
+    hopeless = make_board(make_row("a", ["failed: why"]))
+    with pytest.raises(InrbenchError, match="solid: no field has a rank"):
+        Results((hopeless,)).best()

@@ -1,4 +1,4 @@
-"""A plugin file that imports torch, which a plugin module must not."""
+"""A plugin that imports torch: as a plugin file it may, as the plugin module of a distribution it must not."""
 
 from __future__ import annotations
 

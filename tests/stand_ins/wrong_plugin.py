@@ -9,12 +9,16 @@ from pydantic import Field, field_serializer
 from inrbench_core import (
     ActivationEntry,
     ActivationRef,
+    AnalysisEntry,
     BasisEntry,
     ComponentSpec,
     EncodingEntry,
+    ExecutorEntry,
     ExpansionSpec,
     FieldEntry,
     Metric,
+    OptimizerEntry,
+    ReporterEntry,
     TaskEntry,
     TaskSpec,
     Width,
@@ -85,6 +89,61 @@ TASKS = {
     "batch_loss": "BatchLoss",
     "unseeded_data": "UnseededData",
     "missing_metric": "MissingMetric",
+    "other_facts": "OtherFacts",
+    "one_value_more": "OneValueMore",
+    "far_coords": "FarCoords",
+    "shifted_target": "ShiftedTarget",
+    "growing_values": "GrowingValues",
+}
+FIELDS = {
+    "sound_field": "Network",
+    "deaf_to_width": "DeafToWidth",
+    "with_methods": "WithMethods",
+    "doubled_group": "DoubledGroup",
+    "deaf_group": "DeafGroup",
+    "vector_regularisation": "VectorRegularisation",
+    "bad_progress": "BadProgress",
+}
+OPTIMIZERS = {
+    "sound_optimizer": "descent",
+    "first_group_only": "first_group_only",
+    "backwards": "backwards",
+    "no_closure": "no_closure",
+    "highest_rate": "highest_rate",
+    "first_rate": "first_rate",
+    "random_steps": "random_steps",
+}
+ANALYSES = {
+    "sound_analysis": "Size",
+    "undeclared": "Undeclared",
+    "unreported": "Unreported",
+    "tensor_array": "TensorArray",
+    "no_moment": "NoMoment",
+    "changes_model": "ChangesModel",
+    "changes_problem": "ChangesProblem",
+    "one_field_only": "OneFieldOnly",
+}
+EXECUTORS = {
+    "sound_executor": "Serial",
+    "empty_files": "EmptyFiles",
+    "says_all_is_well": "SaysAllIsWell",
+    "forgets": "Forgets",
+    "does_cancelled_jobs": "DoesCancelledJobs",
+    "has_no_cluster": "HasNoCluster",
+}
+REPORTERS = {
+    "sound_reporter": "labels",
+    "prints": "prints",
+    "gives_bytes": "gives_bytes",
+    "needs_metrics": "needs_metrics",
+    "needs_a_table": "needs_a_table",
+}
+
+
+LINE: dict[str, Any] = {
+    "metrics": (Metric("mse", higher_is_better=False), Metric("mae", higher_is_better=False)),
+    "baselines": ("zero",),
+    "renderer": "wrong_plugin_torch:LineRenderer",
 }
 
 
@@ -112,12 +171,36 @@ def inrbench_bases() -> Any:
 
 @hookimpl
 def inrbench_fields() -> Any:
-    yield FieldEntry("sound_field", NetworkSpec, "wrong_plugin_torch:Network", api=1)
-    yield FieldEntry("deaf_to_width", NetworkSpec, "wrong_plugin_torch:DeafToWidth", api=1)
+    for name, target in FIELDS.items():
+        yield FieldEntry(name, NetworkSpec, f"wrong_plugin_torch:{target}", api=1)
 
 
 @hookimpl
 def inrbench_tasks() -> Any:
     for name, target in TASKS.items():
-        metrics = (Metric("mse", higher_is_better=False), Metric("mae", higher_is_better=False))
-        yield TaskEntry(name, LineSpec, f"wrong_plugin_torch:{target}", metrics=metrics, baselines=("zero",), api=1)
+        yield TaskEntry(name, LineSpec, f"wrong_plugin_torch:{target}", **LINE, api=1)
+    yield TaskEntry("no_such_option", LineSpec, "wrong_plugin_torch:Line", **LINE, signal_option="photo", api=1)
+
+
+@hookimpl
+def inrbench_optimizers() -> Any:
+    for name, target in OPTIMIZERS.items():
+        yield OptimizerEntry(name, PlainSpec, f"wrong_plugin_runs:{target}", api=1)
+
+
+@hookimpl
+def inrbench_analyses() -> Any:
+    for name, target in ANALYSES.items():
+        yield AnalysisEntry(name, PlainSpec, f"wrong_plugin_runs:{target}", metrics=(Metric("size"),), api=1)
+
+
+@hookimpl
+def inrbench_executors() -> Any:
+    for name, target in EXECUTORS.items():
+        yield ExecutorEntry(name, PlainSpec, f"wrong_plugin_runs:{target}", api=1)
+
+
+@hookimpl
+def inrbench_reporters() -> Any:
+    for name, target in REPORTERS.items():
+        yield ReporterEntry(name, PlainSpec, f"wrong_plugin_runs:{target}", api=1)

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from inrbench_core import Activation, Encoding, Evaluation, ExpansionBasis, FieldShape, Problem, grid_coords, predict
+from inrbench_core import (
+    Activation,
+    Encoding,
+    Evaluation,
+    ExpansionBasis,
+    FieldShape,
+    Frame,
+    Problem,
+    Renderer,
+    SeedStreams,
+    grid_coords,
+    linear_frame,
+    predict,
+)
 from inrbench_core.api.initialisation import siren_linear
 
 
@@ -166,13 +180,48 @@ class DeafToWidth(Network):
         super().__init__(spec.model_copy(update={"width": 32}), shape)
 
 
+class WithMethods(Network):
+    """A field with every optional method."""
+
+    progress = 0.0
+
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        return [{"params": list(self.first.parameters()), "lr": 0.1 * lr, "weight_decay": 0.1}]
+
+    def regularisation(self) -> Tensor:
+        return 1e-3 * self.last.weight.square().sum()
+
+    def set_progress(self, share: float) -> None:
+        self.progress = share
+
+
+class DoubledGroup(WithMethods):
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        return 2 * super().parameter_groups(lr)
+
+
+class DeafGroup(WithMethods):
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        return super().parameter_groups(1.0 / lr)
+
+
+class VectorRegularisation(WithMethods):
+    def regularisation(self) -> Tensor:
+        return self.last.weight.square().sum(dim=1)
+
+
+class BadProgress(WithMethods):
+    def forward(self, coords: Tensor) -> Tensor:
+        return super().forward(coords) / (1.0 - self.progress)
+
+
 class Line(Problem):
     """sin(3x) with a little noise."""
 
     def __init__(self, spec: Any, *, device: torch.device, seeds: Any) -> None:
-        self.coords = grid_coords((spec.samples,), device)
+        self.points = grid_coords((spec.samples,), device)
         noise = 0.1 * torch.randn(spec.samples, 1, generator=self.generator(seeds))
-        self.values = torch.sin(3 * self.coords) + noise.to(device)
+        self.values = torch.sin(3 * self.points) + noise.to(device)
         self.shapes = {"line": FieldShape(1, 1, (spec.samples,))}
         self.elements = spec.samples
         self.record = {"source": "sin(3x)"}
@@ -181,13 +230,13 @@ class Line(Problem):
         return seeds.generator("noise")
 
     def batch(self, index: Any) -> Any:
-        return {"coords": self.coords[index], "values": self.values[index]}
+        return {"coords": self.points[index], "values": self.values[index]}
 
     def loss(self, model: nn.Module, batch: Any) -> Tensor:
         return (model(batch["coords"]) - batch["values"]).square().mean(dim=1)
 
     def evaluate(self, model: nn.Module, *, full: bool = True) -> Evaluation:
-        return self.score(predict(model, self.coords))
+        return self.score(predict(model, self.points))
 
     def score(self, values: Tensor) -> Evaluation:
         error = values - self.values
@@ -198,6 +247,52 @@ class Line(Problem):
 
     def truth(self) -> Any:
         raise NotImplementedError
+
+    @property
+    def frame(self) -> Frame:
+        coords, values = {"time": ("s", 0.0, 2.0)}, {"sound": ("", -1.0, 1.0)}
+        return Frame({"line": linear_frame(coords, values, (self.elements,))}, {"rate": self.elements / 2})
+
+    def target(self, coords: Tensor, field: str = "") -> Tensor | None:
+        place = (coords[:, 0] + 1) / 2 * (self.elements - 1)
+        return self.values[place.round().long()]
+
+
+class LineRenderer(Renderer):
+    def render(self, model: nn.Module, size: int | None = None) -> Evaluation:
+        evaluation = super().render(model, size)
+        return Evaluation({}, {**evaluation.outputs, "rate": np.array(self.frame.facts["rate"])})
+
+
+class OtherFacts(Line):
+    @property
+    def frame(self) -> Frame:
+        return Frame(super().frame.fields, {"speed": 1.0})
+
+
+class OneValueMore(Line):
+    @property
+    def frame(self) -> Frame:
+        coords, values = {"time": ("s", 0.0, 2.0)}, {"left": ("", -1.0, 1.0), "right": ("", -1.0, 1.0)}
+        return Frame({"line": linear_frame(coords, values, (self.elements,))}, {"rate": 1.0})
+
+
+class FarCoords(Line):
+    def coords(self, count: int, seeds: SeedStreams, field: str = "") -> Tensor:
+        return 2 * super().coords(count, seeds, field)
+
+
+class ShiftedTarget(Line):
+    def target(self, coords: Tensor, field: str = "") -> Tensor | None:
+        return super().target((coords + 0.1).clamp(-1, 1), field)
+
+
+class GrowingValues(Line):
+    def loss(self, model: nn.Module, batch: Any) -> Tensor:
+        losses = super().loss(model, batch)
+        if torch.is_grad_enabled():
+            self.values *= 1.01
+        return losses
 
 
 class MeanLoss(Line):

@@ -32,7 +32,7 @@ def test_it_resolves(catalog, name):
     field = catalog.resolve("field", RECIPES[name].stands_for)
     assert field.spec.width == 256
     assert field.spec.depth == (4 if name.startswith("inr-bench/") else 3)
-    TrainingSpec.model_validate(RECIPES[name].training)
+    TrainingSpec.model_validate(RECIPES[name].training, context={"catalog": catalog})
 
 
 def test_gauss_is_the_bell_of_scale_thirty():

@@ -218,6 +218,15 @@ def test_baselines_and_pictures() -> None:
             problem.baseline("fbp")
 
 
+@pytest.mark.parametrize("options", [{}, {"source": "csg", "resolution": 48}, {"mode": "eikonal"}])
+def test_the_picture_of_the_truth_is_that_of_a_perfect_field(options: dict[str, object]) -> None:
+    problem = sdf(**options)
+    perfect = problem.evaluate(Exact(problem)).preview
+    assert perfect is not None
+    # Of 255 levels.
+    assert np.abs(perfect.astype(float) - problem.truth()).mean() < 0.1
+
+
 def test_outputs_and_rendering_at_another_resolution() -> None:
     problem = sdf()
     outputs = problem.evaluate(Ball()).outputs

@@ -71,11 +71,19 @@ def inrbench_activations() -> Iterator[ActivationEntry]:
     package = "inrbench_activation_classic.classic"
     yield ActivationEntry("relu", ReluSpec, f"{package}:Relu", "Nair and Hinton 2010", "max(0, z)", api=1)
     yield ActivationEntry(
-        "prelu", PreluSpec, f"{package}:Prelu", "He et al. 2015, arXiv:1502.01852", "z if z > 0 else a z",
+        "prelu",
+        PreluSpec,
+        f"{package}:Prelu",
+        "He et al. 2015, arXiv:1502.01852",
+        "z if z > 0 else a z",
         api=1,
     )
     yield ActivationEntry(
-        "elu", EluSpec, f"{package}:Elu", "Clevert et al. 2015, arXiv:1511.07289", "z if z > 0 else a (exp(z) - 1)",
+        "elu",
+        EluSpec,
+        f"{package}:Elu",
+        "Clevert et al. 2015, arXiv:1511.07289",
+        "z if z > 0 else a (exp(z) - 1)",
         api=1,
     )
     yield ActivationEntry(
@@ -87,7 +95,11 @@ def inrbench_activations() -> Iterator[ActivationEntry]:
         api=1,
     )
     yield ActivationEntry(
-        "gelu", GeluSpec, f"{package}:Gelu", "Hendrycks and Gimpel 2016, arXiv:1606.08415", "z Phi(z)",
+        "gelu",
+        GeluSpec,
+        f"{package}:Gelu",
+        "Hendrycks and Gimpel 2016, arXiv:1606.08415",
+        "z Phi(z)",
         api=1,
     )
     yield ActivationEntry(
@@ -99,9 +111,15 @@ def inrbench_activations() -> Iterator[ActivationEntry]:
         aliases=("swish",),
         api=1,
     )
-    yield ActivationEntry("sigmoid", SigmoidSpec, f"{package}:Sigmoid", "Rumelhart et al. 1986", "1 / (1 + exp(-z))", api=1)
+    yield ActivationEntry(
+        "sigmoid", SigmoidSpec, f"{package}:Sigmoid", "Rumelhart et al. 1986", "1 / (1 + exp(-z))", api=1
+    )
     yield ActivationEntry("tanh", TanhSpec, f"{package}:Tanh", "LeCun et al. 1998", "tanh(z)", api=1)
     yield ActivationEntry(
-        "softplus", SoftplusSpec, f"{package}:Softplus", "Dugas et al. 2000", "log(1 + exp(beta z)) / beta",
+        "softplus",
+        SoftplusSpec,
+        f"{package}:Softplus",
+        "Dugas et al. 2000",
+        "log(1 + exp(beta z)) / beta",
         api=1,
     )

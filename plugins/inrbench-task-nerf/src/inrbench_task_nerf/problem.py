@@ -142,7 +142,8 @@ class NerfProblem(Problem):
         colours = tuple(Quantity(name, transform="sigmoid", rate=COLOUR_RATE) for name in ("red", "green", "blue"))
         coords = tuple(Quantity(axis, "", -bound, bound) for axis in "xyz")
         seen = coords + tuple(Quantity(f"direction {axis}") for axis in "xyz") if self.tracer.view_direction else coords
-        fields = {"density": FieldFrame(coords, density), "colour": FieldFrame(seen, colours)}
+        quantities = {"density": (coords, density), "colour": (seen, colours)}
+        fields = {name: FieldFrame(*items, self.shapes[name].resolution) for name, items in quantities.items()}
         cameras = self.scene.test.cameras
         size = {"height": cameras.height, "width": cameras.width, "angle": cameras.angle}
         camera = {"pose": cameras.poses[SHOWN_VIEW].tolist(), **size}

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.ndimage import binary_dilation, binary_erosion
 from torch import Tensor, nn
 from torch.nn import functional
 
 from inrbench_core import Batch, Index, Quantity, SeedStreams
 from inrbench_task_shape.base import PointProblem, ShapeProblem
 from inrbench_task_shape.meshes import Mesh
+from inrbench_task_shape.picture import draw
 from inrbench_task_shape.plugin import SdfSpec
 from inrbench_task_shape.solids import Solid
 from inrbench_task_shape.sources import load_solid
@@ -23,6 +26,10 @@ Array = np.ndarray[Any, Any]
 ZERO, NORMAL, EMPTY, EIKONAL = 3000.0, 100.0, 100.0, 50.0
 # How quickly the penalty for being near zero off the surface falls off with the field's value.
 DECAY = 100.0
+# The picture of the truth is drawn on this grid, or the evaluation's if coarser; a picture looks at values this many
+# voxels from the surface at most.
+SHOWN_RESOLUTION, SHOWN_VOXELS = 128, 4
+_CUBE = np.ones((3, 3, 3), bool)
 
 
 def prepare(spec: SdfSpec, *, device: torch.device, seeds: SeedStreams) -> SdfProblem:
@@ -43,6 +50,19 @@ class SdfProblem(ShapeProblem):
     def __init__(self, solid: Solid, spec: SdfSpec, length: float, *, device: torch.device, seeds: SeedStreams) -> None:
         super().__init__(solid, spec, device=device, seeds=seeds)
         self.value = Quantity("distance", solid.unit, -length / solid.scale, length / solid.scale)
+
+    def truth(self) -> Array:
+        resolution = min(self.resolution, SHOWN_RESOLUTION)
+        key = {"truth": type(self).__name__, "grid": resolution, "length": self.value.high}
+        return draw(self.cached(key, partial(self._near_truth, resolution))["values"])
+
+    def _near_truth(self, resolution: int) -> dict[str, Array]:
+        """Exact values close to the surface, which are all that a picture shows of a volume."""
+        inside = self.truth_grid(resolution)
+        near = binary_dilation(inside, _CUBE, SHOWN_VOXELS) & ~binary_erosion(inside, _CUBE, SHOWN_VOXELS)
+        values = np.where(inside, -1.0, 1.0).astype(np.float32)
+        values[near] = self.exact(2.0 / (resolution - 1) * np.argwhere(near) - 1.0)
+        return {"values": values}
 
     def measure(self, values: Array, mesh: Mesh | None) -> dict[str, float]:
         """iou, and chamfer, normal_consistency and f_score of the surface: see `compare`."""

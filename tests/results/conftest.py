@@ -1,0 +1,77 @@
+"""Results made up for tests, without a fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inrbench_core.api.entries import Metric
+from inrbench_core.results.results import ResultBoard, ResultRow, ResultRun
+from inrbench_core.runs.record import RunRecord
+
+MakeRow = Callable[..., ResultRow]
+MakeBoard = Callable[..., ResultBoard]
+
+
+def plain_run(field: str, seed: int, training: Mapping[str, Any], task: Mapping[str, Any]) -> dict[str, Any]:
+    """As much of a run's plain data as says which runs are observations of one row."""
+    return {
+        "task": {"name": "solid", "source": "csg", **task},
+        "signal_option": "source",
+        "files": {},
+        "field": {"name": field},
+        "baseline": "",
+        "training": dict(training),
+        "analyses": [],
+        "seed": seed,
+        "device": "cpu",
+    }
+
+
+@pytest.fixture
+def make_row() -> MakeRow:
+    """Makes a row of a run for each outcome, with seeds from 0 on."""
+
+    def make(
+        label: str,
+        outcomes: Sequence[Mapping[str, float] | str],
+        *,
+        baseline: bool = False,
+        skip: str = "",
+        signals: Sequence[str] = ("csg",),
+        folder: Path = Path("results"),
+        training: Mapping[str, Any] | None = None,
+        task: Mapping[str, Any] | None = None,
+    ) -> ResultRow:
+        """An outcome is the metrics of a good run, or "missing", or how a run ended and its message: "failed: why"."""
+        runs = []
+        for seed, outcome in enumerate(outcomes):
+            status, _, message = ("ok", "", "") if isinstance(outcome, Mapping) else outcome.partition(": ")
+            data = plain_run(label, seed, training or {}, task or {})
+            metrics = outcome if isinstance(outcome, Mapping) else {}
+            record = RunRecord(data, status, message, metrics=metrics, parameters=1234, times={"train": 1.5})  # type: ignore[arg-type]
+            for signal in signals:
+                name = f"{label}-{signal}-{seed}-{training}-{task}"
+                known = None if status == "missing" else record
+                runs.append(ResultRun(name, "solid", signal, label, seed, baseline, "final", known, folder))
+        return ResultRow(label, baseline, skip, tuple(runs))
+
+    return make
+
+
+@pytest.fixture
+def make_board() -> MakeBoard:
+    """Makes a table of rows with the metrics chamfer, psnr and psnr_held_out."""
+
+    def make(*rows: ResultRow, label: str = "solid", rank_by: str = "chamfer") -> ResultBoard:
+        metrics = (
+            Metric("chamfer", higher_is_better=False),
+            Metric("psnr", "dB"),
+            Metric("psnr_held_out", "dB"),
+        )
+        return ResultBoard(label, metrics, rank_by, rows)
+
+    return make
