@@ -14,11 +14,9 @@ import math
 from pathlib import Path
 
 from inrbench_core.api.entries import Metric
-from inrbench_core.plugins.loading import load_catalog
 from inrbench_core.results.formats import format_number, format_summary, header
 from inrbench_core.results.leaderboard import Leaderboard, Row
-from inrbench_core.results.load import load_leaderboards
-from inrbench_core.runs.store import RunStore
+from inrbench_core.results.load import load_results
 
 COLUMNS = ["relu", "neff+relu", "rff+relu", "siren", "finer", "kan", "plain grid"]
 
@@ -27,14 +25,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="holds one folder of results for each task")
     folder = parser.parse_args().folder
-    catalog = load_catalog()
     print("| task | metric |" + "".join(f" {name} |" for name in COLUMNS) + " best baseline |")
     print("| --- | --- |" + " --- |" * (len(COLUMNS) + 1))
-    for results in sorted(path for path in folder.iterdir() if path.is_dir()):
-        for board in load_leaderboards(RunStore(results), catalog):
-            shown = [board.metrics[0], *(m for m in board.metrics if m.name.endswith("_held_out"))]
-            for metric in shown:
-                print(line(board, metric))
+    for path in sorted(path for path in folder.iterdir() if path.is_dir()):
+        results = load_results(path)
+        for board, ranked in zip(results.boards, results.leaderboards(), strict=True):
+            primary, *others = board.metrics
+            for metric in [primary, *(m for m in others if m.name.endswith("_held_out"))]:
+                print(line(ranked, metric))
 
 
 def line(board: Leaderboard, metric: Metric) -> str:
@@ -43,7 +41,8 @@ def line(board: Leaderboard, metric: Metric) -> str:
     rows = {row.label: row for row in board.rows}
     values = {row.label: row.metrics[metric.name].mean for row in board.rows}
     known = {label: sign * value for label, value in values.items() if not math.isnan(value)}
-    best = max((label for label in known if not rows[label].baseline), key=known.__getitem__, default=None)
+    comparable = [label for label in known if rows[label].complete and not rows[label].baseline]
+    best = max(comparable, key=known.__getitem__, default=None)
     untrained = (label for label in known if rows[label].baseline and not rows[label].parameters)
     baseline = max(untrained, key=known.__getitem__, default=None)
     cells = [cell(rows.get(name), metric, bold=name == best) for name in COLUMNS]

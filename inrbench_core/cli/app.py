@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -24,6 +24,8 @@ from inrbench_core.cli.common import PluginFiles, add_plugin_files, emit, get_ca
 from inrbench_core.plugins.failures import one_line
 from inrbench_core.spec.yaml_io import SpecError
 
+# The base of what typer raises for wrong arguments; it has no public name there.
+UsageError: Any = typer.BadParameter.__bases__[0]
 EPILOG = "Start with: inrbench list, then inrbench show task image, whose YAML is the beginning of a spec."
 
 
@@ -47,7 +49,6 @@ def build_app(plugin_files: Sequence[Path] = ()) -> typer.Typer:
     app = typer.Typer(
         name="inrbench",
         epilog=EPILOG,
-        no_args_is_help=True,
         pretty_exceptions_enable=False,
         add_completion=False,
     )
@@ -86,7 +87,15 @@ def main() -> None:
     try:
         files = _plugin_files(arguments)
         add_plugin_files(files)
-        build_app(files)()
+        # Not standalone, because typer's own error messages are not made printable.
+        code = build_app(files)(arguments or ["--help"], standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except UsageError as error:
+        place = f"; see {error.ctx.command_path} --help" if error.ctx else ""
+        say(f"{error.format_message().rstrip('.')}{place}")
+        sys.exit(2)
+    except typer.Abort:
+        sys.exit(1)
     except SpecError as error:
         emit(f"{error}\n", stderr=True)
         sys.exit(3 if error.broken else 2)

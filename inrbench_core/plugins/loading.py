@@ -144,9 +144,9 @@ def _check(source: PluginSource, kind: str, record: Any) -> None:
 
     if not isinstance(record, expected):
         raise broken("record", f"hook for {kind} entries returned {type(record).__name__}, not {expected.__name__}")
+    if not isinstance(record.api, int) or isinstance(record.api, bool):
+        raise broken("record", f"{kind} {record.name!r}: api is {record.api!r}, not a whole number")
     if record.api != API_VERSION:
-        if not isinstance(record.api, int) or isinstance(record.api, bool):
-            raise broken("record", f"{kind} {record.name!r}: api is {record.api!r}, not a whole number")
         remedy = (
             "pip install --upgrade inrbench"
             if record.api > API_VERSION

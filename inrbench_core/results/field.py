@@ -76,7 +76,7 @@ class FittedField:
             )
         # In float64, because float32 cannot tell the samples of a long recording apart before they are scaled.
         inner = to_field(points.reshape(-1, len(frame.coords)), frame).float().to(self.device)
-        values = from_field(predict(model, inner), frame).reshape(*points.shape[:-1], -1)
+        values = from_field(predict(model, inner), frame).reshape(*points.shape[:-1], len(frame.values))
         return values.to(coords.device) if isinstance(coords, Tensor) else values.cpu().numpy()
 
     def _pick(self, name: str) -> tuple[FieldFrame, nn.Module]:

@@ -128,11 +128,17 @@ def _leaderboard(board: ResultBoard, sort: str) -> Leaderboard:
 
 
 def _ranking_metric(board: ResultBoard, rows: Sequence[Row], sort: str) -> Metric:
-    """The metric asked for, or that the task says, where it has figures; else the primary one."""
+    """The metric asked for; else the one that the task says, if some field has it in all of its runs; else the first.
+
+    A signal of one pixel, for one, has none held out.
+    """
     by_name = {metric.name: metric for metric in board.metrics}
-    for name in (sort, board.rank_by):
-        if name in by_name and (name == sort or any(row.metrics[name].count for row in rows if not row.baseline)):
-            return by_name[name]
+    if sort in by_name:
+        return by_name[sort]
+    name = board.rank_by
+    fields = [row for row in rows if not row.baseline and row.statuses.get("ok")]
+    if name in by_name and any(row.metrics[name].count == row.statuses["ok"] for row in fields):
+        return by_name[name]
     return board.metrics[0]
 
 

@@ -138,15 +138,20 @@ class _Worker:
         paths = [path or os.getcwd() for path in sys.path]
         environment = {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": os.pathsep.join(paths)}
         descriptor = theirs.fileno()
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "inrbench_core.runs.serve", str(descriptor), str(os.getpid())],
-            stdin=subprocess.DEVNULL,
-            # What a plugin prints must not spoil what the command prints on stdout.
-            stdout=2,
-            pass_fds=[descriptor],
-            process_group=0,
-            env={**os.environ, **environment},
-        )
+        # Ctrl-C is the driver's business: what is blocked here is blocked in the worker, from its first moment on.
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "inrbench_core.runs.serve", str(descriptor), str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                # What a plugin prints must not spoil what the command prints on stdout.
+                stdout=2,
+                pass_fds=[descriptor],
+                process_group=0,
+                env={**os.environ, **environment},
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         theirs.close()
         # Readable when the process ends. The socket does not tell: a child that the worker forked may hold it open.
         self.sentinel = os.pidfd_open(self.process.pid) if hasattr(os, "pidfd_open") else None

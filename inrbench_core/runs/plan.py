@@ -116,7 +116,7 @@ def _factory(
     experiment: Experiment, signal: Signal, name: str | FieldRow, fingerprints: Fingerprints, device: str
 ) -> RunFactory:
     what = name if isinstance(name, str) else (name.field, name.training, experiment.analyses)
-    return RunFactory(signal.task, signal.files, device, fingerprints, what)
+    return RunFactory(signal.task, signal.files, device, fingerprints.of, what)
 
 
 def _planned(name: str | FieldRow, runs: tuple[AnyRun, ...]) -> PlannedRow:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -170,6 +170,9 @@ def _targets(components: list[Component]) -> list[str]:
     return sorted({part.entry.target for component in components for part in component.walk()})
 
 
+CodeOf = Callable[[Iterable[Component]], Mapping[str, str]]
+
+
 class RunFactory:
     """Makes the runs of one row on one signal: all but the seed is hashed once.
 
@@ -177,7 +180,7 @@ class RunFactory:
         task: the task with its signal.
         files: the user's files that it reads.
         device: cpu, cuda or cuda:N.
-        fingerprints: of the code.
+        code_of: the fingerprints of the code that components come from, such as `Fingerprints.of`.
         what: the baseline's name; or the field, its training and the analyses.
     """
 
@@ -186,13 +189,13 @@ class RunFactory:
         task: Component,
         files: Mapping[str, str],
         device: str,
-        fingerprints: Fingerprints,
+        code_of: CodeOf,
         what: str | tuple[Component, TrainingSpec, tuple[Component, ...]],
     ) -> None:
         self.what = what
         field, training, analyses = (None, None, ()) if isinstance(what, str) else what
         components = [task] if field is None or training is None else [task, field, training.optimizer, *analyses]
-        self.shared = {"task": task, "files": files, "device": device, "code": fingerprints.of(components)}
+        self.shared = {"task": task, "files": files, "device": device, "code": code_of(components)}
         self.data = {
             **_settings(task, files, field, what if isinstance(what, str) else "", training, analyses),
             "device": device,
@@ -220,10 +223,14 @@ class RunFactory:
         return FitRun(**common, field=field, training=training, analyses=analyses)
 
 
-def run_from_data(data: Mapping[str, Any], catalog: Catalog) -> FitRun | BaselineRun:
-    """Rebuild a run with the components, and the fingerprints, of this catalog.
+def run_from_data(data: Mapping[str, Any], catalog: Catalog, code_of: CodeOf | None = None) -> FitRun | BaselineRun:
+    """Rebuild a run with the components of this catalog.
 
-    Its id is that of the data only if both have the same code.
+    Args:
+        data: as `Run.to_data` gives it.
+        catalog: where components are looked up.
+        code_of: see `RunFactory`; default: the fingerprints of the code as it is on disk now. The run's id is that of
+            the data only if both have the same code.
 
     Raises:
         pydantic.ValidationError: if a component is not there any more, or has other options.
@@ -234,5 +241,5 @@ def run_from_data(data: Mapping[str, Any], catalog: Catalog) -> FitRun | Baselin
         training = TrainingSpec.model_validate(data["training"], context={"catalog": catalog})
         analyses = tuple(catalog.resolve("analysis", value) for value in data["analyses"])
         what = (catalog.resolve("field", data["field"]), training, analyses)
-    factory = RunFactory(task, data["files"], data["device"], Fingerprints(catalog), what)
+    factory = RunFactory(task, data["files"], data["device"], code_of or Fingerprints(catalog).of, what)
     return factory.run(data["seed"], label=data["label"], task_label=data["task_label"], signal=data["signal_label"])

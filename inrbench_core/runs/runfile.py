@@ -12,9 +12,10 @@ import io
 import json
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
@@ -29,6 +30,7 @@ _MARK = b"\ninrbench run "
 _DIGEST_BYTES = 32
 # The mark, four digits of the format and the checksum.
 TRAILER_BYTES = len(_MARK) + 4 + _DIGEST_BYTES
+_NO_MARK = "not a run file, or damaged or cut off"
 _GROUPS = ("curve", "outputs", "weights", "parameters")
 _PICTURES = ("preview", "truth")
 
@@ -85,7 +87,7 @@ def decode(content: bytes, expected_id: str, read_arrays: Callable[[], RunArrays
 def _checked(content: bytes) -> memoryview:
     body, trailer = memoryview(content)[:-TRAILER_BYTES], content[-TRAILER_BYTES:]
     if len(content) <= TRAILER_BYTES or not trailer.startswith(_MARK):
-        raise NotARun("not a run file, or damaged or cut off")
+        raise NotARun(_NO_MARK)
     head, found = trailer[:-_DIGEST_BYTES], trailer[-_DIGEST_BYTES:]
     checksum = hashlib.blake2b(body, digest_size=_DIGEST_BYTES)
     checksum.update(head)
@@ -105,7 +107,7 @@ def read_file(path: Path) -> RunRecord:
         FileNotFoundError: if there is no such file.
         NotARun: if it is not a regular, readable, whole file of this run.
     """
-    return decode(read_bytes(path), path.stem, arrays_reader(path))
+    return decode(_read_run(path), path.stem, arrays_reader(path))
 
 
 def arrays_reader(path: Path) -> Callable[[], RunArrays]:
@@ -113,15 +115,27 @@ def arrays_reader(path: Path) -> Callable[[], RunArrays]:
 
     def read() -> RunArrays:
         try:
-            return decode(read_bytes(path), path.stem).arrays
+            return decode(_read_run(path), path.stem).arrays
         except FileNotFoundError:
             raise NotARun(f"{path}: no such file") from None
 
     return read
 
 
-def read_bytes(path: Path) -> bytes:
-    """The content of a regular file. Raises FileNotFoundError, or NotARun if it is none or not readable."""
+def _read_run(path: Path) -> bytes:
+    with opened(path) as file:
+        # A foreign file may be larger than the memory, so its end is looked at first.
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - TRAILER_BYTES))
+        if not file.read().startswith(_MARK):
+            raise NotARun(_NO_MARK)
+        file.seek(0)
+        return file.read()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A regular file, open for reading. Raises FileNotFoundError, or NotARun if it is none or not readable."""
     try:
         # Opening a FIFO would wait for a writer, for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -134,11 +148,9 @@ def read_bytes(path: Path) -> bytes:
         raise NotARun("not a regular file")
     with os.fdopen(descriptor, "rb") as file:
         try:
-            return file.read()
+            yield file
         except OSError as error:
             raise NotARun(f"not readable: {error.strerror}") from None
-        except MemoryError:
-            raise NotARun("not readable: it does not fit into memory") from None
 
 
 def _fill(file: h5py.File, arrays: RunArrays) -> None:

@@ -104,7 +104,6 @@ def _watch(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business.
     _end_with(int(sys.argv[2]))
     ours = socket.socket(fileno=int(sys.argv[1]))
     _guard_forks(ours)

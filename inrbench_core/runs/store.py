@@ -16,7 +16,7 @@ from inrbench_core.api.errors import InrbenchError, StorageError
 from inrbench_core.runs.identity import digest
 from inrbench_core.runs.index import RunIndex, stamp
 from inrbench_core.runs.record import RunRecord
-from inrbench_core.runs.runfile import NotARun, arrays_reader, decode, read_bytes, read_file
+from inrbench_core.runs.runfile import NotARun, arrays_reader, decode, opened, read_file
 
 LOCK = "lock"
 EXPERIMENTS = "experiments"
@@ -89,8 +89,10 @@ class RunStore:
         for run_id in ids:
             try:
                 stamps[run_id] = stamp(os.stat(self.path(run_id)))
-            except OSError:
+            except FileNotFoundError:
                 continue
+            except OSError as error:
+                self.unusable[self.path(run_id).name] = f"not readable: {error.strerror}"
         known = self.index.known(stamps.keys())
         records, new = {}, []
         for run_id, place in stamps.items():
@@ -178,7 +180,8 @@ class RunStore:
         found = []
         for path in sorted((self.folder / EXPERIMENTS).glob("*.json")):
             try:
-                content = json.loads(read_bytes(path))
+                with opened(path) as file:
+                    content = json.load(file)
                 if content["schema"] != EXPERIMENT_SCHEMA:
                     raise NotARun(f"not an experiment of this version ({EXPERIMENT_SCHEMA})")
                 if digest(content["experiment"]) != content["id"]:

@@ -59,8 +59,7 @@ def work(
         catalog = _catalog(tuple(places.get(file, file) for file in job.plugin_files))
         for data in job.runs:
             expected = run_id(data)
-            run = run_from_data(_relocated(data, places), catalog)
-            _verify(run, data["code"], expected, catalog)
+            run = _rebuilt(_relocated(data, places), expected, catalog)
             report = None if on_progress is None else lambda progress, at=expected: on_progress(at, progress)
             # The record names files by the user's paths.
             yield expected, encode(replace(execute(run, report), run=dict(data)))
@@ -76,20 +75,23 @@ def _relocated(data: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, 
     return {**data, "task": options, "files": {places.get(path, path): found for path, found in data["files"].items()}}
 
 
-def _verify(run: FitRun | BaselineRun, planned: Mapping[str, str], expected: str, catalog: Catalog) -> None:
-    """Import what the run needs, then make sure that this is the code that the job was planned with."""
-    parts = [part for component in run.components for part in component.walk()]
-    keys = {(part.entry.target, str(run.code)) for part in parts}
+def _rebuilt(data: Mapping[str, Any], expected: str, catalog: Catalog) -> FitRun | BaselineRun:
+    """The run of a job. Raises CodeChanged if this process would compute something else under its id."""
+    code = data["code"]
+    run = run_from_data(data, catalog, lambda components: code)
+    keys = {(target, str(code)) for target in data["targets"]}
     if run.id == expected and keys <= _verified:
-        return
-    for part in parts:
-        part.entry.load()
-    # Read from disk again, after the import: an edit in between would be run under the old code's name.
-    again = run_from_data(run.to_data(), catalog)
-    if again.id != expected:
-        changed = [name for name, found in again.code.items() if planned.get(name) != found]
+        return run
+    for component in run.components:
+        for part in component.walk():
+            part.entry.load()
+    # Read from disk after the import: an edit in between would be run under the old code's name.
+    now = run_from_data(data, catalog)
+    if now.id != expected:
+        changed = [name for name, found in now.code.items() if code.get(name) != found]
         raise CodeChanged(
             f"the code of {', '.join(changed) or 'a component'} is not what the experiment was planned with; "
             "start it again to use what is there now"
         )
     _verified.update(keys)
+    return run

@@ -26,6 +26,8 @@ from inrbench_core.spec.yaml_io import Document, YamlPath, load_yaml
 
 # Runs of one experiment; more take hours to plan and could not be carried out.
 MOST_RUNS = 1_000_000
+# Signals that the label of a task names where others have the same label.
+MOST_NAMED = 3
 TASK_KEYS = ("label", "signals")
 FIELD_KEYS = ("label", "training")
 # Label, field and training: rows that agree in all of them are one.
@@ -183,9 +185,13 @@ class _Builder(Resolver):
 
     def _signals(self, variant: Variant) -> _Signals:
         """The task once for each of its signals; signals with the same content are one."""
+        own = self._label(variant)
         entry = self.entry("task", variant.value)
-        option = entry.signal_option if isinstance(entry, TaskEntry) else "source"
-        known = isinstance(entry, TaskEntry) and option in entry.spec.model_fields
+        if not isinstance(entry, TaskEntry):
+            self.component("task", without(variant, *TASK_KEYS))
+            return _Signals(own, (), "")
+        option = entry.signal_option
+        known = option in entry.spec.model_fields
         found: dict[str, Signal] = {}
         for one in expand_signals(variant, option, known, self.document.folder, self.problem):
             resolved = self.component("task", without(one, *TASK_KEYS))
@@ -198,7 +204,6 @@ class _Builder(Resolver):
                 found.setdefault(identity, Signal(str(label), task, files, origin))
         labels = signal_labels(list(found.values()))
         signals = tuple(replace(signal, label=label) for signal, label in zip(found.values(), labels, strict=True))
-        own = self._label(variant)
         return _Signals(own, signals, canonical([own, list(found) or canonical(variant.value)]))
 
     def _files(self, task: Component, origin: YamlPath) -> dict[str, str] | None:
@@ -273,9 +278,14 @@ def _task_labels(found: Sequence[_Signals]) -> list[str]:
     data = []
     for one in found:
         files = {path: Path(path).name for signal in one.signals for path in signal.files}
-        options = dict(plain_identity(one.signals[0].task.to_data(), files))
+        task = one.signals[0].task
+        options = dict(plain_identity(task.to_data(), files))
         if len(one.signals) > 1:
-            options["signals"] = ", ".join(signal.label for signal in one.signals)
+            assert isinstance(task.entry, TaskEntry)
+            options.pop(task.entry.signal_option, None)
+            options["signals"] = ", ".join(signal.label for signal in one.signals[:MOST_NAMED])
+            if len(one.signals) > MOST_NAMED:
+                options["signals"] += f", {len(one.signals) - MOST_NAMED} more"
         data.append(options)
     return tell_apart(labels, data)
 

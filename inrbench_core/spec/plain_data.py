@@ -25,7 +25,19 @@ def plain_data(value: Any, report: Callable[[DataPath, str], None]) -> Any:
         value: what a caller has in place of a YAML file.
         report: is told the path and the reason of what is no plain data.
     """
-    return _Copier(report).copied(value, (), 0)
+    try:
+        return _Copier(report).copied(value, (), 0)
+    except _TooMuchError as error:
+        report(error.path, str(error))
+        return None
+
+
+class _TooMuchError(Exception):
+    """More than a spec may hold, which it is no use to go on with."""
+
+    def __init__(self, path: DataPath, message: str) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class _Copier:
@@ -36,9 +48,7 @@ class _Copier:
     def copied(self, value: Any, path: DataPath, level: int) -> Any:
         self.values += 1
         if self.values > MOST_VALUES:
-            if self.values == MOST_VALUES + 1:
-                self.report((), f"it holds more than {MOST_VALUES:,} values")
-            return None
+            raise _TooMuchError((), f"it holds more than {MOST_VALUES:,} values")
         if not isinstance(value, str) and hasattr(value, "tolist"):
             value = value.tolist()
         if isinstance(value, Mapping | list | tuple):
@@ -47,8 +57,7 @@ class _Copier:
 
     def _collection(self, value: Any, path: DataPath, level: int) -> Any:
         if level > MOST_LEVELS:
-            self.report(path, f"nested more than {MOST_LEVELS} levels deep")
-            return None
+            raise _TooMuchError(path, f"nested more than {MOST_LEVELS} levels deep")
         if not isinstance(value, Mapping):
             return [self.copied(item, (*path, index), level) for index, item in enumerate(value)]
         copy = {}

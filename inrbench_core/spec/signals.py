@@ -76,10 +76,9 @@ def _matching(pattern: Path) -> list[str]:
     start = next(index for index, part in enumerate(pattern.parts) if glob.has_magic(part))
     base, rest = Path(*pattern.parts[:start]), pattern.parts[start:]
     # Path.glob does not follow links to folders, of which two that lead upwards would never end.
-    matches = itertools.islice(base.glob("/".join(rest)), MOST_SIGNALS + 1)
     hidden = any(part.startswith(".") for part in rest)
-    shown = [path for path in matches if hidden or not _is_hidden(path.relative_to(base))]
-    return sorted(str(path) for path in shown)
+    shown = (path for path in base.glob("/".join(rest)) if hidden or not _is_hidden(path.relative_to(base)))
+    return sorted(str(path) for path in itertools.islice(shown, MOST_SIGNALS + 1))
 
 
 def _is_hidden(path: Path) -> bool:

@@ -176,7 +176,7 @@ def tell_apart(labels: Sequence[str], data: Iterable[Mapping[str, Any]]) -> list
             options = ", ".join(
                 f"{key.rpartition('.')[2]}={flats[index][key]}" for key in differing if key in flats[index]
             )
-            result[index] = one_line(f"{label} ({options})")
+            result[index] = one_line(f"{label} ({options})") if options else label
     return numbered(result)
 
 

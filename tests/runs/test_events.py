@@ -106,8 +106,8 @@ def test_the_arrays_of_a_repeated_run_that_fails_are_not_those_of_the_good_file(
     class Listener:
         @hookimpl
         def inrbench_run_finished(self, run: AnyRun, record: RunRecord) -> None:
+            assert record.arrays is not None
             heard.append((run, record))
-            record.arrays
 
     listener = Listener()
     catalog.manager.register(listener)

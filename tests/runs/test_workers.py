@@ -134,6 +134,8 @@ def test_code_that_changes_under_a_running_experiment_fails_its_runs(
     original = fingerprints.source_fingerprint
     made = plan()
     monkeypatch.setattr(fingerprints, "source_fingerprint", lambda *given: original(*given) + "edited")
+    # As in a worker that has not imported this code yet.
+    monkeypatch.setattr("inrbench_core.runs.work._verified", set())
     # A worker of this process sees the edit; the plan was made before.
     job = Job("one", (next(iter(made.runs.values())).to_data(),), tuple(str(plugin) for plugin in PLUGINS))
     with pytest.raises(Exception, match=r"the code of small_plugin\.py is not what the experiment was planned with"):

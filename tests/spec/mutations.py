@@ -10,6 +10,13 @@ from typing import Any
 
 import yaml
 
+# Values that are right in many a place.
+PLAUSIBLE: tuple[Any, ...] = (
+    1, 2, 3, 8, 0.5, 1e-3, 2.0, "line", "curve", "shallow", "swell", "tower", "measure", "wave", "kink", "plain",
+    "waves", "table", "bumps", "roughness", "sgd", "adam", "leaps", "cosine", "full", "square", "circle", "one.txt",
+    "cpu", "x", True, None, [1, 2], ["wave", "kink"], ["shallow", "swell"], {"name": "wave"}, {"lr": 1e-2},
+    {"name": "shallow", "width": 3}, {"training.lr": [1, 2]}, {"steps": 5, "lr": 1e-2},
+)  # fmt: skip
 # Values that are wrong nearly everywhere; as YAML text further down.
 ODD_VALUES: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 3, 1000, 10**17, 10**400, 0.0, -0.5, 1e-3, 1e300, math.nan, math.inf, -math.inf,
@@ -39,7 +46,7 @@ KEYS = (
 
 def changed_text(text: str, rng: random.Random) -> str:
     """YAML text with one to four changes."""
-    for _ in range(rng.randint(1, 4)):
+    for _ in range(rng.choice([1, 1, 1, 2, 4])):
         text = rng.choice(_TEXT_CHANGES)(text, rng)
     return text
 
@@ -72,7 +79,7 @@ def _indent(lines: list[str], at: int, rng: random.Random) -> None:
 
 
 def _add(lines: list[str], at: int, rng: random.Random) -> None:
-    lines.insert(at, f"{rng.choice(KEYS)}: {rng.choice(ODD_TEXTS)}")
+    lines.insert(at, f"{rng.choice(KEYS)}: {odd_text(rng)}")
 
 
 def _replace_token(text: str, rng: random.Random) -> str:
@@ -80,7 +87,7 @@ def _replace_token(text: str, rng: random.Random) -> str:
     starts = [index for index in range(len(text)) if index == 0 or text[index - 1] in " ,[{"]
     start = rng.choice(starts or [0])
     end = next((index for index in range(start, len(text)) if text[index] in ",]}\n"), len(text))
-    return text[:start] + rng.choice(ODD_TEXTS) + text[end:]
+    return text[:start] + odd_text(rng) + text[end:]
 
 
 def _put_in(text: str, rng: random.Random) -> str:
@@ -102,8 +109,8 @@ _TEXT_CHANGES = (
 def changed_data(data: Any, rng: random.Random) -> Any:
     """Plain data with one to four changes."""
     data = copy.deepcopy(data)
-    for _ in range(rng.randint(1, 4)):
-        places = list(_places(data, 0))
+    for _ in range(rng.choice([1, 1, 1, 2, 4])):
+        places = list(_places(data, set()))
         if not places:
             break
         holder, key = rng.choice(places)
@@ -111,16 +118,17 @@ def changed_data(data: Any, rng: random.Random) -> Any:
     return data
 
 
-def _places(value: Any, level: int) -> Any:
-    """Every (holder, key) in nested data."""
+def _places(value: Any, seen: set[int]) -> Any:
+    """Every (holder, key) in nested data, which may enclose itself."""
     keys = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
-    for key in list(keys) if level < 40 else ():
+    for key in list(keys) if id(value) not in seen else ():
+        seen.add(id(value))
         yield value, key
-        yield from _places(value[key], level + 1)
+        yield from _places(value[key], seen)
 
 
 def _odd(holder: Any, key: Any, places: Any, rng: random.Random) -> None:
-    holder[key] = copy.deepcopy(rng.choice(ODD_VALUES))
+    holder[key] = odd_value(rng)
 
 
 def _remove(holder: Any, key: Any, places: Any, rng: random.Random) -> None:
@@ -146,7 +154,7 @@ def _wrap(holder: Any, key: Any, places: Any, rng: random.Random) -> None:
 
 
 def _insert(holder: Any, key: Any, places: Any, rng: random.Random) -> None:
-    new = copy.deepcopy(rng.choice([rng.choice(ODD_VALUES), places[rng.randrange(len(places))][0]]))
+    new = odd_value(rng) if rng.random() < 0.5 else copy.deepcopy(rng.choice(places)[0])
     if isinstance(holder, list):
         holder.insert(key, new)
     else:
@@ -164,14 +172,24 @@ _DATA_CHANGES = (_odd, _odd, _odd, _remove, _double, _exchange, _wrap, _insert, 
 def odd_setting(data: Any, rng: random.Random) -> str:
     """A --set of something that the spec has, or of what it has not."""
     target, parts = data, []
-    while isinstance(target, dict | list) and target and rng.random() < 0.8:
+    while isinstance(target, dict | list) and target and rng.random() < 0.9:
         key = rng.choice(list(target)) if isinstance(target, dict) else rng.randrange(len(target))
         parts.append(str(key))
         target = target[key]
-    if not parts or rng.random() < 0.3:
+    if not parts or rng.random() < 0.2:
         parts.append(rng.choice(KEYS))
-    value = rng.choice(ODD_TEXTS) if rng.random() < 0.5 else _as_yaml(rng.choice(ODD_VALUES))
-    return rng.choice([".".join(parts), ".".join(parts), rng.choice(KEYS), "..", ".a" * 300]) + f"={value}"
+    keys = [".".join(parts)] * 20 + [rng.choice(KEYS), "..", ".a" * 300]
+    return f"{rng.choice(keys)}={odd_text(rng)}"
+
+
+def odd_value(rng: random.Random) -> Any:
+    """A value that is wrong, or out of place."""
+    return copy.deepcopy(rng.choice(rng.choice([PLAUSIBLE, ODD_VALUES])))
+
+
+def odd_text(rng: random.Random) -> str:
+    """YAML text of a value that is wrong, or out of place."""
+    return rng.choice(ODD_TEXTS) if rng.random() < 0.4 else _as_yaml(odd_value(rng)).removesuffix("\n...\n").strip("\n")
 
 
 def _as_yaml(value: Any) -> str:

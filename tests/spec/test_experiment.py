@@ -74,7 +74,9 @@ def test_baselines_come_once_for_each_task_and_seed(plan):
     assert [(run.label, run.seed) for run in made.runs.values() if run.is_baseline] == [("zero", 0), ("zero", 1)]
 
 
-def test_a_field_that_is_a_measure_is_a_baseline_in_plan_and_files_and_tables(plugin_files, write_spec, catalog, tmp_path):
+def test_a_field_that_is_a_measure_is_a_baseline_in_plan_and_files_and_tables(
+    plugin_files, write_spec, catalog, tmp_path
+):
     file = write_spec("""
         task: {name: line, samples: 8}
         fields: [measure, shallow]

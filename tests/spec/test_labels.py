@@ -18,9 +18,9 @@ def test_fields_with_equal_settings_and_different_labels_are_rows_of_their_own_t
 
 
 def test_fields_that_are_equal_in_all_are_one_row(rows):
-    assert [row.label for row in rows("{task: line, fields: [shallow, {name: shallow}, {name: shallow, width: 16}]}")] == [
-        "wave"
-    ]
+    assert [
+        row.label for row in rows("{task: line, fields: [shallow, {name: shallow}, {name: shallow, width: 16}]}")
+    ] == ["wave"]
 
 
 def test_equal_labels_are_told_apart_by_what_differs(rows):
@@ -41,7 +41,10 @@ def test_labels_are_of_one_line_whatever_options_hold(rows):
         task: line
         fields: [{name: stacked, note: "two\\nlines"}, {name: stacked, note: "\\e[2Jescape"}]
     """)
-    assert [row.label for row in found] == ["stacked bumps kink (note=two lines)", "stacked bumps kink (note=\\x1b[2Jescape)"]
+    assert [row.label for row in found] == [
+        "stacked bumps kink (note=two lines)",
+        "stacked bumps kink (note=\\x1b[2Jescape)",
+    ]
 
 
 def test_a_task_has_a_label_of_its_own(load, plan):
@@ -53,12 +56,15 @@ def test_a_task_has_a_label_of_its_own(load, plan):
     assert ids[0] == ids[1]
 
 
-def test_equal_labels_of_tasks_are_told_apart(load):
+def test_equal_labels_of_tasks_are_told_apart(load, tmp_path):
+    for name in "abc":
+        (tmp_path / f"{name}.txt").write_text(name)
     experiment = load("""
         tasks:
           - {name: curve, label: same, samples: 8}
           - {name: curve, label: same, samples: 9}
           - {name: curve, signals: [square, circle]}
+          - {name: curve, signals: [square, circle, a.txt, b.txt, c.txt]}
           - curve
         fields: [shallow]
     """)
@@ -66,7 +72,8 @@ def test_equal_labels_of_tasks_are_told_apart(load):
         "same (samples=8)",
         "same (samples=9)",
         "curve (signals=square, circle)",
-        "curve",
+        "curve (signals=square, circle, a.txt, 2 more)",
+        "curve (source=square)",
     ]
 
 

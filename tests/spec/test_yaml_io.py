@@ -1,9 +1,10 @@
 import math
+import os
 from pathlib import Path
 
 import pytest
 
-from inrbench_core.spec.yaml_io import SpecError, load_yaml, show_path
+from inrbench_core.spec.yaml_io import SpecError, SpecProblem, load_yaml, parse_value, show_path
 
 
 def problems(file: Path) -> list[str]:
@@ -57,11 +58,70 @@ def test_a_recursive_alias_is_an_error_and_not_a_recursion(write_spec):
 
 def test_what_stands_for_too_much_is_one_line(write_spec):
     levels = [f"l{i + 1}: &l{i + 1} [{', '.join([f'*l{i}'] * 10)}]" for i in range(6)]
-    assert problems(write_spec("\n".join(["l0: &l0 1", *levels])))[0].endswith(
-        "it holds more than 100,000 values, with its aliases written out"
-    )
-    assert problems(write_spec("a: " + "[" * 3000 + "]" * 3000))[0].endswith("it is nested too deeply")
-    assert "a value cannot be read" in problems(write_spec("a: " + "9" * 5000))[0]
+    aliases = "\n".join(["l0: &l0 1", *levels])
+    many = "it holds more than 100,000 values, with its aliases written out"
+    assert problems(write_spec(aliases))[0].endswith(f":1: {many}")
+    assert problems(write_spec("a: [" + "1, " * 200_000 + "1]"))[0].endswith(many)
+    (line,) = problems(write_spec("a: 1\nb: " + "1" * 4_000_001))
+    assert line.endswith("spec.yaml: larger than 4 MB")
+
+
+@pytest.mark.parametrize("levels", [51, 3000, 300_000])
+def test_what_is_nested_too_deeply_is_one_line_and_does_not_end_the_process(write_spec, levels):
+    for text in ("a: 1\nb: " + "[" * levels, "a: 1\nb: " + "{a: " * levels, "a: 1\nb:\n" + "- " * levels):
+        (line,) = problems(write_spec(text))
+        assert "nested more than 50 levels deep" in line
+    with pytest.raises(ValueError, match="nested more than 50 levels deep"):
+        parse_value("[" * levels)
+
+
+def test_aliases_that_nest_are_counted_as_what_they_stand_for(write_spec):
+    aliases = "\n".join(["a0: &a0 [1]", *(f"a{i + 1}: &a{i + 1} [*a{i}]" for i in range(60))])
+    assert "nested more than 50 levels deep" in problems(write_spec(aliases))[0]
+    assert load_yaml(write_spec("a: " + "[" * 48 + "1" + "]" * 48)).data
+
+
+@pytest.mark.parametrize("digits", [19, 400, 5000])
+def test_whole_numbers_of_many_digits_are_one_line(write_spec, digits):
+    file = write_spec(f"a: 1\nb: [{'9' * digits}]\n")
+    assert problems(file) == [f"{file}:2: b[0]: a whole number has at most 18 digits"]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("!!binary aGk=", "values tagged !!binary are not supported; write text or numbers"),
+        ("!!timestamp 2026-01-01", "values tagged !!timestamp are not supported; write text or numbers"),
+        ("!!set {a}", "values tagged !!set are not supported; write text or numbers"),
+        ("!own x", "values tagged !own are not supported; write text or numbers"),
+        ("!!python/object:os.system x", "values tagged !!python/object:os.system are not supported"),
+        ("!!int ''", "'' is not readable as !!int"),
+        ("!!int x", "'x' is not readable as !!int"),
+        ("!!float ''", "'' is not readable as !!float"),
+        ("!!bool maybe", "'maybe' is not readable as !!bool"),
+    ],
+)
+def test_tags_are_one_line_each(write_spec, value, message):
+    file = write_spec(f"a: 1\nname: {value}\n")
+    (line,) = problems(file)
+    assert line.startswith(f"{file}:2: name: {message}")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1: 2", "a key has to be text: write '1' in quotes"),
+        ("null: 2", "a key has to be text: write 'null' in quotes"),
+        ("true: 2", "a key has to be text: write 'true' in quotes"),
+        ("[a]: 2", "a key has to be text"),
+        ("{a: 1}: 2", "a key has to be text"),
+        ("? !!binary aGk=\n: 2", "a key has to be text: write 'aGk=' in quotes"),
+        ("=: 2", "a key has to be text: write '=' in quotes"),
+    ],
+)
+def test_keys_are_text(write_spec, text, expected):
+    (line,) = problems(write_spec(text))
+    assert line.partition(":1: ")[2] == expected
 
 
 def test_missing_empty_tabbed_and_broken_files_are_one_line_each(write_spec, tmp_path):
@@ -71,8 +131,33 @@ def test_missing_empty_tabbed_and_broken_files_are_one_line_each(write_spec, tmp
     assert "the file is empty" in problems(write_spec("# only a comment\n"))[0]
     assert "spec.yaml:2: a tab indents this line" in problems(write_spec("a:\n\tb: 1\n"))[0]
     assert "spec.yaml:2: not valid YAML" in problems(write_spec("a: [1\n"))[0]
-    assert "cannot be read" in problems(tmp_path)[0]
+    assert "spec.yaml:1: not valid YAML" in problems(write_spec("a: \x00\n"))[0]
+    assert problems(tmp_path) == [f"{tmp_path}: a folder, not a file"]
+
+
+def test_what_is_no_file_is_one_line_and_nothing_is_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "latin").write_bytes("größe: 1".encode("latin-1"))
+    assert problems(tmp_path / "pipe") == [f"{tmp_path}/pipe: not a file"]
+    assert problems(Path("/dev/zero")) == ["/dev/zero: not a file"]
+    for name, reason in (
+        ("loop", "Too many levels of symbolic links"),
+        ("a" * 300, "File name too long"),
+        ("a\x00b", "embedded null byte"),
+        ("latin", "codec can't decode byte"),
+    ):
+        (line,) = problems(tmp_path / name)
+        assert ": not readable: " in line
+        assert reason in line
 
 
 def test_paths_are_shown_as_people_write_them():
     assert show_path(("fields", 0, "encoding", "frequencies")) == "fields[0].encoding.frequencies"
+
+
+def test_each_problem_is_one_printable_line_of_bounded_length():
+    error = SpecError(Path("a\nb.yaml"), [SpecProblem(1, "key\x1b[2J", "two\nlines"), SpecProblem(2, "", "x" * 9999)])
+    first, second = str(error).splitlines()
+    assert first == "a b.yaml:1: key\\x1b[2J: two lines"
+    assert len(second) <= 1003

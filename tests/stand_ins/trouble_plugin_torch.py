@@ -18,13 +18,15 @@ from inrbench_core import Evaluation
 LONG_S = 600
 # A folder in which each evaluation leaves a file.
 PLACE = "TROUBLE_PLACE"
+# What to do in place of what the spec says, so that the same run can go well and badly.
+DO = "TROUBLE_DO"
 
 
 class TroubledLine(Line):
     def __init__(self, spec: Any, device: torch.device) -> None:
         spec_of_line = type("Spec", (), {"trouble": "", "samples": spec.samples})
         super().__init__(spec_of_line, device)
-        self.do = spec.do
+        self.do = os.environ.get(DO, spec.do)
         file = Path(spec.source)
         frequency = float(file.read_text() if file.is_file() else spec.source)
         self.values = torch.sin(frequency * self.points)

@@ -1,0 +1,35 @@
+"""The tool that prints the README's table of tasks."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import inrbench_core as inr
+
+ROOT = Path(__file__).parent.parent.parent
+STAND_INS = ROOT / "tests" / "stand_ins"
+
+
+def test_it_prints_a_row_for_each_task_with_the_best_field_in_bold(tmp_path):
+    spec = {
+        "name": "line",
+        "task": "line",
+        "fields": [{"name": "shallow", "label": "siren"}, {"name": "shallow", "activation": "kink", "label": "relu"}],
+        "training": {"steps": 20, "evaluate_every": 0, "compile": "off"},
+        "seeds": 2,
+        "executor": "inline",
+    }
+    plugins = [STAND_INS / "small_plugin.py", STAND_INS / "executors_plugin.py"]
+    results = inr.evaluate(spec, out=tmp_path / "line", plugin_files=plugins)
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "task_table.py", tmp_path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    head, _, row = done.stdout.splitlines()
+    cells = dict(zip(head.split("|"), (cell.strip() for cell in row.split("|")), strict=True))
+    means = {row.label: row.metrics["psnr"].mean for row in results.leaderboards()[0].rows}
+    assert means["siren"] > means["relu"]
+    assert cells[" metric "] == "psnr [dB] ↑"
+    assert cells[" siren "].startswith(f"**{means['siren']:.2f} ± ")
+    assert cells[" relu "].startswith(f"{means['relu']:.2f} ± ")
+    assert cells[" best baseline "] == f"zero {means['zero']:.2f}"

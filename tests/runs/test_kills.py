@@ -1,0 +1,169 @@
+"""Kills at random times: nothing is lost, nothing is repeated, nothing is left behind."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from runs_support import children_of, started, times_of_files, wait_until
+
+from inrbench_core.results.load import load_results
+from inrbench_core.runs.runfile import NotARun, read_file
+
+# 12 fits of about 0.3 s, and 4 runs of a baseline.
+SPEC = """
+name: sweep
+task: line
+fields: [shallow, swell, {name: shallow, activation: kink}]
+training: {steps: 1000, evaluate_every: 100, compile: "off"}
+seeds: 4
+"""
+RUNS = 16
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+VICTIMS = ("driver", "worker", "group")
+JOBS = (1, 2)
+COMBINATIONS = list(itertools.product(VICTIMS, SIGNALS, JOBS))
+# How long after its first write into the folder a driver may be killed, in s: half of it is the start of workers.
+LATEST_S = 5.0
+Kill = tuple[str, signal.Signals, int]
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("kills") / "sweep.yaml"
+    file.write_text(SPEC)
+    return file
+
+
+@pytest.fixture(scope="module")
+def undisturbed(spec: Path) -> dict[str, dict[str, float]]:
+    """The metrics of each run of a sweep that nobody stopped."""
+    out = spec.parent / "undisturbed"
+    complete(spec, out, 1)
+    return metrics_of(out)
+
+
+def complete(spec: Path, out: Path, jobs: int) -> None:
+    with started("eval", "--spec", spec, "--out", out, "--jobs", str(jobs)) as driver:
+        _, errors = driver.communicate(timeout=300)
+        assert driver.returncode == 0, errors
+        assert children_of(driver.pid) == []
+
+
+def metrics_of(out: Path) -> dict[str, dict[str, float]]:
+    results = load_results(out)
+    assert results.warnings == ()
+    found = {run.id: dict(run.metrics) for run in results.runs}
+    assert len(found) == RUNS
+    return found
+
+
+def good_files(out: Path) -> dict[str, int]:
+    """When each file of a run that is ok was written, in ns; asserts that every file is whole."""
+    times = times_of_files(out)
+    for name in list(times):
+        try:
+            record = read_file(out / "runs" / name)
+        except NotARun as error:
+            pytest.fail(f"{name}: {error}")
+        if record.status != "ok":
+            assert record.status == "interrupted"
+            del times[name]
+    return times
+
+
+def kill(driver: subprocess.Popen[str], out: Path, victim: str, number: signal.Signals, at: random.Random) -> bool:
+    """Send the signal at a random time; whether it met anything alive."""
+    wait_until(lambda: (out / "lock").exists() or driver.poll() is not None)
+    time.sleep(at.uniform(0, LATEST_S))
+    if driver.poll() is not None:
+        return False
+    children = children_of(driver.pid)
+    targets = {"driver": [driver.pid], "worker": children[:1], "group": [driver.pid, *children]}[victim]
+    for target in targets:
+        try:
+            os.kill(target, number)
+        except ProcessLookupError:
+            continue
+    return bool(targets)
+
+
+def disturb(spec: Path, out: Path, kind: Kill, at: random.Random) -> bool:
+    """Carry out the sweep and kill something; asserts that what was done stays done."""
+    victim, number, jobs = kind
+    before = good_files(out)
+    with started("eval", "--spec", spec, "--out", out, "--jobs", str(jobs)) as driver:
+        met = kill(driver, out, victim, number, at)
+        _, errors = driver.communicate(timeout=300)
+        wait_until(lambda: children_of(driver.pid) == [], 2.0)
+    assert "Traceback" not in errors, errors
+    if victim == "worker" or not met:
+        # The run is tried again.
+        assert driver.returncode == 0, errors
+    else:
+        # It may have been at its very end.
+        assert driver.returncode in (130, -number, 0), errors
+    after = good_files(out)
+    assert {name: after.get(name) for name in before} == before
+    return met
+
+
+def carry_out_kills(
+    spec: Path, folder: Path, undisturbed: dict[str, dict[str, float]], kills: list[Kill], seed: int
+) -> Counter[str]:
+    """Kill sweeps until all kills are spent, and complete each sweep; how many of each kind met something."""
+    at, counts = random.Random(seed), Counter[str]()
+    for number, (out, some) in enumerate(_sweeps(folder, kills)):
+        for kind in some:
+            met = disturb(spec, out, kind, at)
+            counts[f"{kind[0]} {kind[1].name}" if met else "too late"] += 1
+        before = good_files(out)
+        complete(spec, out, 1 + number % 2)
+        after = good_files(out)
+        assert {name: after[name] for name in before} == before
+        assert metrics_of(out) == undisturbed
+        assert sorted(path.name for path in out.iterdir()) == [
+            "experiments",
+            "index.sqlite",
+            "line.png",
+            "lock",
+            "runs",
+        ]
+        assert {path.suffix for path in (out / "runs").iterdir()} == {".h5"}
+        shutil.rmtree(out)
+    return counts
+
+
+def _sweeps(folder: Path, kills: list[Kill]) -> Iterator[tuple[Path, list[Kill]]]:
+    """Two kills for each sweep: what the first has left is killed again."""
+    for first in range(0, len(kills), 2):
+        out = folder / f"out{first}"
+        (out / "runs").mkdir(parents=True)
+        yield out, kills[first : first + 2]
+
+
+@pytest.mark.slow
+def test_six_kills(spec: Path, tmp_path: Path, undisturbed: dict[str, dict[str, float]]) -> None:
+    """Each victim and each signal twice, with one and with two jobs."""
+    kills = [(victim, SIGNALS[(index + jobs) % 3], jobs) for jobs in JOBS for index, victim in enumerate(VICTIMS)]
+    counts = carry_out_kills(spec, tmp_path, undisturbed, kills, 0)
+    assert sum(counts.values()) == 6
+
+
+@pytest.mark.long
+def test_sixty_kills(spec: Path, tmp_path: Path, undisturbed: dict[str, dict[str, float]]) -> None:
+    kills = [COMBINATIONS[index % len(COMBINATIONS)] for index in range(60)]
+    random.Random(1).shuffle(kills)
+    counts = carry_out_kills(spec, tmp_path, undisturbed, kills, 1)
+    print(dict(counts))
+    assert sum(counts.values()) == 60
+    assert counts["too late"] <= 10
