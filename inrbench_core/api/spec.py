@@ -125,8 +125,17 @@ class Component:
         if len(inner) == 1:
             return f"{self.name} {inner[0].describe()}"
         defaults = [field.default for field in type(self.spec).model_fields.values()]
-        shown = [part for part in inner[:-1] if part.name not in defaults or part.spec != type(part.spec)()]
+        shown = [part for part in inner[:-1] if part.name not in defaults or not part.has_defaults()]
         return "+".join(part.describe() for part in [*shown, inner[-1]])
+
+    def has_defaults(self) -> bool:
+        """Whether every option is left at its default, those of the components inside as well."""
+        options = type(self.spec).model_fields
+        inner = {name: value for name, value in self.spec if isinstance(value, Component)}
+        # The components are given, because without a catalog no default name can be looked up.
+        return self.spec == type(self.spec)(**inner) and all(
+            part.name == options[name].default and part.has_defaults() for name, part in inner.items()
+        )
 
     def walk(self) -> Iterator[Component]:
         """This component and all inside it, outermost first."""

@@ -122,7 +122,7 @@ def print_tables(console: Console, boards: Sequence[Leaderboard]) -> None:
 def table_report(spec: TableSpec, results: Results) -> str:
     """Ranked tables as plain text, as wide as they need to be."""
     buffer = io.StringIO()
-    print_tables(Console(file=buffer, width=WIDE), results.leaderboards(spec.sort))
+    print_tables(Console(file=buffer, width=WIDE, emoji=False), results.leaderboards(spec.sort))
     return buffer.getvalue()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -56,10 +57,13 @@ def print_table(
     texts = [[one_line(text) for text in row] for row in rows]
     shown = list(range(len(columns)))
     droppable = sorted((i for i in shown if columns[i].leave_out), key=lambda i: columns[i].leave_out)
-    while droppable and _width(console, columns, texts, shown) > console.width:
+    widths = [
+        max(map(cell_len, [column.title, *(row[index] for row in texts)])) for index, column in enumerate(columns)
+    ]
+    while droppable and _width(columns, widths, shown) > console.width:
         shown.remove(droppable.pop(0))
     table = _table(one_line(title), columns, texts, styles, shown)
-    narrowest = _width(console, columns, texts, shown, NARROWEST)
+    narrowest = _width(columns, widths, shown, NARROWEST)
     if narrowest > console.width:
         # A line that the terminal wraps is better than a figure that is cut.
         table.width = narrowest
@@ -82,14 +86,11 @@ def print_line(console: Console, text: str) -> None:
     console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
 
 
-def _width(
-    console: Console, columns: Sequence[Column], rows: Sequence[Sequence[str]], shown: Sequence[int], most: int = WIDE
-) -> int:
+def _width(columns: Sequence[Column], widths: Sequence[int], shown: Sequence[int], most: int = WIDE) -> int:
     """The width of the table if each text is folded where it may be, or after `most` characters."""
-    table = _table("", columns, rows, (), shown)
-    for index, column in zip(shown, table.columns, strict=True):
-        column.max_width = min(columns[index].fold_at, most) or None
-    return console.measure(table, options=console.options.update(max_width=WIDE)).maximum
+    cells = (min(widths[i], columns[i].fold_at, most) if columns[i].fold_at else widths[i] for i in shown)
+    # Three characters between two columns, and two at each end.
+    return sum(cells) + 3 * (len(shown) - 1) + 4
 
 
 def _table(

@@ -120,7 +120,7 @@ def merged_training(
         elif path[0] == "training":
             inner = Variant(merged.values, {}).with_value(path[1:], value, origin)
             merged.add({str(path[1]): inner.value[path[1]]}, "sweep", lambda key, origin=origin: origin)  # type: ignore[misc]
-    merged.add(own, "the field's own training", lambda key: variant.origin(("training", key)))
+    merged.add(own, "own training", lambda key: variant.origin(("training", key)))
     optimizer = merged.values.get("optimizer")
     swept = {path[1] for path in changes if path[0] == "training"}
     for key, value in recommended(optimizer).items():

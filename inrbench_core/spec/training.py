@@ -32,7 +32,7 @@ class TrainingSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    steps: int = Field(1000, ge=0, description="optimiser steps")
+    steps: int = Field(1000, ge=0, le=10**9, description="optimiser steps")
     batch: Annotated[
         int | Literal["full"],
         PlainValidator(_batch),

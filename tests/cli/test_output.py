@@ -15,8 +15,9 @@ from inrbench_core.runs.store import RunStore, replace_file
 STAND_INS = Path(__file__).parent.parent / "stand_ins"
 # Without brackets, which would make it a pattern for files.
 SIGNAL = '"\\e]0;owned\\a \\u202egnol"'
-# Sets a title, turns text red, clears the screen by one character (C1), writes from right to left, rings.
-EVIL = "\x1b]0;owned\x07 \x1b[31mred \x9b2J \u202egnol\u202c \x07"
+# Sets a title, turns text red, clears the screen by one character (C1), writes from right to left, rings; and what
+# rich would make an emoji, or markup, of.
+EVIL = "\x1b]0;owned\x07 \x1b[31mred \x9b2J \u202egnol\u202c \x07 :smile: [b]"
 YAML_EVIL = '"\\e]0;owned\\a \\e[31mred \\x9b2J \\u202egnol\\u202c"'
 
 
@@ -141,6 +142,7 @@ def test_what_files_of_results_say_is_written_out_in_every_format(hostile, run_c
         assert "\\x1b" in done.stdout
     if options in ((), ("--format", "csv")):
         assert "\\x9b2J" in done.stdout
+        assert ":smile: [b]" in " ".join(done.stdout.split())
         assert "why \\x1b]0;owned\\x07" in done.stdout
 
 

@@ -83,7 +83,9 @@ def good_files(out: Path) -> dict[str, int]:
 
 def kill(driver: subprocess.Popen[str], out: Path, victim: str, number: signal.Signals, at: random.Random) -> bool:
     """Send the signal at a random time; whether it met anything alive."""
-    wait_until(lambda: (out / "lock").exists() or driver.poll() is not None)
+    lock = out / "lock"
+    # Before, Python itself is starting, and nothing of ours has been done.
+    wait_until(lambda: (lock.exists() and f"process {driver.pid} " in lock.read_text()) or driver.poll() is not None)
     time.sleep(at.uniform(0, LATEST_S))
     if driver.poll() is not None:
         return False

@@ -85,6 +85,20 @@ class TableSpec(ComponentSpec):
     entries: int = Field(16, gt=0)
 
 
+class PairSpec(ComponentSpec):
+    """An encoding with another one inside."""
+
+    inner: EncodingRef = Field("plain", description="the other one")  # type: ignore[assignment]
+    scale: float = 1.0
+
+
+class PairedSpec(ComponentSpec):
+    """A field whose default encoding has a component inside."""
+
+    encoding: EncodingRef = Field("pair", description="the encoding")  # type: ignore[assignment]
+    activation: ActivationRef = Field("wave", description="the activation")  # type: ignore[assignment]
+
+
 class RoughnessSpec(ComponentSpec):
     """An analysis with an option."""
 
@@ -116,6 +130,7 @@ def inrbench_tasks() -> Any:
 @hookimpl
 def inrbench_fields() -> Any:
     yield FieldEntry("measure", MeasureSpec, "small_plugin_torch:Shallow", baseline=True, api=1)
+    yield FieldEntry("paired", PairedSpec, "spec_plugin:none", api=1)
     yield FieldEntry("stacked", StackedSpec, "spec_plugin:none", aliases=("pile",), api=1)
 
 
@@ -126,6 +141,7 @@ def inrbench_bases() -> Any:
 
 @hookimpl
 def inrbench_encodings() -> Any:
+    yield EncodingEntry("pair", PairSpec, "spec_plugin:none", api=1)
     yield EncodingEntry("table", TableSpec, "spec_plugin:none", training={"lr": 9e-3, "schedule": "constant"}, api=1)
 
 

@@ -47,7 +47,8 @@ tasks:
   - {<<: *curve, label: again, samples: 32}
   - {name: scan, signals: [a, b], folder: c}
   - constant
-fields: [tower, {name: tower, note: changed}, {name: stacked, basis: {name: bumps, activation: [wave, kink]}}, measure]
+fields:
+  [tower, paired, {name: tower, note: x}, {name: stacked, basis: {name: bumps, activation: [wave, kink]}}, measure]
 analyses: [roughness, {name: flatness, points: 4}]
 seeds: [0, 5, 5, 7]
 """,

@@ -36,6 +36,18 @@ def test_equal_labels_are_told_apart_by_what_differs(rows):
     assert [row.label for row in found] == ["a (width=3)", "a (width=4)", "b (lr=0.01)", "b (lr=0.001)", "c"]
 
 
+def test_a_default_component_is_named_only_where_something_inside_it_is_changed(rows):
+    found = rows("""
+        task: line
+        fields:
+          - paired
+          - {name: paired, encoding: {name: pair, inner: waves}}
+          - {name: paired, encoding: {name: pair, inner: {name: plain}, scale: 2}}
+          - {name: paired, encoding: waves}
+    """)
+    assert [row.label for row in found] == ["wave", "pair waves+wave", "pair plain+wave", "waves+wave"]
+
+
 def test_labels_are_of_one_line_whatever_options_hold(rows):
     found = rows("""
         task: line
