@@ -87,7 +87,7 @@ def test_dry_run_tells_every_run_with_the_source_of_its_training_and_writes_noth
         "wave": (2e-3, "activation wave"),
         "kink": (0.5, "shared training"),
         "swell": (5e-3, "recipe swell"),
-        "own": (0.125, "the field's own training"),
+        "own": (0.125, "own training"),
     }
     assert {label: row["parameters"] for label, row in line.items()} == {
         "zero": None,

@@ -7,7 +7,7 @@ def test_set_changes_the_spec(rows):
     text = "{task: line, fields: [{name: shallow}], training: {steps: 10}}"
     (row,) = rows(text, "training.steps=20", "fields.0.width=5", "fields.0.training.lr=1e-2")
     assert (row.training.steps, row.field.spec.width, row.training.lr) == (20, 5, 0.01)
-    assert row.sources["lr"] == "the field's own training"
+    assert row.sources["lr"] == "own training"
     swept = rows(
         "{task: line, fields: [shallow], sweep: {training.lr: [1]}}",
         "fields.0=swell",

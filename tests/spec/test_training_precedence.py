@@ -45,7 +45,7 @@ def test_shared_training_replaces_no_rate_that_a_component_or_a_recipe_recommend
         "encoding": "encoding table",
         "inside": "basis bumps",
         "recipe": "recipe swell",
-        "own": "the field's own training",
+        "own": "own training",
     }
     assert {row.sources["steps"] for row in found} == {"shared training"}
 
@@ -64,7 +64,7 @@ def test_a_sweep_replaces_what_recipes_recommend_and_a_fields_own_replaces_the_s
         sweep: {training.lr: [1e-4, 2e-4]}
     """)
     assert lr_of(found) == {"recipe (lr=0.0001)": 1e-4, "recipe (lr=0.0002)": 2e-4, "own": 7e-3}
-    assert [row.sources["lr"] for row in found] == ["sweep", "the field's own training", "sweep"]
+    assert [row.sources["lr"] for row in found] == ["sweep", "own training", "sweep"]
 
 
 def test_a_recipe_that_is_changed_into_another_keeps_no_rate(rows):
@@ -79,7 +79,7 @@ def test_a_recipe_that_is_changed_into_another_keeps_no_rate(rows):
     [
         ("optimizer: leaps", "", 1.0, "the optimizer"),
         ("optimizer: leaps, lr: 0.5", "", 0.5, "shared training"),
-        ("optimizer: leaps, lr: 0.5", "lr: 0.25", 0.25, "the field's own training"),
+        ("optimizer: leaps, lr: 0.5", "lr: 0.25", 0.25, "own training"),
         ("lr: 0.5", "optimizer: {name: leaps, history: 2}", 0.5, "shared training"),
         ("", "optimizer: {name: leaps, history: 2}", 1.0, "the optimizer"),
     ],
