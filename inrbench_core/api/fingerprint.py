@@ -5,37 +5,58 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
-from collections.abc import Collection, Iterable, Iterator
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 # Keyword arguments of `Field` and of entries that describe and do not compute.
 PROSE = {"description", "reference", "formula"}
-_LEFT_OUT = {".pyc", ".pyo", ".pyi", ".md", ".typed"}
+# What is no code, and what editors leave beside it.
+_LEFT_OUT = {".pyc", ".pyo", ".pyi", ".md", ".typed", ".swp", ".swo", ".orig", ".rej", ".bak", ".tmp", ".log"}
+
+# Folders that packages are installed to.
+INSTALLED = {"site-packages", "dist-packages"}
+
+# Top-level packages of all installed plugins, so that one which imports another counts with it.
+plugin_packages: set[str] = set()
+# The fingerprint that a package had when this process first asked for it, which was when it was imported.
+_when_imported: dict[tuple[str, tuple[str, ...]], str] = {}
 
 
-def package_fingerprint(package: str, only: tuple[str, ...] = (), related: frozenset[str] = frozenset()) -> str:
+def package_fingerprint(package: str, only: tuple[str, ...] = ()) -> str:
     """The fingerprint of an importable top-level package or module, found without importing it.
 
     It covers the syntax trees of all its Python files without docstrings, comments, formatting, descriptions and hook
-    implementations (what those return is in a run's options and targets), and all its other files as they are.
+    implementations (what those return is in a run's options and targets), and all its other files as they are. What
+    it imports of other plugins, and of packages that are not installed but imported from where they are developed,
+    counts as well.
 
     Args:
         package: top-level name.
         only: sub-packages to take, such as ("api", "fit"); default all.
-        related: other top-level packages that count as well where this one imports them.
 
     Raises:
         ModuleNotFoundError: if there is no such package.
     """
     digest = hashlib.blake2b(digest_size=8)
-    for name in _with_related(package, related):
+    for name in [package] if only else _with_related(package):
         for relative, file in _files(name):
             if only and relative.partition("/")[0] not in only:
                 continue
             digest.update(f"{name}/{relative}:{file_fingerprint(file)}\n".encode())
     return digest.hexdigest()
+
+
+def imported_fingerprint(package: str, only: tuple[str, ...] = ()) -> str:
+    """The fingerprint that a package had when this process first asked for it: of the code in memory, not on disk."""
+    key = (package, only)
+    if key not in _when_imported:
+        _when_imported[key] = package_fingerprint(package, only)
+    return _when_imported[key]
 
 
 def source_fingerprint(folder: Path, files: Iterable[Path]) -> str:
@@ -80,15 +101,40 @@ def _parsed(file: Path) -> ast.Module | None:
         return None
 
 
-def _with_related(package: str, related: Collection[str]) -> list[str]:
+def _with_related(package: str) -> list[str]:
     found, queue = {package}, [package]
-    while queue and related:
+    while queue:
         for _, file in _files(queue.pop()):
             if file.suffix == ".py":
-                new = (imported_names(file) & set(related)) - found
+                new = {name for name in imported_names(file) - found if counts_where_imported(name)}
                 found |= new
                 queue += sorted(new)
     return sorted(found)
+
+
+@cache
+def _is_developed_here(name: str) -> bool:
+    """Whether a module is imported from where it is developed, and not from where packages are installed."""
+    spec = _find(name)
+    if spec is None:
+        return False
+    places = [spec.origin] if spec.origin else list(spec.submodule_search_locations or [])
+    return any(os.path.isabs(place) and not is_installed(place) for place in places)
+
+
+def is_installed(place: str) -> bool:
+    """Whether a path is one of Python itself, or one that packages are installed to."""
+    path = Path(os.path.realpath(place))
+    if not INSTALLED.isdisjoint(path.parts):
+        return True
+    return any(path.is_relative_to(os.path.realpath(sysconfig.get_path(kind))) for kind in ("stdlib", "platstdlib"))
+
+
+def counts_where_imported(name: str) -> bool:
+    """Whether a top-level module counts for the packages that import it: another plugin, or one developed here."""
+    if name == "inrbench_core" or name in sys.stdlib_module_names:
+        return False
+    return name in plugin_packages or _is_developed_here(name)
 
 
 def is_importable(package: str) -> bool:
@@ -120,7 +166,9 @@ def _files(package: str) -> list[tuple[str, Path]]:
 def code_files(folder: Path) -> Iterator[Path]:
     """The files of a package that may decide what it computes: Python files, and data beside them."""
     for file in folder.rglob("*"):
-        if file.suffix not in _LEFT_OUT and "__pycache__" not in file.parts and file.is_file():
+        relative = file.relative_to(folder)
+        hidden = any(part.startswith(".") or part == "__pycache__" for part in relative.parts)
+        if not hidden and file.suffix not in _LEFT_OUT and not file.name.endswith("~") and file.is_file():
             yield file
 
 

@@ -11,7 +11,6 @@ from inrbench_core.api.entries import API_VERSION, ExecutorEntry, OptimizerEntry
 from inrbench_core.api.hookspecs import hookimpl
 from inrbench_core.api.spec import ComponentSpec
 
-
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
 

@@ -68,7 +68,6 @@ class Catalog:
         registered: entries with their distributions.
         failures: plugins and records that could not be used.
         manager: pluggy's manager, for life-cycle hooks and commands.
-        packages: top-level packages of all installed plugins.
     """
 
     def __init__(
@@ -76,9 +75,7 @@ class Catalog:
         registered: Sequence[Registered],
         failures: Sequence[PluginFailure],
         manager: pluggy.PluginManager,
-        packages: frozenset[str] = frozenset(),
     ) -> None:
-        self.packages = packages
         self.registered = sorted(registered, key=lambda item: (item.entry.kind, item.entry.name, item.distribution))
         self.failures = list(failures)
         self.manager = manager

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from inrbench_core.api.entries import Entry, TaskEntry
 from inrbench_core.api.fingerprint import (
     code_files,
+    counts_where_imported,
+    imported_fingerprint,
     imported_names,
     is_importable,
     package_fingerprint,
@@ -17,8 +19,10 @@ from inrbench_core.api.fingerprint import (
 from inrbench_core.api.spec import Component
 from inrbench_core.plugins.catalog import Catalog, Registered
 
-# The rooms of core that decide a figure.
-CORE_ROOMS = ("api", "fit")
+# The parts of core that decide a figure.
+CORE_PARTS = ("api", "fit")
+# The fingerprint of each distribution whose code this process has imported for a run.
+_imported: dict[str, str] = {}
 
 
 class Fingerprints:
@@ -30,7 +34,7 @@ class Fingerprints:
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
-        self._known: dict[str, str] = {"inrbench": package_fingerprint("inrbench_core", CORE_ROOMS)}
+        self._known: dict[str, str] = {"inrbench": package_fingerprint("inrbench_core", CORE_PARTS)}
 
     def of(self, components: Iterable[Component]) -> dict[str, str]:
         """The fingerprint of core and of each distribution or plugin file that components come from, by name.
@@ -44,23 +48,44 @@ class Fingerprints:
         return {distribution: self._known[distribution] for distribution in sorted(used)}
 
 
+def note_imported(catalog: Catalog, code: Mapping[str, str]) -> list[str]:
+    """Note that this process has imported code, which on disk has these fingerprints now.
+
+    Args:
+        catalog: where the code comes from.
+        code: fingerprints by distribution, as `Fingerprints.of` gives them.
+
+    Returns:
+        distributions of which it had imported other code before, which a process cannot forget.
+    """
+    for distribution in code.keys() - _imported.keys():
+        items = [item for item in catalog.registered if item.distribution == distribution and item.file is None]
+        for package in [] if distribution == "inrbench" else _packages(items):
+            imported_fingerprint(package)
+    return sorted(name for name, found in code.items() if _imported.setdefault(name, found) != found)
+
+
 def _distribution_fingerprint(catalog: Catalog, distribution: str) -> str:
     items = [item for item in catalog.registered if item.distribution == distribution]
     plugin_files = sorted({item.file for item in items if item.file is not None})
     if plugin_files:
-        return "-".join(part for file in plugin_files for part in _file_fingerprints(file, items, catalog))
-    # Targets may be in another package of the distribution than the hooks.
-    packages = {item.package for item in items} | {name for item in items for name in _target_packages(item)}
-    there = sorted(package for package in packages if is_importable(package))
-    return "-".join(package_fingerprint(package, related=catalog.packages) for package in there)
+        return "-".join(part for file in plugin_files for part in _file_fingerprints(file, items))
+    return "-".join(package_fingerprint(package) for package in _packages(items))
 
 
-def _file_fingerprints(plugin: Path, items: Iterable[Registered], catalog: Catalog) -> list[str]:
-    """Of a plugin file with what is beside it, and of the installed plugins that these import."""
+def _packages(items: Iterable[Registered]) -> list[str]:
+    """The packages of a distribution: targets may be in another one than the hooks."""
+    packages = {name for item in items for name in (item.package, *_target_packages(item))}
+    return sorted(package for package in packages if is_importable(package))
+
+
+def _file_fingerprints(plugin: Path, items: Iterable[Registered]) -> list[str]:
+    """Of a plugin file with what is beside it, and of other plugins that these import."""
     files = _with_neighbours(plugin, items)
-    imported = {name for file in files for name in imported_names(file)} & catalog.packages
-    installed = [package_fingerprint(package, related=catalog.packages) for package in sorted(imported)]
-    return [source_fingerprint(plugin.parent, files), *installed]
+    beside = {file.relative_to(plugin.parent).parts[0].removesuffix(".py") for file in files}
+    imported = {name for file in files for name in imported_names(file)} - beside
+    others = [package_fingerprint(name) for name in sorted(imported) if counts_where_imported(name)]
+    return [source_fingerprint(plugin.parent, files), *others]
 
 
 def _with_neighbours(plugin: Path, items: Iterable[Registered]) -> set[Path]:

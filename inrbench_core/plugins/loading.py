@@ -18,7 +18,7 @@ import pluggy
 
 from inrbench_core.api import hookspecs
 from inrbench_core.api.entries import API_VERSION, ENTRY_TYPES, Entry, RecipeEntry, TaskEntry
-from inrbench_core.api.fingerprint import source_fingerprint
+from inrbench_core.api.fingerprint import is_installed, plugin_packages, source_fingerprint
 from inrbench_core.plugins.catalog import Catalog, Registered
 from inrbench_core.plugins.discovery import PluginSource, allowed, discover, normalise
 from inrbench_core.plugins.failures import PluginFailure, Stage, full_traceback, one_line
@@ -45,12 +45,19 @@ def load_catalog(plugin_files: Sequence[Path] = ()) -> Catalog:
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     sources, failures = discover()
+    plugin_packages.update(source.package for source in sources)
     failures = [failure for failure in failures if allowed(failure.distribution)]
     registered: list[Registered] = []
     core = dataclasses.replace(CORE, version=_core_version())
     queue: list[tuple[PluginSource, Path | None]] = [(core, None)]
     queue += [(source, None) for source in sources if allowed(source.distribution)]
-    queue += [(_file_source(file), file) for file in plugin_files]
+    for index, plugin_file in enumerate(plugin_files):
+        source = _file_source(plugin_file)
+        reason = _unusable_name(plugin_file, plugin_files[:index])
+        if reason:
+            failures.append(PluginFailure(source.distribution, "", source.name, "load", reason))
+        else:
+            queue.append((source, plugin_file))
     for source, file in queue:
         # A plugin that prints while it loads must not spoil what we print on stdout.
         with contextlib.redirect_stdout(sys.stderr):
@@ -59,7 +66,7 @@ def load_catalog(plugin_files: Sequence[Path] = ()) -> Catalog:
         failures += failed
     if failures and os.environ.get("INRBENCH_STRICT_PLUGINS") == "1":
         raise RuntimeError("INRBENCH_STRICT_PLUGINS: " + "\n".join(f.traceback or f.describe() for f in failures))
-    return Catalog(registered, failures, manager, frozenset(source.package for source in sources))
+    return Catalog(registered, failures, manager)
 
 
 def _core_version() -> str:
@@ -72,6 +79,22 @@ def _file_source(file: Path) -> PluginSource:
     """A plugin file goes by its name, and the fingerprint of its code is its version."""
     version = source_fingerprint(file.parent, [file]) if file.is_file() else ""
     return PluginSource(file.stem, file.stem, file.name, version)
+
+
+def _unusable_name(file: Path, before: Sequence[Path]) -> str:
+    """Why a plugin file cannot be imported under its name, or "": its module would take the place of another one."""
+    same = next((other for other in before if other.stem == file.stem), None)
+    if same is not None:
+        return f"{same} has the same name; rename one of them"
+    if file.stem in sys.stdlib_module_names:
+        return f"{file.stem} is the name of a module of Python itself; rename the file"
+    try:
+        spec = importlib.util.find_spec(file.stem)
+    except (ValueError, ImportError):
+        spec = None
+    if spec is not None and spec.origin and is_installed(spec.origin):
+        return f"{file.stem} is the name of an installed module; rename the file"
+    return ""
 
 
 def _load_one(

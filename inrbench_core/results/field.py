@@ -16,12 +16,12 @@ from inrbench_core.api.components import FieldShape
 from inrbench_core.api.errors import InrbenchError
 from inrbench_core.api.frame import FieldFrame, Frame
 from inrbench_core.api.problem import SeedStreams, from_field, predict, to_field
-from inrbench_core.api.spec import ComponentSpec, ParameterBudget
+from inrbench_core.api.spec import Component, ComponentSpec, ParameterBudget
 from inrbench_core.fit import build_model
 from inrbench_core.fit.device import choose_device
 from inrbench_core.fit.hooks import set_progress
 from inrbench_core.plugins.catalog import Catalog
-from inrbench_core.plugins.fingerprints import Fingerprints
+from inrbench_core.plugins.fingerprints import Fingerprints, note_imported
 from inrbench_core.plugins.loading import load_catalog
 from inrbench_core.runs.record import RunRecord
 from inrbench_core.runs.runfile import NotARun, read_file
@@ -134,7 +134,7 @@ def field_of(record: RunRecord, catalog: Catalog, device: torch.device) -> Fitte
         component = catalog.resolve("field", run["field"])
     except ValidationError as error:
         raise InrbenchError(f"{name}: {error.errors()[0]['msg']}") from None
-    _warn_of_changed_code(run, Fingerprints(catalog).of([component]))
+    _check_code(run, component, catalog)
     frame = Frame.from_data(record.frame)
     shapes = {
         key: FieldShape(len(item.coords), len(item.values), item.resolution) for key, item in frame.fields.items()
@@ -155,7 +155,13 @@ def _solved_width(spec: ComponentSpec, width: int) -> dict[str, int]:
     return {name: width for name in type(spec).model_fields if isinstance(getattr(spec, name), ParameterBudget)}
 
 
-def _warn_of_changed_code(run: Mapping[str, Any], now: Mapping[str, str]) -> None:
+def _check_code(run: Mapping[str, Any], component: Component, catalog: Catalog) -> None:
+    """Warn if the field was fitted by other code; raise if this process has imported code that was edited since."""
+    now = Fingerprints(catalog).of([component])
+    if edited := note_imported(catalog, now):
+        raise InrbenchError(
+            f"the code of {', '.join(edited)} was edited after this process had imported it: start Python again"
+        )
     changed = [name for name, found in now.items() if run["code"].get(name) != found]
     if changed:
         warnings.warn(

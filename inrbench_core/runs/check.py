@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -15,160 +13,161 @@ from inrbench_core.api.problem import Problem, SeedStreams
 from inrbench_core.fit import build_model
 from inrbench_core.fit.calibrate import step_seconds
 from inrbench_core.fit.device import choose_device
+from inrbench_core.plugins.failures import one_line
+from inrbench_core.runs.check_process import Answer, Cost, Step
 from inrbench_core.runs.execute import prepare
 from inrbench_core.runs.plan import AnyRun, Plan, PlannedBoard
 from inrbench_core.runs.run import FitRun
-from inrbench_core.spec.experiment import FieldRow, Signal
-from inrbench_core.spec.yaml_io import SpecError, SpecProblem
+from inrbench_core.spec.variants import canonical
+from inrbench_core.spec.experiment import Signal
+
+# The first run of each row that is to be done on a signal, by the row's number.
+RowRuns = Mapping[int, AnyRun]
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What one run of a row takes.
-
-    Args:
-        parameters: trainable parameters of the model.
-        width: the width that a budget was solved to, or None.
-        seconds: estimate, in s, of training and evaluation; NaN where it was not measured.
-    """
-
-    parameters: int
-    width: int | None
-    seconds: float = math.nan
-
-
-def check_plan(plan: Plan, todo: Collection[str], *, everything: bool = False) -> dict[tuple[str, str, str], Cost]:
+def check_plan(
+    plan: Plan,
+    todo: Collection[str],
+    *,
+    everything: bool = False,
+    on_step: Callable[[Step], None] = lambda step: None,
+) -> Answer:
     """Prepare each signal once, build each field once, and tell all that is wrong at once.
 
     Args:
         plan: what to look at.
         todo: ids of the runs that are to be done; rows without any are left out.
         everything: look at all fields and measure some steps of each, not only at those with a budget.
-
-    Returns:
-        the cost of a run by the labels of task, field and signal.
+        on_step: is told each step before it is done.
 
     Raises:
-        SpecError: with a line for each signal that is not readable and each budget that cannot be met.
+        UnsupportedError: if there is no such device.
     """
-    device = choose_device(plan.device)
-    problems: list[SpecProblem] = []
-    costs: dict[tuple[str, str, str], Cost] = {}
-    for board in plan.boards:
-        for signal in board.board.signals:
-            runs = _runs_to_check(board, signal, todo, everything)
-            if not runs:
-                continue
-            try:
-                problem = prepare(next(iter(runs.values())), device)
-            except DataError as error:
-                problems.append(plan.experiment.document.problem(signal.origin, str(error)))
-                continue
-            except Exception:
-                # A fault of the task's plugin: each run records it, and the others go on.
-                continue
-            _check_fields(plan, board, signal, problem, runs, costs, problems, measure=everything)
-    if problems:
-        raise SpecError(plan.experiment.document.file, problems)
-    return costs
+    return _Check(plan, everything, on_step).check(todo)
 
 
-def _runs_to_check(board: PlannedBoard, signal: Signal, todo: Collection[str], everything: bool) -> dict[int, AnyRun]:
-    """The first run of each row that is to be done on this signal, by the row's number."""
-    found: dict[int, AnyRun] = {}
+def runs_to_check(board: PlannedBoard, todo: Collection[str], *, everything: bool) -> Mapping[str, RowRuns]:
+    """The runs of a table that are to be looked at, by the signal's label."""
+    with_files = {signal.label for signal in board.board.signals if signal.files}
+    found: dict[str, dict[int, AnyRun]] = {signal.label: {} for signal in board.board.signals}
     for index, row in enumerate(board.rows):
+        seen = set()
         for run in row.runs:
-            if run.signal == signal.label and run.id in todo:
-                if everything or run.has_budget or (signal.files and not found):
-                    found[index] = run
-                break
+            if run.signal in seen or run.id not in todo:
+                continue
+            seen.add(run.signal)
+            runs = found[run.signal]
+            if everything or run.has_budget or (run.signal in with_files and not runs):
+                runs[index] = run
     return found
 
 
-def _check_fields(
-    plan: Plan,
-    board: PlannedBoard,
-    signal: Signal,
-    problem: Problem,
-    runs: Mapping[int, AnyRun],
-    costs: dict[tuple[str, str, str], Cost],
-    problems: list[SpecProblem],
-    *,
-    measure: bool,
-) -> None:
-    for index, run in runs.items():
-        row = board.rows[index].source
-        if row is None or not isinstance(run, FitRun):
-            continue
+@dataclass(frozen=True)
+class _Times:
+    """What was measured of a model: seconds of a step, of the last evaluation and of one along the curve."""
+
+    step: float
+    last: float
+    along: float
+
+
+class _Check:
+    """A check and what it has found so far."""
+
+    def __init__(self, plan: Plan, everything: bool, on_step: Callable[[Step], None]) -> None:
+        self.plan = plan
+        self.everything = everything
+        self.on_step = on_step
+        self.device = choose_device(plan.device)
+        self.answer = Answer({}, [], [])
+        self.done = 0
+        self.total = 0
+        self._times: dict[Hashable, _Times] = {}
+
+    def check(self, todo: Collection[str]) -> Answer:
+        chosen = [
+            (board, runs_to_check(board, todo, everything=self.everything)) for board in self.plan.boards
+        ]
+        self.total = sum(isinstance(run, FitRun) for _, found in chosen for runs in found.values() for run in runs.values())
+        for board, found in chosen:
+            for signal in board.board.signals:
+                if found[signal.label]:
+                    self._check_signal(board, signal, found[signal.label])
+        return self.answer
+
+    def _check_signal(self, board: PlannedBoard, signal: Signal, runs: RowRuns) -> None:
+        title = " / ".join(dict.fromkeys((board.board.label, signal.label)))
+        self.on_step(Step(self.done, self.total, title))
+        fits = {index: run for index, run in runs.items() if isinstance(run, FitRun)}
         try:
-            costs[board.board.label, row.label, signal.label] = _cost(run, problem, measure=measure)
+            problem = prepare(next(iter(runs.values())), self.device)
+        except DataError as error:
+            self.answer.problems.append(self.plan.experiment.document.problem(signal.origin, str(error)))
+        except SystemExit as error:
+            self.answer.unchecked.append(f"{title}: it raised {one_line(error)}")
+        except Exception:
+            # A fault of the task's plugin: each run records it, and the others go on.
+            pass
+        else:
+            for index, run in fits.items():
+                self.on_step(Step(self.done, self.total, f"{title} / {run.label}"))
+                self._check_field(board, index, run, problem)
+                self.done += 1
+            return
+        self.done += len(fits)
+
+    def _check_field(self, board: PlannedBoard, index: int, run: FitRun, problem: Problem) -> None:
+        row = board.rows[index]
+        assert row.source is not None
+        try:
+            self.answer.costs[board.board.label, row.label, run.signal] = self._cost(run, problem)
         except BudgetError as error:
-            problems.append(plan.experiment.document.problem(row.origin, str(error)))
+            self.answer.problems.append(self.plan.experiment.document.problem(row.source.origin, str(error)))
+        except SystemExit as error:
+            self.answer.unchecked.append(f"{board.board.label} / {row.label}: it raised {one_line(error)}")
         except Exception:
             # A fault of the field's plugin: its runs record it.
-            continue
+            return
+
+    def _cost(self, run: FitRun, problem: Problem) -> Cost:
+        built = build_model(run.field, problem.shapes, seeds=SeedStreams(run.seed), device=self.device)
+        if not self.everything:
+            return Cost(built.parameters, built.width)
+        training = run.training
+        key = _structure(run, problem, built.model, built.parameters)
+        if key not in self._times:
+            self._times[key] = _measured(run, problem, built.model)
+        times = self._times[key]
+        along = training.steps // training.evaluate_every if training.evaluate_every else 0
+        return Cost(built.parameters, built.width, times.step * training.steps + times.last + times.along * along)
 
 
-def _cost(run: FitRun, problem: Problem, *, measure: bool) -> Cost:
-    device = choose_device(run.device)
-    seeds = SeedStreams(run.seed)
-    built = build_model(run.field, problem.shapes, seeds=seeds, device=device)
-    if not measure:
-        return Cost(built.parameters, built.width)
+def _structure(run: FitRun, problem: Problem, model: torch.nn.Module, parameters: int) -> Hashable:
+    """Equal for rows whose steps take equally long: those that differ in rates, budgets of steps and constants only."""
     training = run.training
-    seconds = step_seconds(problem, built.model, training, seeds=seeds) * training.steps if training.steps else 0.0
-    along = training.steps // training.evaluate_every if training.evaluate_every else 0
-    return Cost(built.parameters, built.width, seconds + _evaluation_seconds(problem, built.model, along))
+    return (
+        type(problem),
+        run.task.name,
+        problem.elements,
+        problem.points_per_element,
+        tuple(problem.shapes.items()),
+        training.batch,
+        canonical(training.optimizer.to_data()),
+        (training.steps == 0, bool(training.evaluate_every)),
+        tuple((part.distribution, part.name) for part in run.field.walk()),
+        parameters,
+        str(model),
+    )
 
 
-def _evaluation_seconds(problem: Problem, model: torch.nn.Module, along: int) -> float:
-    """Seconds of the final evaluation and of those along the curve."""
+def _measured(run: FitRun, problem: Problem, model: torch.nn.Module) -> _Times:
+    step = step_seconds(problem, model, run.training, seeds=SeedStreams(run.seed))
     model.eval()
-    total = 0.0
-    with torch.no_grad():
-        for full, count in ((True, 1), (False, along)):
-            started = time.perf_counter()
-            if count:
-                problem.evaluate(model, full=full)
-            total += count * (time.perf_counter() - started)
-    model.train()
-    return total
-
-
-def total_seconds(plan: Plan, costs: Mapping[tuple[str, str, str], Cost], todo: Collection[str], jobs: int) -> float:
-    """Estimate of the time that the runs to be done take together, in s, with `jobs` of them at a time."""
     seconds = []
-    for run in plan.runs.values():
-        cost = costs.get((run.task_label, run.label, run.signal))
-        if run.id in todo and cost is not None and not math.isnan(cost.seconds):
-            seconds.append(cost.seconds)
-    longest = max(seconds, default=0.0)
-    return max(longest, sum(seconds) / max(1, jobs))
-
-
-def plan_data(plan: Plan, costs: Mapping[tuple[str, str, str], Cost], done: Collection[str]) -> list[dict[str, Any]]:
-    """The plan as plain data: one mapping for each run, and one for each pair that cannot work."""
-    rows = []
-    for board in plan.boards:
-        for row in board.rows:
-            source: FieldRow | None = row.source
-            common = {"task": board.board.label, "field": row.label, "baseline": row.baseline, "skip": row.skip}
-            if row.skip:
-                rows.append({**common, "id": None, "signal": None, "seed": None, "done": False})
-            for run in row.runs:
-                cost = costs.get((board.board.label, row.label, run.signal))
-                rows.append(
-                    {
-                        **common,
-                        "id": run.id,
-                        "signal": run.signal,
-                        "seed": run.seed,
-                        "done": run.id in done,
-                        "parameters": cost.parameters if cost else None,
-                        "width": cost.width if cost else None,
-                        "seconds": cost.seconds if cost and not math.isnan(cost.seconds) else None,
-                        "training": run.training.model_dump(mode="json") if isinstance(run, FitRun) else None,
-                        "training_sources": dict(source.sources) if source else None,
-                    }
-                )
-    return rows
+    with torch.no_grad():
+        for full in (True, False):
+            started = time.perf_counter()
+            if full or run.training.evaluate_every:
+                problem.evaluate(model, full=full)
+            seconds.append(time.perf_counter() - started)
+    return _Times(step, *seconds)

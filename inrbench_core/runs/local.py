@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import pickle
-import signal
-import socket
-import subprocess
-import sys
 from collections import deque
 from collections.abc import Collection, Iterable
 from multiprocessing.connection import wait
@@ -16,10 +10,9 @@ from typing import Any
 
 from inrbench_core.api.executor import Executor, ExecutorContext, ExecutorEvent, Job
 from inrbench_core.plugins.builtin import LocalSpec
-from inrbench_core.runs.serve import take_message
+from inrbench_core.runs.child import Child
 
 MAX_DEFAULT_JOBS = 8
-_CHUNK = 1 << 20
 
 
 def cores() -> int:
@@ -90,12 +83,7 @@ class LocalExecutor(Executor):
                 worker.start(self._queue.popleft())
 
     def _collect(self, timeout_s: float) -> None:
-        sources: dict[Any, _Worker] = {}
-        for worker in self._workers:
-            sources[worker.socket] = worker
-            if worker.sentinel is not None:
-                sources[worker.sentinel] = worker
-        wait(list(sources), timeout=timeout_s)
+        wait([source for worker in self._workers for source in worker.sources], timeout=timeout_s)
         for worker in list(self._workers):
             # Looked at before its socket is emptied: what it sent before it died still counts.
             dead = worker.process.poll() is not None
@@ -129,72 +117,13 @@ class LocalExecutor(Executor):
             self._events.append(ExecutorEvent(worker.job.id, "lost", error=error, retry=True))
 
 
-class _Worker:
-    """A process that does one job at a time, in a process group of its own."""
+class _Worker(Child):
+    """A process that does one job at a time."""
 
     def __init__(self, threads: int) -> None:
-        # Not by multiprocessing: that imports the user's script again, which then has to guard itself.
-        self.socket, theirs = socket.socketpair()
-        paths = [path or os.getcwd() for path in sys.path]
-        environment = {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": os.pathsep.join(paths)}
-        descriptor = theirs.fileno()
-        # Ctrl-C is the driver's business: what is blocked here is blocked in the worker, from its first moment on.
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "inrbench_core.runs.serve", str(descriptor), str(os.getpid())],
-                stdin=subprocess.DEVNULL,
-                # What a plugin prints must not spoil what the command prints on stdout.
-                stdout=2,
-                pass_fds=[descriptor],
-                process_group=0,
-                env={**os.environ, **environment},
-            )
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        theirs.close()
-        # Readable when the process ends. The socket does not tell: a child that the worker forked may hold it open.
-        self.sentinel = os.pidfd_open(self.process.pid) if hasattr(os, "pidfd_open") else None
+        super().__init__("inrbench_core.runs.serve", {"OMP_NUM_THREADS": str(threads)})
         self.job: Job | None = None
-        # Whether it can send no more.
-        self.ended = False
-        self._received = bytearray()
 
     def start(self, job: Job) -> None:
         self.job = job
-        # If the worker is dead, its sentinel says so, and the job is lost.
-        with contextlib.suppress(OSError):
-            self.socket.sendall(pickle.dumps(job))
-
-    def receive(self) -> list[tuple[str, Any]]:
-        """The messages that have come in whole; never waits for the rest of one, whose sender may be dead."""
-        try:
-            while content := self.socket.recv(_CHUNK, socket.MSG_DONTWAIT):
-                self._received += content
-            self.ended = True
-        except BlockingIOError:
-            pass
-        except OSError:
-            self.ended = True
-        messages = []
-        while (message := take_message(self._received)) is not None:
-            messages.append(message)
-        return messages
-
-    def kill(self) -> None:
-        # Its own children as well: one that lives on would hold memory.
-        with contextlib.suppress(OSError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.kill()
-        self.process.wait()
-        self.socket.close()
-        if self.sentinel is not None:
-            os.close(self.sentinel)
-            self.sentinel = None
-
-    def exit_reason(self) -> str:
-        try:
-            code = self.process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            return "it does not answer"
-        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        self.send(job)

@@ -31,7 +31,7 @@ def serve(connection: socket.socket) -> None:
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
     def report(run_id: str, progress: Progress) -> None:
-        _send(connection, "progress", (run_id, progress))
+        send(connection, "progress", (run_id, progress))
 
     jobs = connection.makefile("rb")
     while True:
@@ -39,17 +39,18 @@ def serve(connection: socket.socket) -> None:
             job: Job = pickle.load(jobs)
         except EOFError:
             return
-        _send(connection, "started", None)
+        send(connection, "started", None)
         try:
             for run_id, content in work(job, report):
-                _send(connection, "finished", (run_id, content))
+                send(connection, "finished", (run_id, content))
         except Exception as error:
-            _send(connection, "lost", str(error) if isinstance(error, InrbenchError) else one_line(error))
+            send(connection, "lost", str(error) if isinstance(error, InrbenchError) else one_line(error))
         else:
-            _send(connection, "ended", None)
+            send(connection, "ended", None)
 
 
-def _send(connection: socket.socket, what: str, content: Any) -> None:
+def send(connection: socket.socket, what: str, content: Any) -> None:
+    """Send the parent a message, which its `take_message` reads."""
     message = pickle.dumps((what, content))
     try:
         connection.sendall(_LENGTH.pack(len(message)) + message)
@@ -103,8 +104,13 @@ def _watch(parent: int) -> None:
     os._exit(1)
 
 
-if __name__ == "__main__":
+def connect() -> socket.socket:
+    """The socket to the parent, as this process's arguments name both; the process ends when the parent dies."""
     _end_with(int(sys.argv[2]))
     ours = socket.socket(fileno=int(sys.argv[1]))
     _guard_forks(ours)
-    serve(ours)
+    return ours
+
+
+if __name__ == "__main__":
+    serve(connect())

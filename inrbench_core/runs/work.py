@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from inrbench_core.api.errors import InrbenchError
 from inrbench_core.api.executor import Job, Progress
 from inrbench_core.plugins.catalog import Catalog
+from inrbench_core.plugins.fingerprints import note_imported
 from inrbench_core.plugins.loading import load_catalog
 from inrbench_core.runs.execute import execute
 from inrbench_core.runs.identity import run_id
@@ -59,10 +61,16 @@ def work(
         catalog = _catalog(tuple(places.get(file, file) for file in job.plugin_files))
         for data in job.runs:
             expected = run_id(data)
-            run = _rebuilt(_relocated(data, places), expected, catalog)
-            report = None if on_progress is None else lambda progress, at=expected: on_progress(at, progress)
+            relocated = _relocated(data, places)
+            run = _rebuilt(relocated, expected, catalog)
+            report = None if on_progress is None else partial(on_progress, expected)
+            imported = len(sys.modules)
+            record = execute(run, report)
+            if len(sys.modules) != imported:
+                # Some code was only imported during the run; it has to be the planned one, too.
+                _verify(relocated, expected, catalog)
             # The record names files by the user's paths.
-            yield expected, encode(replace(execute(run, report), run=dict(data)))
+            yield expected, encode(replace(record, run=dict(data)))
     finally:
         _busy.release()
 
@@ -86,12 +94,20 @@ def _rebuilt(data: Mapping[str, Any], expected: str, catalog: Catalog) -> FitRun
         for part in component.walk():
             part.entry.load()
     # Read from disk after the import: an edit in between would be run under the old code's name.
+    _verify(data, expected, catalog)
+    _verified.update(keys)
+    return run
+
+
+def _verify(data: Mapping[str, Any], expected: str, catalog: Catalog) -> None:
+    """Raise CodeChanged unless the code on disk, and what was imported of it, is what the run was planned with."""
     now = run_from_data(data, catalog)
+    planned = data["code"]
+    changed = [name for name, found in now.code.items() if planned.get(name) != found]
     if now.id != expected:
-        changed = [name for name, found in now.code.items() if code.get(name) != found]
         raise CodeChanged(
             f"the code of {', '.join(changed) or 'a component'} is not what the experiment was planned with; "
             "start it again to use what is there now"
         )
-    _verified.update(keys)
-    return run
+    if changed := note_imported(catalog, now.code):
+        raise CodeChanged(f"this process has imported other code of {', '.join(changed)} before; it needs a new one")

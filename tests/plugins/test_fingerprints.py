@@ -84,7 +84,7 @@ def fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     """The fingerprint of the package with some changes of text: (file, old, new)."""
     count = 0
 
-    def of(*changes: tuple[str, str, str], related: frozenset[str] = frozenset()) -> str:
+    def of(*changes: tuple[str, str, str]) -> str:
         nonlocal count
         count += 1
         files = dict(FILES)
@@ -94,7 +94,7 @@ def fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
         write(tmp_path / str(count) / "bent_inr", files)
         with monkeypatch.context() as patch:
             patch.syspath_prepend(str(tmp_path / str(count)))
-            return package_fingerprint("bent_inr", related=related)
+            return package_fingerprint("bent_inr")
 
     return of
 
@@ -187,24 +187,31 @@ def test_the_place_of_the_files_does_not_count(tmp_path: Path, monkeypatch: pyte
     assert len(found) == 1
 
 
-def test_other_plugins_that_are_imported_count_and_nothing_else_does(
+def test_other_plugins_and_what_is_developed_here_count_where_they_are_imported(
     fingerprint: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.syspath_prepend(str(tmp_path / "others"))
-    change = ("helpers.py", "def", "import related_inr.layers\nfrom unrelated_inr import thing\ndef")
-    related = frozenset({"related_inr", "third_inr", "not_imported_inr"})
+    """A package that is installed and no plugin does not count: its version is on record."""
+    installed = tmp_path / "site-packages"
+    folders = {"related_inr": installed, "third_inr": installed, "unrelated_inr": installed}
+    folders |= {"developed_inr": tmp_path / "src", "not_imported_inr": tmp_path / "src"}
+    for folder in set(folders.values()):
+        monkeypatch.syspath_prepend(str(folder))
+    imports = "import related_inr.layers\nimport developed_inr\nfrom unrelated_inr import thing\ndef"
+    change = ("helpers.py", "def", imports)
+    monkeypatch.setattr("inrbench_core.api.fingerprint.plugin_packages", {"related_inr", "third_inr"})
 
     def found(name: str, text: str) -> str:
-        for package in ("related_inr", "third_inr", "unrelated_inr", "not_imported_inr"):
+        for package, folder in folders.items():
             content = "import third_inr\n" if package == "related_inr" else ""
-            write(tmp_path / "others" / package, {"__init__.py": content + (text if package == name else "x = 1\n")})
+            write(folder / package, {"__init__.py": content + (text if package == name else "x = 1\n")})
         importlib.invalidate_caches()
-        return fingerprint(change, related=related)
+        return fingerprint(change)
 
     plain = found("", "")
     assert found("related_inr", "x = 2\n") != plain
     # Not directly, but by the one that is imported.
     assert found("third_inr", "x = 2\n") != plain
+    assert found("developed_inr", "x = 2\n") != plain
     assert found("unrelated_inr", "x = 2\n") == plain
     assert found("not_imported_inr", "x = 2\n") == plain
     # Two that import each other.
@@ -390,3 +397,9 @@ def test_an_edited_plugin_is_fitted_again_and_an_edited_comment_is_not(
     # The edit undone: what was fitted then is shown again.
     file.write_text(file.read_text().replace("torch.cos", "torch.sin"))
     assert evaluate()[0] == before
+
+
+def test_what_an_editor_leaves_beside_code_does_not_count(fingerprint: Callable[..., str]) -> None:
+    plain = fingerprint()
+    for name in (".bend.py.swp", "bend.py~", "bend.py.orig", ".idea/workspace.xml"):
+        assert fingerprint((name, "", "x")) == plain, name

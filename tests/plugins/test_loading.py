@@ -186,3 +186,20 @@ def test_did_you_mean() -> None:
     assert did_you_mean("sien", ["sine", "relu"]) == "; did you mean 'sine'?"
     assert did_you_mean("hash-grid", ["hash_grid"]) == "; did you mean 'hash_grid'?"
     assert did_you_mean("xyz", ["sine"]) == ""
+
+
+def test_a_plugin_file_takes_the_place_of_no_other_module(tmp_path: Path) -> None:
+    text = "from inrbench_core import hookimpl\n@hookimpl\ndef inrbench_activations():\n    return []\n"
+    files = [tmp_path / "one" / "mine_inr.py", tmp_path / "two" / "mine_inr.py", tmp_path / "statistics.py"]
+    files.append(tmp_path / "scipy.py")
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+    catalog = load_catalog(files)
+    told = {failure.entry_point: failure.error for failure in catalog.failures}
+    assert told["mine_inr"] == f"{files[0]} has the same name; rename one of them"
+    assert told["statistics"] == "statistics is the name of a module of Python itself; rename the file"
+    assert told["scipy"] == "scipy is the name of an installed module; rename the file"
+    import statistics
+
+    assert statistics.fmean([1.0, 3.0]) == 2.0

@@ -1,0 +1,96 @@
+"""A process of our own that can be killed: in a group of its own, and ended when its parent dies. Imports no torch."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from inrbench_core.runs.serve import take_message
+
+_CHUNK = 1 << 20
+
+
+class Child:
+    """A process that runs a module, with a socket between it and this process.
+
+    Args:
+        module: what `python -m` runs; it takes its socket from `serve.connect`.
+        environment: what is added to the environment.
+    """
+
+    def __init__(self, module: str, environment: Mapping[str, str]) -> None:
+        # Not by multiprocessing: that imports the user's script again, which then has to guard itself.
+        self.socket, theirs = socket.socketpair()
+        paths = [path or os.getcwd() for path in sys.path]
+        descriptor = theirs.fileno()
+        # Ctrl-C is the driver's business: what is blocked here is blocked in the child, from its first moment on.
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", module, str(descriptor), str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                # What a plugin prints must not spoil what the command prints on stdout.
+                stdout=2,
+                pass_fds=[descriptor],
+                process_group=0,
+                env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join(paths)},
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        theirs.close()
+        # Readable when the process ends. The socket does not tell: a child that it forked may hold it open.
+        self.sentinel = os.pidfd_open(self.process.pid) if hasattr(os, "pidfd_open") else None
+        # Whether it can send no more.
+        self.ended = False
+        self._received = bytearray()
+
+    @property
+    def sources(self) -> list[Any]:
+        """What `multiprocessing.connection.wait` can wait for: messages, and the end of the process."""
+        return [self.socket] if self.sentinel is None else [self.socket, self.sentinel]
+
+    def send(self, content: Any) -> None:
+        """Send a picklable object; a process that is dead does not get it, which `sources` tells."""
+        with contextlib.suppress(OSError):
+            self.socket.sendall(pickle.dumps(content))
+
+    def receive(self) -> list[tuple[str, Any]]:
+        """The messages that have come in whole; never waits for the rest of one, whose sender may be dead."""
+        try:
+            while content := self.socket.recv(_CHUNK, socket.MSG_DONTWAIT):
+                self._received += content
+            self.ended = True
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.ended = True
+        messages = []
+        while (message := take_message(self._received)) is not None:
+            messages.append(message)
+        return messages
+
+    def kill(self) -> None:
+        """End it with its own children: one that lives on would hold memory."""
+        with contextlib.suppress(OSError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.kill()
+        self.process.wait()
+        self.socket.close()
+        if self.sentinel is not None:
+            os.close(self.sentinel)
+            self.sentinel = None
+
+    def exit_reason(self) -> str:
+        """Why it has ended, in a few words."""
+        try:
+            code = self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return "it does not answer"
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
