@@ -96,6 +96,10 @@ class Metric:
     unit: str = ""
     higher_is_better: bool = True
 
+    def to_data(self) -> dict[str, Any]:
+        """A JSON-able mapping from which `Metric(**data)` makes the same metric."""
+        return {"name": self.name, "unit": self.unit, "higher_is_better": self.higher_is_better}
+
 
 @dataclass(frozen=True)
 class TaskEntry(Entry):
@@ -124,7 +128,7 @@ class TaskEntry(Entry):
 
     @property
     def primary(self) -> Metric:
-        """The metric that ranks fields on this task."""
+        """The first metric, which every run has; it ranks fields unless `rank_by` names another one."""
         return self.metrics[0]
 
     def metric(self, name: str) -> Metric:

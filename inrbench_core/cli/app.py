@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
+import io
+import json
 import sys
 import warnings
 from collections.abc import Sequence
@@ -83,6 +86,10 @@ def _plugin_files(arguments: Sequence[str]) -> list[Path]:
 def main() -> None:
     """Run the command line. Errors made for people are one line each; all else is a bug of ours."""
     warnings.showwarning = _show_warning
+    codecs.register_error("inrbench", _write_out)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="inrbench")
     arguments = sys.argv[1:]
     try:
         files = _plugin_files(arguments)
@@ -114,6 +121,13 @@ def main() -> None:
     except OSError as error:
         say(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         sys.exit(1)
+
+
+def _write_out(error: UnicodeError) -> tuple[str, int]:
+    """What the encoding of the terminal lacks, as \\uXXXX: in JSON that stands for the character itself."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
 def _show_warning(

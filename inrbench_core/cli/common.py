@@ -13,9 +13,8 @@ import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from inrbench_core.api.errors import InrbenchError
 from inrbench_core.api.text import json_text, one_line, printable
-from inrbench_core.plugins.catalog import Catalog
+from inrbench_core.plugins.catalog import Catalog, check_plugin_files
 from inrbench_core.plugins.loading import load_catalog
 
 PluginFiles = Annotated[
@@ -76,10 +75,7 @@ def add_plugin_files(files: Sequence[Path]) -> None:
 def all_plugin_files(plugin_files: Sequence[Path] | None) -> list[Path]:
     """The plugin files given before and after the command. Raises InrbenchError if one is not there."""
     files = list(dict.fromkeys([*_global_plugin_files, *(plugin_files or ())]))
-    for file in files:
-        if not file.is_file():
-            reason = "a folder" if file.is_dir() else "not a file" if file.exists() else "no such file"
-            raise InrbenchError(f"--plugin-file {file}: {reason}")
+    check_plugin_files(files, "--plugin-file")
     return files
 
 

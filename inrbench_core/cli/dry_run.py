@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import torch
 from rich.console import Console
 
 from inrbench_core.api.executor import ExecutorContext
-from inrbench_core.cli.common import make_console, print_json
+from inrbench_core.cli.common import make_console, print_json, say
 from inrbench_core.cli.duration import duration
 from inrbench_core.plugins.catalog import Catalog
-from inrbench_core.results.evaluate import Options, find_device, results_folder, with_jobs
+from inrbench_core.results.evaluate import Options, done_runs, find_device, results_folder, with_jobs
 from inrbench_core.results.tables import Column, print_line, print_table
-from inrbench_core.runs.check import check_plan, plan_data, total_seconds
+from inrbench_core.runs.check_process import Cost, CostKey, Step, check_apart
 from inrbench_core.runs.local import LocalExecutor
 from inrbench_core.runs.plan import Plan, make_plan
+from inrbench_core.runs.run import FitRun
 from inrbench_core.runs.store import RunStore
-from inrbench_core.spec.experiment import Experiment
+from inrbench_core.spec.experiment import Experiment, FieldRow
 
 SCHEMA = "inrbench.plan/2"
 NOTHING = "-"
+SAY_EVERY_S = 5.0
 COLUMNS = (
     Column("field", fold_at=20),
     Column("runs"),
@@ -39,18 +43,21 @@ COLUMNS = (
 OPTIONAL, COMMON = ("done", "width"), ("steps", "batch")
 
 
-def print_plan(experiment: Experiment, catalog: Catalog, options: Options, *, as_json: bool) -> None:
+def print_plan(
+    experiment: Experiment, catalog: Catalog, options: Options, plugin_files: Sequence[Path], *, as_json: bool
+) -> None:
     """Print the plan. Raises SpecError for data that is not readable and budgets that cannot be met."""
     experiment = with_jobs(experiment, options.jobs)
     plan = make_plan(experiment, catalog, find_device(experiment.device))
     store = RunStore(results_folder(experiment, options))
     records = store.records(plan.runs.keys()) if store.runs.is_dir() else {}
-    done = {run_id for run_id, record in records.items() if record.status == "ok" and not options.fresh}
+    done = set() if options.fresh else done_runs(records)
     todo = plan.runs.keys() - done
-    jobs = _jobs_at_a_time(plan)
-    costs = check_plan(plan, set(plan.runs), everything=True)
-    rows = plan_data(plan, costs, done)
-    seconds = total_seconds(plan, costs, todo, jobs)
+    jobs, threads = _jobs_at_a_time(plan)
+    tell = ProgressLines().tell
+    costs = check_apart(plan, plugin_files, plan.runs.keys(), everything=True, threads=threads, on_step=tell)
+    rows = _plan_data(plan, costs, done)
+    seconds = _total_seconds(plan, costs, todo, jobs)
     if as_json:
         counts = {"runs": len(plan.runs), "done": len(done), "seconds": seconds}
         print_json({"schema": SCHEMA, "name": experiment.name, **counts, "rows": rows})
@@ -60,18 +67,73 @@ def print_plan(experiment: Experiment, catalog: Catalog, options: Options, *, as
         label = board.board.label
         _print_board(console, label, [row for row in rows if row["task"] == label])
     kept = f", {len(done)} of them done" if done else ""
-    rest = f"about {duration(seconds)}, without compilation and start-up" if todo else "nothing is left to do"
+    rest = "nothing is left to do"
+    if todo:
+        time_left = "time not known" if seconds is None else f"about {duration(seconds)}"
+        rest = f"{time_left}; steps are measured without compilation, and start-up is left out"
     console.print(f"{len(plan.runs)} runs{kept}: {rest}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _jobs_at_a_time(plan: Plan) -> int:
-    """Jobs at a time, where the executor says so; steps are timed with as many threads as its workers have."""
+class ProgressLines:
+    """Says now and then how far measuring is, where it takes long."""
+
+    def __init__(self) -> None:
+        self._said = time.monotonic()
+
+    def tell(self, step: Step) -> None:
+        """Say what comes next, on stderr, if nothing was said for some seconds."""
+        if time.monotonic() - self._said >= SAY_EVERY_S and step.total:
+            self._said = time.monotonic()
+            say(f"measuring {min(step.done + 1, step.total)} of {step.total}: {step.what}")
+
+
+def _jobs_at_a_time(plan: Plan) -> tuple[int, int | None]:
+    """Jobs at a time, where the executor says so, and the threads of each: steps are timed with as many."""
     executor = plan.experiment.executor
     if executor.entry.target == "inrbench_core.runs.local:LocalExecutor":
         built: LocalExecutor = executor.build(ExecutorContext(len(plan.runs), plan.device))
-        torch.set_num_threads(built.threads)
-        return built.jobs
-    return int(getattr(executor.spec, "jobs", None) or 1)
+        return built.jobs, built.threads
+    return int(getattr(executor.spec, "jobs", None) or 1), None
+
+
+def _total_seconds(plan: Plan, costs: Mapping[CostKey, Cost], todo: Collection[str], jobs: int) -> float | None:
+    """Estimate of the time that the runs to be done take together, in s, with `jobs` at a time; None: not measured."""
+    seconds = []
+    for run in plan.runs.values():
+        cost = costs.get((run.task_label, run.label, run.signal))
+        if run.id in todo and cost is not None and not math.isnan(cost.seconds):
+            seconds.append(cost.seconds)
+    if todo and not seconds:
+        return None
+    return max(max(seconds, default=0.0), sum(seconds) / max(1, jobs))
+
+
+def _plan_data(plan: Plan, costs: Mapping[CostKey, Cost], done: Collection[str]) -> list[dict[str, Any]]:
+    """The plan as plain data: one mapping for each run, and one for each pair that cannot work."""
+    rows = []
+    for board in plan.boards:
+        for row in board.rows:
+            source: FieldRow | None = row.source
+            common = {"task": board.board.label, "field": row.label, "baseline": row.baseline, "skip": row.skip}
+            if row.skip:
+                rows.append({**common, "id": None, "signal": None, "seed": None, "done": False})
+            for run in row.runs:
+                cost = costs.get((board.board.label, row.label, run.signal))
+                rows.append(
+                    {
+                        **common,
+                        "id": run.id,
+                        "signal": run.signal,
+                        "seed": run.seed,
+                        "done": run.id in done,
+                        "parameters": cost.parameters if cost else None,
+                        "width": cost.width if cost else None,
+                        "seconds": cost.seconds if cost and not math.isnan(cost.seconds) else None,
+                        "training": run.training.model_dump(mode="json") if isinstance(run, FitRun) else None,
+                        "training_sources": dict(source.sources) if source else None,
+                    }
+                )
+    return rows
 
 
 def _print_board(console: Console, label: str, rows: Sequence[Mapping[str, Any]]) -> None:

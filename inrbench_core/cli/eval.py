@@ -23,10 +23,8 @@ from inrbench_core.cli.common import (
     warn_of_broken_plugins,
 )
 from inrbench_core.cli.reporting import FormatName, FormatOptions, Reporter, Sort, find_reporter
-from inrbench_core.plugins.catalog import Catalog
 
 if TYPE_CHECKING:
-    from inrbench_core.results.evaluate import Options
     from inrbench_core.results.leaderboard import Leaderboard
     from inrbench_core.results.results import Results
     from inrbench_core.spec.experiment import Experiment
@@ -62,7 +60,7 @@ def evaluate(
 
     Finished runs are kept: after a stop, the same command continues.
     """
-    from inrbench_core.results.evaluate import Options, carry_out, results_folder
+    from inrbench_core.results.evaluate import Options, Stopped, carry_out, results_folder
     from inrbench_core.results.leaderboard import check_metric
     from inrbench_core.spec.builder import load_experiment
 
@@ -76,7 +74,7 @@ def evaluate(
     if dry_run:
         from inrbench_core.cli.dry_run import print_plan
 
-        print_plan(experiment, catalog, options, as_json=as_json)
+        print_plan(experiment, catalog, options, all_plugin_files(plugin_files), as_json=as_json)
         return
 
     from inrbench_core.cli.progress import listening
@@ -84,8 +82,9 @@ def evaluate(
     try:
         with _interruptible(), listening(catalog.manager, quiet=quiet):
             results = carry_out(experiment, catalog, options, all_plugin_files(plugin_files))
-    except KeyboardInterrupt:
-        _say_where_it_stopped(experiment, catalog, options)
+    except Stopped as stopped:
+        folder = results_folder(experiment, options)
+        say(f"stopped: {stopped} and kept in {folder}; the same command continues from there")
         raise typer.Exit(130) from None
     for line in results.warnings:
         say(f"warning: {line}")
@@ -118,17 +117,6 @@ def _interruptible() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _say_where_it_stopped(experiment: Experiment, catalog: Catalog, options: Options) -> None:
-    from inrbench_core.results.evaluate import find_device, results_folder
-    from inrbench_core.runs.plan import make_plan
-    from inrbench_core.runs.store import RunStore
-
-    folder = results_folder(experiment, options)
-    runs = make_plan(experiment, catalog, find_device(experiment.device)).runs
-    done = sum(record.status == "ok" for record in RunStore(folder).records(runs.keys()).values())
-    say(f"stopped: {done} of {len(runs)} runs are done and kept in {folder}; the same command continues from there")
 
 
 def _print_results(results: Results, folder: Path, reporter: Reporter, *, as_json: bool) -> None:

@@ -100,7 +100,6 @@ class PlainDisplay(Display):
     def __init__(self) -> None:
         super().__init__()
         self.last = time.monotonic()
-        self.begun = False
 
     @hookimpl
     def inrbench_experiment_started(self, experiment: StartedExperiment) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +14,8 @@ import typer
 from inrbench_core.api.errors import InrbenchError
 from inrbench_core.api.suggest import did_you_mean
 from inrbench_core.cli.common import AsJson, PluginFiles, get_catalog, make_console, print_json
+from inrbench_core.plugins.catalog import Catalog, LookupFailure
+from inrbench_core.plugins.failures import one_line
 
 if TYPE_CHECKING:
     from inrbench_core.runs.record import RunRecord
@@ -46,13 +50,15 @@ def render(
     rendered = []
     for record in records:
         fitted = field_of(record, catalog, place)
-        renderer = make_renderer(fitted, catalog)
-        evaluation = renderer.render(fitted.model, size)
+        with _named_errors(record, catalog):
+            renderer = make_renderer(fitted, catalog)
+            evaluation = renderer.render(fitted.model, size)
         words = [record.run["task_label"], record.run["signal_label"], record.run["label"], f"seed{record.run['seed']}"]
         words = list(dict.fromkeys(words))
         stem = re.sub(r"[^\w.+-]+", "_", "-".join([*words, *([str(size)] if size else [])]))[:150]
         folder.mkdir(parents=True, exist_ok=True)
-        paths = [str(path) for path in renderer.save(evaluation, folder, stem)]
+        with _named_errors(record, catalog):
+            paths = [str(path) for path in renderer.save(evaluation, folder, stem)]
         metrics = {name: value if math.isfinite(value) else None for name, value in record.metrics.items()}
         rendered.append({"title": " / ".join(words), "metrics": metrics, "files": paths})
         if not as_json:
@@ -61,6 +67,23 @@ def render(
             console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
     if as_json:
         print_json({"schema": "inrbench.render/2", "rendered": rendered})
+
+
+@contextmanager
+def _named_errors(record: RunRecord, catalog: Catalog) -> Iterator[None]:
+    """Tell in one line which plugin's renderer raised what; full disks and the like keep their own message."""
+    try:
+        yield
+    except (InrbenchError, OSError):
+        raise
+    except (Exception, SystemExit) as error:
+        task = record.run["task"]["name"]
+        try:
+            owner = catalog.find("task", task).distribution
+        except LookupFailure:
+            # Without the task's plugin core renders.
+            owner = "inrbench"
+        raise InrbenchError(f"the renderer of the task {task!r} of {owner} raised {one_line(error)}") from None
 
 
 def _home(run: Path) -> Path:

@@ -10,14 +10,14 @@ from pydantic import ValidationError
 
 from inrbench_core.api.errors import InrbenchError
 from inrbench_core.api.spec import Component
-from inrbench_core.cli.common import emit, make_console, print_json
+from inrbench_core.cli.common import emit, make_console, print_json, say
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.plugins.failures import one_line
+from inrbench_core.results.tables import WIDE
 from inrbench_core.spec.yaml_io import parse_value, show_path
 
 if TYPE_CHECKING:
     from inrbench_core.results.results import Results
-from inrbench_core.results.tables import WIDE
 
 FormatName = Annotated[
     str | None,
@@ -60,7 +60,8 @@ class Reporter:
             as_json: the data of the table, or of the runs, as JSON.
 
         Raises:
-            InrbenchError: in one line, if the plugin's code raises.
+            InrbenchError: if there is no metric of the name that is to rank, or the plugin itself raises it.
+            typer.Exit: with status 1, after one line on stderr, if the plugin's code raises anything else.
         """
         from inrbench_core.results.formats import json_data, print_tables, runs_data
 
@@ -80,10 +81,12 @@ class Reporter:
         except InrbenchError:
             raise
         except (Exception, SystemExit) as error:
-            raise InrbenchError(
+            # The spec and the options are right, and the results are kept: this is no mistake of the caller's.
+            say(
                 f"the reporter {self.component.name!r} of {self.component.distribution} raised {one_line(error)}; "
                 "the results are kept, and another --format shows them"
-            ) from None
+            )
+            raise typer.Exit(1) from None
         return text
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from inrbench_core.api.entries import ENTRY_TYPES, Entry, RecipeEntry
+from inrbench_core.api.errors import InrbenchError
 from inrbench_core.api.spec import Component
 from inrbench_core.api.suggest import did_you_mean
 from inrbench_core.plugins.discovery import normalise
@@ -177,7 +178,7 @@ class Catalog:
             spec = validate(item.entry.spec, options, {**(context or {}), "catalog": self})
         except ValidationError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # A validator may raise ValueError only.
             message = f"{kind} {item.entry.name!r} of {item.distribution} raised {one_line(error)}"
             raise located_error(message, error_type="broken_plugin") from None
@@ -245,6 +246,19 @@ def shorten(value: Any) -> str:
     """A value as it may stand in an error message."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def check_plugin_files(files: Iterable[Path], place: str) -> None:
+    """Raise InrbenchError if a plugin file is not there.
+
+    Args:
+        files: the plugin files.
+        place: what the message begins with: where the user gave them.
+    """
+    for file in files:
+        if not file.is_file():
+            reason = "a folder" if file.is_dir() else "not a file" if file.exists() else "no such file"
+            raise InrbenchError(f"{place} {file}: {reason}")
 
 
 @cache

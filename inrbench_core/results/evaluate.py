@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from inrbench_core.api.errors import StorageError, UnsupportedError
-from inrbench_core.plugins.catalog import Catalog
+from inrbench_core.plugins.catalog import Catalog, check_plugin_files
 from inrbench_core.plugins.loading import load_catalog
 from inrbench_core.results.load import experiment_data, plan_results
 from inrbench_core.results.results import Results
+from inrbench_core.runs.check_process import check_apart
 from inrbench_core.runs.driver import Driver
 from inrbench_core.runs.plan import GridStrategy, Plan, make_plan
-from inrbench_core.runs.store import RunStore
+from inrbench_core.runs.record import RunRecord
+from inrbench_core.runs.store import FolderInUse, RunStore
 from inrbench_core.spec.builder import build_experiment
 from inrbench_core.spec.experiment import Experiment
 from inrbench_core.spec.yaml_io import document_of, load_yaml
@@ -37,6 +41,20 @@ class Options:
     jobs: int | None = None
     fresh: bool = False
     wait: bool = False
+
+
+class Stopped(KeyboardInterrupt):
+    """The user's interrupt of an experiment that is under way.
+
+    Args:
+        done: how many runs have a good result; those are kept.
+        runs: how many there are.
+    """
+
+    def __init__(self, done: int, runs: int) -> None:
+        super().__init__(f"{done} of {runs} runs are done")
+        self.done = done
+        self.runs = runs
 
 
 def evaluate(
@@ -65,10 +83,12 @@ def evaluate(
 
     Raises:
         SpecError: with every problem found, each with its line.
+        InrbenchError: if a plugin file is not there.
         StorageError: if results cannot be written.
-        KeyboardInterrupt: after workers are ended; what is done is kept.
+        Stopped: on KeyboardInterrupt, after workers are ended; what is done is kept.
     """
     files = [Path(file) for file in plugin_files]
+    check_plugin_files(files, "plugin_files:")
     catalog = load_catalog(files)
     document = document_of(spec) if isinstance(spec, Mapping) else load_yaml(Path(spec))
     experiment = build_experiment(document, catalog, settings)
@@ -79,22 +99,44 @@ def evaluate(
 def carry_out(experiment: Experiment, catalog: Catalog, options: Options, plugin_files: Sequence[Path]) -> Results:
     """Carry out an experiment; see `evaluate`."""
     experiment = with_jobs(experiment, options.jobs)
-    plan = make_plan(experiment, catalog, find_device(experiment.device))
     store = RunStore(results_folder(experiment, options))
-    with store.lock(wait=options.wait):
+    with _locked(store, wait=options.wait):
+        # Not before: waiting may take hours, in which code may change.
+        plan = make_plan(experiment, catalog, find_device(experiment.device))
         known = store.records(plan.runs.keys())
-        done = {run_id for run_id, record in known.items() if record.status == "ok" and not options.fresh}
-        check(plan, plan.runs.keys() - done)
-        try:
-            store.sweep()
-            store.add_experiment(experiment_data(plan))
-        except OSError as error:
-            raise StorageError(f"{store.folder}: cannot be written: {error.strerror}") from None
         driver = Driver(plan, store, catalog, plugin_files=plugin_files, known=known, fresh=options.fresh)
-        outcome = driver.drive(GridStrategy(plan))
+        try:
+            check(plan, plugin_files, plan.runs.keys() - driver.done)
+            try:
+                store.sweep()
+                store.add_experiment(experiment_data(plan))
+            except OSError as error:
+                raise StorageError(f"{store.folder}: cannot be written: {error.strerror}") from None
+            outcome = driver.drive(GridStrategy(plan))
+        except KeyboardInterrupt:
+            raise Stopped(len(done_runs(driver.outcome.records)), len(plan.runs)) from None
         results = plan_results(plan, outcome.records, store, tuple(outcome.failed))
         driver.events.send("inrbench_experiment_finished", results=results)
     return results
+
+
+@contextmanager
+def _locked(store: RunStore, *, wait: bool) -> Iterator[None]:
+    """The store's lock; where another process has it, that is said once before the wait."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(store.lock())
+        except FolderInUse as error:
+            if not wait:
+                raise
+            warnings.warn(f"waiting for {error.holder}, which writes into {store.folder}", stacklevel=2)
+            stack.enter_context(store.lock(wait=True))
+        yield
+
+
+def done_runs(records: Mapping[str, RunRecord]) -> set[str]:
+    """The ids of the runs that have a good result."""
+    return {run_id for run_id, record in records.items() if record.status == "ok"}
 
 
 def results_folder(experiment: Experiment, options: Options) -> Path:
@@ -111,15 +153,10 @@ def with_jobs(experiment: Experiment, jobs: int | None) -> Experiment:
     return replace(experiment, executor=experiment.executor.with_spec(jobs=jobs))
 
 
-def check(plan: Plan, todo: set[str]) -> None:
+def check(plan: Plan, plugin_files: Sequence[Path], todo: set[str]) -> None:
     """Tell what is wrong with data and budgets before anything is trained. Raises SpecError."""
-    if not todo:
-        return
     if any(run.id in todo and (run.files or run.has_budget) for run in plan.runs.values()):
-        # Here, because it imports torch, which takes longer than all else.
-        from inrbench_core.runs.check import check_plan
-
-        check_plan(plan, todo)
+        check_apart(plan, plugin_files, todo)
 
 
 def find_device(name: str) -> str:

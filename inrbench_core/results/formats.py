@@ -96,7 +96,7 @@ def cells(board: Leaderboard, plus_minus: str = "±") -> tuple[list[str], list[l
 
 
 def problem_lines(board: Leaderboard) -> list[str]:
-    """One line for each reason for which a run has no figures."""
+    """One line for each reason for which a run has no figures, or a row no rank."""
     return [one_line(f"{row.label}: {problem}") for row in board.rows for problem in row.problems]
 
 
@@ -168,9 +168,7 @@ def json_data(boards: Sequence[Leaderboard]) -> dict[str, Any]:
             {
                 "task": board.task_label,
                 "ranked_by": board.rank_by.name,
-                "metrics": [
-                    {"name": m.name, "unit": m.unit, "higher_is_better": m.higher_is_better} for m in board.metrics
-                ],
+                "metrics": [metric.to_data() for metric in board.metrics],
                 "rows": [
                     {
                         "field": row.label,

@@ -40,13 +40,13 @@ class Row:
     Args:
         label: its name in tables.
         baseline: whether it is a measure for the others: an answer that needs no network, or a field meant as one.
-        rank: from 1; None for baselines, for rows without the figure, and for incomplete ones: the mean of what went
-            well is no mean over all.
+        rank: from 1, equal for equal means; None for baselines, and for rows without the figure of every signal and
+            seed of the table: means over different ones cannot be compared.
         metrics: a summary for each metric, over the runs that are ok.
-        parameters: trainable parameters.
+        parameters: trainable parameters; the largest number of them where runs differ, and 0 if it is not known.
         train_s: seconds of training.
         statuses: how many runs ended how; "missing" counts those without a result.
-        problems: why runs have no figures, without repetition.
+        problems: why runs have no figures, and why a row whose runs are ok has no rank, without repetition.
         runs: over signals and seeds.
     """
 
@@ -62,7 +62,7 @@ class Row:
 
     @property
     def complete(self) -> bool:
-        """Whether every run is ok."""
+        """Whether every run is ok; the table may have signals and seeds that the row has no run of."""
         return set(self.statuses) == {"ok"}
 
 
@@ -116,15 +116,41 @@ def _leaderboard(board: ResultBoard, sort: str) -> Leaderboard:
     rows = [_row(row, board.metrics) for row in board.rows]
     chosen = _ranking_metric(board, rows, sort)
     rows.sort(key=lambda row: _order(row, chosen))
-    ranked: list[Row] = []
-    rank = 0
-    for row in rows:
-        # A mean over some of the runs cannot be compared with one over all of them.
-        deserves = not row.baseline and row.complete and row.metrics[chosen.name].count == len(row.runs)
-        rank += deserves
-        ranked.append(replace(row, rank=rank if deserves else None))
+    observed = {key for row in rows if not row.baseline for key in _observed(row)}
+    reasons = ["" if row.baseline else _not_comparable(row, chosen, observed) for row in rows]
+    means = [
+        row.metrics[chosen.name].mean
+        for row, reason in zip(rows, reasons, strict=True)
+        if row.complete and not row.baseline and not reason
+    ]
+    ranked = []
+    for row, reason in zip(rows, reasons, strict=True):
+        if reason:
+            ranked.append(replace(row, problems=(*row.problems, f"not ranked: {reason}")))
+        elif row.complete and not row.baseline:
+            # Rows are in order, so equal means share the place of the first of them.
+            ranked.append(replace(row, rank=means.index(row.metrics[chosen.name].mean) + 1))
+        else:
+            ranked.append(row)
     others = tuple(metric for metric in board.metrics if metric.name != chosen.name)
     return Leaderboard(board.label, (chosen, *others), tuple(ranked))
+
+
+def _observed(row: Row) -> set[tuple[str, int]]:
+    return {(run.signal, run.seed) for run in row.runs}
+
+
+def _not_comparable(row: Row, metric: Metric, observed: Collection[tuple[str, int]]) -> str:
+    """Why a field's mean is no mean over all that the table observes, beside its runs that are not ok; or ""."""
+    if not row.runs:
+        return ""
+    own = _observed(row)
+    if len(own) < len(observed):
+        return f"has {len(own)} of {len(observed)} signals and seeds"
+    count = row.metrics[metric.name].count
+    if row.complete and count < len(row.runs):
+        return f"has {metric.name} in {count} of {len(row.runs)} runs"
+    return ""
 
 
 def _ranking_metric(board: ResultBoard, rows: Sequence[Row], sort: str) -> Metric:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,8 @@ def load_results(*folders: str | Path, every: bool = False) -> Results:
             run_id for data in chosen for board in data["boards"] for row in board["rows"] for run_id, *_ in row["runs"]
         }
         records = store.records(ids)
-        warnings = tuple(f"{store.folder}: {name}: {reason}" for name, reason in store.unusable.items())
         place = folder_name if names.count(folder_name) == 1 else str(store.folder)
-        parts += [
-            (str(data["name"]) if len(stores) == 1 else place, _results(data, records, store, warnings))
-            for data in chosen
-        ]
+        parts += [(str(data["name"]) if len(stores) == 1 else place, _results(data, records, store)) for data in chosen]
     return parts[0][1] if len(parts) == 1 else merge(parts)
 
 
@@ -59,24 +56,18 @@ def experiment_data(plan: Plan) -> dict[str, Any]:
             }
             for row in board.rows
         ]
-        metrics = [
-            {"name": metric.name, "unit": metric.unit, "higher_is_better": metric.higher_is_better}
-            for metric in board.metrics
-        ]
+        metrics = [metric.to_data() for metric in board.metrics]
         boards.append({"label": board.board.label, "metrics": metrics, "rank_by": board.rank_by, "rows": rows})
     return {"name": plan.experiment.name, "spec": plan.experiment.document.text, "boards": boards}
 
 
 def plan_results(plan: Plan, records: Mapping[str, RunRecord], store: RunStore, failed: Sequence[str] = ()) -> Results:
     """The results of a plan's own runs, whatever else is in the folder."""
-    warnings = tuple(f"{store.folder}: {name}: {reason}" for name, reason in store.unusable.items())
-    results = _results(experiment_data(plan), records, store, warnings)
-    return Results(results.boards, results.warnings, frozenset(failed))
+    return replace(_results(experiment_data(plan), records, store), failed=frozenset(failed))
 
 
-def _results(
-    data: Mapping[str, Any], records: Mapping[str, RunRecord], store: RunStore, warnings: tuple[str, ...]
-) -> Results:
+def _results(data: Mapping[str, Any], records: Mapping[str, RunRecord], store: RunStore) -> Results:
+    """The results of an experiment, with a warning for each file of the store that is not usable."""
     boards = []
     for board in data["boards"]:
         rows = []
@@ -98,4 +89,5 @@ def _results(
             rows.append(ResultRow(row["label"], row["baseline"], row["skip"], runs))
         metrics = tuple(Metric(**metric) for metric in board["metrics"])
         boards.append(ResultBoard(board["label"], metrics, board["rank_by"], tuple(rows)))
+    warnings = tuple(f"{store.folder}: {name}: {reason}" for name, reason in store.unusable.items())
     return Results(tuple(boards), warnings)

@@ -148,6 +148,7 @@ class Results:
         Raises:
             InrbenchError: if no task has that metric.
         """
+        # Here, because leaderboards are made of the classes above: at the top the imports would be circular.
         from inrbench_core.results.leaderboard import make_leaderboards
 
         return make_leaderboards(self, sort)
@@ -156,13 +157,12 @@ class Results:
         """One mapping for each run and metric, as in `to_frame`; a run without metrics has one, with metric None."""
         rows = []
         for board in self.boards:
-            units = {metric.name: metric for metric in board.metrics}
+            units = {metric.name: metric.unit for metric in board.metrics}
             for row in board.rows:
                 for run in row.runs:
                     facts = run.facts()
                     for name, value in run.metrics.items():
-                        unit = units[name].unit if name in units else ""
-                        rows.append({**facts, "metric": name, "unit": unit, "value": value})
+                        rows.append({**facts, "metric": name, "unit": units.get(name, ""), "value": value})
                     if not run.metrics:
                         rows.append({**facts, "metric": None, "unit": None, "value": math.nan})
         return rows
@@ -183,7 +183,7 @@ class Results:
         return pandas.DataFrame(self.to_records())
 
     def best(self, task: str = "") -> ResultRun:
-        """A run of the field that ranks first: of its good runs the one of the first signal and seed.
+        """The first run of the field that ranks first; where fields share that rank, of the first of them.
 
         Args:
             task: the label of the task; "": the first one.

@@ -18,8 +18,8 @@ from inrbench_core.runs.check_process import Answer, Cost, Step
 from inrbench_core.runs.execute import prepare
 from inrbench_core.runs.plan import AnyRun, Plan, PlannedBoard
 from inrbench_core.runs.run import FitRun
-from inrbench_core.spec.variants import canonical
 from inrbench_core.spec.experiment import Signal
+from inrbench_core.spec.variants import canonical
 
 # The first run of each row that is to be done on a signal, by the row's number.
 RowRuns = Mapping[int, AnyRun]
@@ -85,10 +85,10 @@ class _Check:
         self._times: dict[Hashable, _Times] = {}
 
     def check(self, todo: Collection[str]) -> Answer:
-        chosen = [
-            (board, runs_to_check(board, todo, everything=self.everything)) for board in self.plan.boards
-        ]
-        self.total = sum(isinstance(run, FitRun) for _, found in chosen for runs in found.values() for run in runs.values())
+        chosen = [(board, runs_to_check(board, todo, everything=self.everything)) for board in self.plan.boards]
+        self.total = sum(
+            isinstance(run, FitRun) for _, found in chosen for runs in found.values() for run in runs.values()
+        )
         for board, found in chosen:
             for signal in board.board.signals:
                 if found[signal.label]:
@@ -147,7 +147,7 @@ def _structure(run: FitRun, problem: Problem, model: torch.nn.Module, parameters
     training = run.training
     return (
         type(problem),
-        run.task.name,
+        canonical({key: value for key, value in run.task.to_data().items() if key != run.task_entry.signal_option}),
         problem.elements,
         problem.points_per_element,
         tuple(problem.shapes.items()),

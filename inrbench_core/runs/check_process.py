@@ -161,9 +161,7 @@ def _check(connection: socket.socket) -> None:
         from inrbench_core.runs.check import check_plan
 
         catalog = load_catalog(question.plugin_files)
-        plan = make_plan(
-            build_experiment(question.document, catalog, question.settings), catalog, question.device
-        )
+        plan = make_plan(build_experiment(question.document, catalog, question.settings), catalog, question.device)
         answer = check_plan(
             plan,
             question.todo,

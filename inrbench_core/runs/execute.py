@@ -21,6 +21,7 @@ from inrbench_core.fit.calibrate import flops_per_step
 from inrbench_core.fit.device import choose_device
 from inrbench_core.plugins.failures import full_traceback, one_line
 from inrbench_core.runs.environment import describe_environment
+from inrbench_core.runs.identity import settings_of
 from inrbench_core.runs.outcome import describe_run, failure
 from inrbench_core.runs.record import Array, RunArrays, RunRecord
 from inrbench_core.runs.run import BaselineRun, FitRun
@@ -169,7 +170,8 @@ _known_flops: dict[str, float] = {}
 
 def _flops(run: FitRun, problem: Problem, model: torch.nn.Module) -> float:
     """Floating-point operations of a step: the same for every seed, so estimated once for each row and signal."""
-    key = f"{run.group} {run.signal}"
+    # Not by the signal's label, which two files of the same name share.
+    key = settings_of(run.group, {**run.to_data(), "seed": None})
     if key not in _known_flops:
         _known_flops[key] = flops_per_step(problem, model, run.training)
     return _known_flops[key]

@@ -25,9 +25,7 @@ def describe_run(run: FitRun | BaselineRun) -> dict[str, Any]:
     metrics = (*run.task_entry.metrics, *(run.analysis_metrics if isinstance(run, FitRun) else ()))
     return {
         "run": run.to_data(),
-        "declared": tuple(
-            {"name": item.name, "unit": item.unit, "higher_is_better": item.higher_is_better} for item in metrics
-        ),
+        "declared": tuple(metric.to_data() for metric in metrics),
         "rank_by": run.task_entry.rank_by or run.task_entry.primary.name,
         "baseline": run.is_baseline,
     }

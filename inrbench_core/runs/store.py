@@ -24,7 +24,11 @@ EXPERIMENT_SCHEMA = "inrbench.experiment/2"
 
 
 class FolderInUse(InrbenchError):
-    """Another process is writing into the folder."""
+    """Another process, `holder`, is writing into the folder."""
+
+    def __init__(self, folder: Path, holder: str) -> None:
+        super().__init__(f"{folder}: in use by {holder}; wait for it (--wait), or give another folder (--out)")
+        self.holder = holder
 
 
 class RunStore:
@@ -66,9 +70,7 @@ class RunStore:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError:
                 holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
-                raise FolderInUse(
-                    f"{self.folder}: in use by {holder}; wait for it (--wait), or give another folder (--out)"
-                ) from None
+                raise FolderInUse(self.folder, holder) from None
             except OSError as error:
                 raise StorageError(f"{self.folder}: cannot be locked: {error.strerror}") from None
             os.ftruncate(descriptor, 0)

@@ -103,6 +103,7 @@ class _Builder(Resolver):
             timeout_s=head.timeout_s,
             device=head.device,
             document=self.document,
+            settings=tuple(self.settings),
         )
 
     def _check_count(self, count: int) -> None:

@@ -90,6 +90,7 @@ class Experiment:
         timeout_s: time limit of one run, in s, or None.
         device: auto, cpu, cuda or cuda:N.
         document: what it was read from.
+        settings: the changes of it, as "dotted.key=value".
     """
 
     name: str
@@ -100,6 +101,7 @@ class Experiment:
     timeout_s: float | None
     device: str
     document: Document = field(compare=False)
+    settings: tuple[str, ...] = field(default=(), compare=False)
 
 
 def plain_identity(value: Any, files: Mapping[str, str]) -> Any:

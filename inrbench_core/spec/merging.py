@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from inrbench_core.api.spec import Component
 from inrbench_core.spec.plain_data import MOST_LEVELS
-from inrbench_core.spec.variants import MOST_VARIANTS, Variant
+from inrbench_core.spec.variants import MOST_VARIANTS, Variant, named
 from inrbench_core.spec.yaml_io import YamlPath
 
 # Path to change -> its value, and where in the spec that is written.
@@ -54,8 +54,7 @@ def without(variant: Variant, *keys: str) -> Variant:
     """The variant without some keys that do not belong to the component's own options."""
     if not isinstance(variant.value, Mapping):
         return variant
-    kept = {key: value for key, value in variant.value.items() if key not in keys}
-    return Variant(kept, variant.origins, variant.label, variant.training)
+    return replace(variant, value={key: value for key, value in variant.value.items() if key not in keys})
 
 
 @dataclass
@@ -96,7 +95,8 @@ def merged_training(
     What a field's components or its recipe recommend counts more than what the experiment says for all fields: a
     shared rate would replace SIREN's own without a word. A task's recommendation, such as its batch size, is not
     about a field, and counts less. Rates that fields recommend are meant for Adam: where the chosen optimiser
-    recommends its own, that one counts more, and what the user writes still more.
+    recommends its own, that one counts more, and still more what the user writes beside it: a shared rate is meant for
+    the optimiser that the shared training names.
 
     Args:
         task: the task, if that is known.
@@ -123,10 +123,11 @@ def merged_training(
     merged.add(own, "own training", lambda key: variant.origin(("training", key)))
     optimizer = merged.values.get("optimizer")
     swept = {path[1] for path in changes if path[0] == "training"}
+    is_shared = named(optimizer) == named(shared.get("optimizer"))
     for key, value in recommended(optimizer).items():
         if key in own or key in swept:
             continue
-        if key in shared:
+        if is_shared and key in shared:
             merged.add({key: shared[key]}, "shared training", lambda name: ("training", name))
         else:
             merged.add({key: value}, "the optimizer")

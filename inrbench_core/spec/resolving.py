@@ -109,7 +109,7 @@ class Resolver:
         """What the code of a component's plugin answers; None, and a problem, if it raises."""
         try:
             return question()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             text = f"{component.kind} {component.name!r} of {component.distribution} raised {one_line(error)}"
             self.problem(path, text, broken=True)
             return None

@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from inrbench_core.api.entries import Entry
@@ -28,12 +28,14 @@ class Variant:
         origins: where in the YAML a part of the value comes from; () is the value itself.
         label: what a recipe or the user calls it, or "".
         training: the training defaults of the recipe it came from.
+        places: the keys in which another component makes it another field than the recipe it came from.
     """
 
     value: Any
     origins: Mapping[YamlPath, YamlPath]
     label: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)
+    places: tuple[str, ...] = ()
 
     def origin(self, path: YamlPath) -> YamlPath:
         """The YAML path of a path within the value."""
@@ -44,7 +46,10 @@ class Variant:
 
     def with_value(self, path: YamlPath, value: Any, origin: YamlPath) -> Variant:
         """A copy in which `path` holds `value`; a bare name on the way becomes a mapping."""
-        return Variant(_replaced(self.value, path, value), {**self.origins, path: origin}, self.label, self.training)
+        new = replace(self, value=_replaced(self.value, path, value), origins={**self.origins, path: origin})
+        if any(_names_another(self.value.get(place), new.value.get(place)) for place in self.places):
+            return replace(new, label="", training={}, places=())
+        return new
 
 
 def _replaced(target: Any, path: YamlPath, value: Any) -> Any:
@@ -77,7 +82,7 @@ def expand(
                 report(path, f"expands to more than {MOST_VARIANTS:,} combinations")
                 return []
         return listed
-    label, training = "", {}
+    recipe_facts: dict[str, Any] = {}
     origins: dict[YamlPath, YamlPath] = {(): path}
     if kind == "field":
         name = value.get("name") if isinstance(value, Mapping) else value
@@ -89,10 +94,14 @@ def expand(
             changes = {key: item for key, item in value.items() if key != "name"} if isinstance(value, Mapping) else {}
             places = component_slots(catalog, kind, recipe.stands_for["name"])
             if not any(_names_another(recipe.stands_for.get(place), changes.get(place)) for place in places):
-                label, training = recipe.name, dict(recipe.training)
+                recipe_facts = {
+                    "label": recipe.name,
+                    "training": dict(recipe.training),
+                    "places": ("name", *places),
+                }
             value = _merged(recipe.stands_for, changes)
     if not isinstance(value, Mapping):
-        return [Variant(value, origins, label, training)]
+        return [Variant(value, origins, **recipe_facts)]
     slots = component_slots(catalog, kind, value.get("name"))
     choices = {
         key: expand(catalog, slots[key], item, (*path, key), report) if key in slots else [Variant(item, {})]
@@ -107,14 +116,18 @@ def expand(
         parts = dict(zip(choices, combination, strict=True))
         nested = {(key, *inner): outer for key, part in parts.items() for inner, outer in part.origins.items()}
         values = {key: part.value for key, part in parts.items()}
-        variants.append(Variant(values, {**origins, **nested}, label, training))
+        variants.append(Variant(values, {**origins, **nested}, **recipe_facts))
     return variants
 
 
 def _names_another(old: Any, new: Any) -> bool:
     """Whether a change puts another component into a place of a recipe, which then is that recipe no more."""
-    before, after = (value.get("name") if isinstance(value, Mapping) else value for value in (old, new))
-    return after not in (None, before)
+    return named(new) not in (None, named(old))
+
+
+def named(value: Any) -> Any:
+    """The name in a component's YAML value, which is a name or a mapping with one."""
+    return value.get("name") if isinstance(value, Mapping) else value
 
 
 def _merged(defaults: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

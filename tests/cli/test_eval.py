@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from inrbench_core.runs.check_process import Step
+from inrbench_core.runs.store import RunStore
+
+STAND_INS = Path(__file__).parent.parent / "stand_ins"
 INLINE = "executor: inline"
 
 
@@ -125,7 +131,7 @@ def test_dry_run_for_people_names_rates_reasons_and_the_time(run_cli, write_spec
     assert rows["swell"][1:6] == ["2", "25", "0.005", "recipe", "swell"]
     assert "zero (baseline)" in text
     assert "kink: skipped: the loss takes 2 derivatives of the field, and kink has only 1" in text
-    assert "18 runs: about " in text
+    assert re.search(r"18 runs: about .*; steps are measured without compilation, and start-up is left out", text)
 
 
 def broken_png(folder):
@@ -268,7 +274,7 @@ def test_a_reporter_that_goes_wrong_costs_one_line_and_no_result(evaluated, run_
     before = run_files(folder)
     arguments = ("eval", "--spec", "small.yaml") if command == "eval" else ("results", "results/small")
     done = run_cli(*arguments, "--format", name, *plugin, cwd=folder)
-    assert done.returncode == 2
+    assert done.returncode == 1
     line = done.stderr.splitlines()[-1]
     assert line == (
         f"inrbench: the reporter {name!r} of outputs_plugin.py {message}; "
@@ -304,6 +310,59 @@ def test_it_can_be_sorted_by_another_metric(evaluated, run_cli, plugin):
     _, folder = evaluated
     done = run_cli("eval", "--spec", "small.yaml", "--sort", "mae", *plugin, cwd=folder)
     assert "line (2 seeds, ranked by mae)" in done.stdout
+
+
+def test_waiting_is_said_once_and_the_plan_is_made_after_it(run_cli, write_spec, tmp_path, small):
+    for name in ("small_plugin.py", "small_plugin_torch.py"):
+        shutil.copy(STAND_INS / name, tmp_path)
+    command = [sys.executable, "-m", "inrbench_core.cli.app", "eval", "--wait", "--plugin-file", "small_plugin.py"]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": tmp_path}
+    with RunStore(tmp_path / "results/small").lock():
+        process = subprocess.Popen([*command, "--spec", write_spec(small), "--quiet"], **options)
+        line = process.stderr.readline()
+        assert line.startswith(f"inrbench: warning: waiting for process {os.getpid()} on ")
+        assert line.endswith(", which writes into results/small\n")
+        with (tmp_path / "small_plugin_torch.py").open("a") as file:
+            file.write("\nEDITED = True\n")
+        time.sleep(0.5)
+        assert process.poll() is None
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, "")
+    assert out.count("2/2") == 3
+
+
+def test_measuring_is_told_on_stderr_where_it_takes_long(monkeypatch, capsys):
+    from inrbench_core.cli import dry_run
+
+    now = 100.0
+    monkeypatch.setattr(dry_run.time, "monotonic", lambda: now)
+    lines = dry_run.ProgressLines()
+    for done in range(12):
+        lines.tell(Step(done, 12, f"line / field {done}"))
+        now += 1.0
+    captured = capsys.readouterr()
+    assert captured.err.splitlines() == [
+        "inrbench: measuring 6 of 12: line / field 5",
+        "inrbench: measuring 11 of 12: line / field 10",
+    ]
+    assert captured.out == ""
+
+
+def test_dry_run_of_a_task_that_cannot_be_prepared_says_that_the_time_is_not_known(run_cli, write_spec, tmp_path):
+    (tmp_path / "absent_plugin.py").write_text(
+        "from inrbench_core import Metric, TaskEntry, TaskSpec, hookimpl\n"
+        "class AbsentSpec(TaskSpec):\n    'A task whose code exits.'\n"
+        "def prepare(spec, **options):\n    raise SystemExit(0)\n"
+        "@hookimpl\ndef inrbench_tasks():\n"
+        "    yield TaskEntry('absent', AbsentSpec, 'absent_plugin:prepare', metrics=(Metric('psnr'),), api=1)\n"
+    )
+    options = ("--dry-run", "--plugin-file", "absent_plugin.py", "--plugin-file", STAND_INS / "small_plugin.py")
+    done = run_cli("eval", "--spec", write_spec("{task: absent, fields: [shallow]}"), *options, cwd=tmp_path)
+    assert done.returncode == 0
+    assert "1 runs: time not known; steps are measured without compilation" in done.stdout
+    assert done.stderr.splitlines() == [
+        "inrbench: warning: not all data and budgets are checked: absent: it raised SystemExit: 0"
+    ]
 
 
 SLOW = textwrap.dedent("""

@@ -146,6 +146,59 @@ def test_what_cannot_be_rendered_is_one_line(results, run_cli, tmp_path):
         assert len(done.stderr.splitlines()) == 1
 
 
+FAULTY = """
+import os
+
+from inrbench_core import Metric, TaskEntry, hookimpl
+from small_plugin import LineSpec
+
+
+@hookimpl
+def inrbench_tasks():
+    yield TaskEntry(
+        "drawn",
+        LineSpec,
+        "small_plugin_torch:prepare",
+        metrics=(Metric("psnr", "dB"), Metric("mae", higher_is_better=False)),
+        renderer="faulty_plugin:Faulty",
+        api=1,
+    )
+
+
+class Faulty:
+    def __init__(self, frame, device):
+        self.fail("init")
+
+    def render(self, model, size):
+        self.fail("render")
+
+    def save(self, evaluation, folder, stem):
+        self.fail("save")
+
+    def fail(self, place):
+        if os.environ["FAULT"] == place:
+            raise ValueError(f"first line of {place}\\nsecond line")
+"""
+
+
+def test_a_renderer_that_raises_is_one_line_that_names_its_plugin(run_cli, tmp_path, plugin):
+    file = tmp_path / "faulty_plugin.py"
+    file.write_text(FAULTY)
+    text = "{name: x, task: drawn, fields: [shallow], training: {steps: 2, compile: off}, executor: inline}"
+    (tmp_path / "x.yaml").write_text(text)
+    options = (*plugin, "--plugin-file", file)
+    done = run_cli("eval", "--spec", "x.yaml", *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for place in ("init", "render", "save"):
+        done = run_cli("render", "results/x", *options, cwd=tmp_path, env={"FAULT": place})
+        assert done.returncode == 2
+        assert done.stderr == (
+            "inrbench: the renderer of the task 'drawn' of faulty_plugin.py raised "
+            f"ValueError: first line of {place} second line\n"
+        )
+        assert done.stdout == ""
+
+
 def test_weights_that_do_not_fit_are_told(results, run_cli, tmp_path):
     """Weights of another shape, as after a change of the plugin, in a file that is whole."""
     folder, data = results

@@ -102,6 +102,68 @@ def test_several_folders_are_one_table_and_every_experiment_of_one_is_shown_if_a
     assert {row["field"] for row in every["tasks"][0]["rows"]} == {"zero", "wave", "kink", "swell"}
 
 
+@pytest.mark.parametrize("format_name", ["table", "markdown", "json"])
+def test_an_encoding_that_lacks_characters_gets_them_written_out(
+    evaluated, run_cli, write_spec, tmp_path, plugin, format_name
+):
+    _, folder = evaluated
+    shown = [
+        run_cli("results", folder / "results/small", "--format", format_name, env={"PYTHONIOENCODING": encoding})
+        for encoding in ("ascii", "utf-8")
+    ]
+    assert [done.returncode for done in shown] == [0, 0]
+    assert [done.stderr for done in shown] == ["", ""]
+    assert shown[0].stdout.isascii()
+    if format_name != "json":
+        assert "psnr [dB] \\u2191" in shown[0].stdout
+        assert "psnr [dB] ↑" in shown[1].stdout
+
+
+def test_json_in_an_encoding_that_lacks_characters_is_read_back_unchanged(run_cli, write_spec, tmp_path, plugin, small):
+    spec = write_spec(small.replace("{name: local, jobs: 1}", "inline"))
+    names = ("größe", "\N{GRINNING FACE}")
+    label = f"fields=[{{name: swell, label: '{names[0]} {names[1]}'}}]"
+    arguments = ("eval", "--spec", spec, "--out", "out", "--set", label, "--json", *plugin)
+    done = run_cli(*arguments, cwd=tmp_path, env={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "1"})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.isascii()
+    assert " ".join(names) in {row["field"] for row in json.loads(done.stdout)["tasks"][0]["rows"]}
+
+
+CODE = """
+from inrbench_core import ComponentSpec, FieldEntry, hookimpl
+
+
+class WrappedSpec(ComponentSpec):
+    'A field of this file.'
+
+
+@hookimpl
+def inrbench_fields():
+    yield FieldEntry("wrapped", WrappedSpec, "wrapped_plugin:make", api=1)
+
+
+def make(spec, shape):
+    from torch import nn
+
+    return nn.Linear(shape.in_features, shape.out_features)
+"""
+
+
+def test_runs_before_and_after_a_change_of_code_are_two_rows(run_cli, tmp_path, plugin):
+    file = tmp_path / "wrapped_plugin.py"
+    spec = "{name: x, task: line, fields: [wrapped], training: {steps: 2, compile: off}, executor: inline}"
+    (tmp_path / "x.yaml").write_text(spec)
+    # The second text computes the same: no figure may tell them apart.
+    for text in (CODE, CODE.replace("return nn", "layer = nn") + "    return layer\n"):
+        file.write_text(text)
+        done = run_cli("eval", "--spec", "x.yaml", *plugin, "--plugin-file", file, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    (task,) = json.loads(run_cli("results", "results/x", "--all", "--json", cwd=tmp_path).stdout)["tasks"]
+    rows = {row["field"]: (row["rank"], len(row["runs"])) for row in task["rows"]}
+    assert rows == {"wrapped": (1, 1), "wrapped (other code)": (1, 1), "zero": (None, 1)}
+
+
 def test_a_file_that_is_not_usable_is_named_and_the_table_is_printed(evaluated, run_cli, tmp_path):
     _, folder = evaluated
     shutil.copytree(folder / "results/small", tmp_path / "small")

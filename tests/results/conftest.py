@@ -10,24 +10,29 @@ import pytest
 
 from inrbench_core.api.entries import Metric
 from inrbench_core.results.results import ResultBoard, ResultRow, ResultRun
+from inrbench_core.runs.identity import run_id
 from inrbench_core.runs.record import RunRecord
 
 MakeRow = Callable[..., ResultRow]
 MakeBoard = Callable[..., ResultBoard]
 
 
-def plain_run(field: str, seed: int, training: Mapping[str, Any], task: Mapping[str, Any]) -> dict[str, Any]:
-    """As much of a run's plain data as says which runs are observations of one row."""
+def plain_run(field: str, seed: int, signal: str, **settings: Any) -> dict[str, Any]:
+    """As much of a run's plain data as says which runs are observations of one row; `settings` replace parts of it."""
+    task = {"name": "solid", "source": signal, **settings.pop("task", {})}
     return {
-        "task": {"name": "solid", "source": "csg", **task},
+        "task": task,
         "signal_option": "source",
         "files": {},
         "field": {"name": field},
         "baseline": "",
-        "training": dict(training),
+        "training": {},
         "analyses": [],
         "seed": seed,
         "device": "cpu",
+        "code": {"inrbench": "1"},
+        "targets": [],
+        **settings,
     }
 
 
@@ -43,20 +48,29 @@ def make_row() -> MakeRow:
         skip: str = "",
         signals: Sequence[str] = ("csg",),
         folder: Path = Path("results"),
-        training: Mapping[str, Any] | None = None,
-        task: Mapping[str, Any] | None = None,
+        parameters: int = 1234,
+        **settings: Any,
     ) -> ResultRow:
-        """An outcome is the metrics of a good run, or "missing", or how a run ended and its message: "failed: why"."""
+        """An outcome is the metrics of a good run, or "missing", or how a run ended and its message: "failed: why".
+
+        Each is that of all signals; `settings` are those of `plain_run`.
+        """
         runs = []
         for seed, outcome in enumerate(outcomes):
             status, _, message = ("ok", "", "") if isinstance(outcome, Mapping) else outcome.partition(": ")
-            data = plain_run(label, seed, training or {}, task or {})
             metrics = outcome if isinstance(outcome, Mapping) else {}
-            record = RunRecord(data, status, message, metrics=metrics, parameters=1234, times={"train": 1.5})  # type: ignore[arg-type]
             for signal in signals:
-                name = f"{label}-{signal}-{seed}-{training}-{task}"
+                data = plain_run(label, seed, signal, **settings)
+                record = RunRecord(
+                    data,
+                    status,  # type: ignore[arg-type]
+                    message,
+                    metrics=metrics,
+                    parameters=parameters,
+                    times={"train": 1.5},
+                )
                 known = None if status == "missing" else record
-                runs.append(ResultRun(name, "solid", signal, label, seed, baseline, "final", known, folder))
+                runs.append(ResultRun(run_id(data), "solid", signal, label, seed, baseline, "final", known, folder))
         return ResultRow(label, baseline, skip, tuple(runs))
 
     return make

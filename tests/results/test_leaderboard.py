@@ -1,6 +1,7 @@
 """Which rows have a rank, by what, and what is said of those that have none."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -57,12 +58,51 @@ def test_a_field_of_which_one_of_three_runs_is_ok_has_no_rank_however_good_that_
     assert not lucky.complete
 
 
-def test_a_run_without_the_metric_that_ranks_costs_the_rank_too(make_board, make_row):
+def test_a_field_of_which_a_run_lacks_the_metric_that_ranks_has_no_rank(make_board, make_row):
     board = make_board(
         make_row("undefined", [{"chamfer": 0.1}, {"chamfer": math.nan}]), make_row("whole", figures(0.2, 0.2))
     )
     (ranked,) = Results((board,)).leaderboards()
     assert ranks(ranked) == [("undefined", None), ("whole", 1)]
+    assert [row.problems for row in ranked.rows] == [("not ranked: has chamfer in 1 of 2 runs",), ()]
+
+
+def test_only_fields_that_have_every_signal_and_seed_of_the_table_have_a_rank(make_board, make_row):
+    board = make_board(
+        make_row("lucky", figures(0.01, 0.01)),
+        make_row("steady", figures(0.3, 0.3, 0.3)),
+        # What baselines have more of is not asked of fields.
+        make_row("measure", figures(0.2, 0.2, 0.2, 0.2), baseline=True),
+    )
+    (ranked,) = Results((board,)).leaderboards()
+    assert ranks(ranked) == [("lucky", None), ("measure", None), ("steady", 1)]
+    assert [row.problems for row in ranked.rows] == [("not ranked: has 2 of 3 signals and seeds",), (), ()]
+
+
+def test_where_no_field_has_every_signal_none_has_a_rank(make_board, make_row):
+    board = make_board(make_row("a", figures(0.1), signals=("csg",)), make_row("b", figures(0.2), signals=("bunny",)))
+    (ranked,) = Results((board,)).leaderboards()
+    assert ranks(ranked) == [("a", None), ("b", None)]
+
+
+@pytest.mark.parametrize("equal", [0.2, math.inf])
+def test_equal_means_have_equal_ranks_and_the_next_one_counts_them(make_board, make_row, equal):
+    board = make_board(
+        make_row("last", figures(0.1, 0.1)),
+        make_row("a", [{"psnr": equal}, {"psnr": equal}]),
+        make_row("b", [{"psnr": equal}, {"psnr": equal}]),
+        make_row("third", [{"psnr": 0.1}, {"psnr": 0.1}]),
+        make_row("fourth", [{"psnr": math.nextafter(0.1, 0)}] * 2),
+        rank_by="psnr",
+    )
+    (ranked,) = Results((board,)).leaderboards()
+    assert ranks(ranked) == [("a", 1), ("b", 1), ("third", 3), ("fourth", 4), ("last", None)]
+
+
+def test_the_parameters_of_a_row_are_the_largest_number_of_its_runs(make_board, make_row):
+    small, large = (make_row("a", figures(0.1), signals=(str(n),), parameters=n) for n in (10, 30))
+    (ranked,) = Results((make_board(replace(small, runs=(*small.runs, *large.runs))),)).leaderboards()
+    assert ranked.rows[0].parameters == 30
 
 
 def test_the_metric_that_the_task_says_ranks_and_comes_first(make_board, make_row):

@@ -1,5 +1,7 @@
 """Results of several folders, and of several experiments of one, as one."""
 
+from dataclasses import replace
+
 import pytest
 
 from inrbench_core.api.errors import InrbenchError
@@ -59,6 +61,100 @@ def test_another_signal_of_the_same_task_is_another_observation_of_the_row(make_
     merged = merge([("one", one), ("two", two)])
     assert shown(merged) == {"solid": [("a", 2)]}
     assert merged.leaderboards()[0].counts == (2, 1)
+
+
+def test_runs_of_other_code_or_another_kind_of_device_are_rows_of_their_own(make_board, make_row):
+    old, new = {"inrbench": "1"}, {"inrbench": "2"}
+    kinds = [(old, "cpu"), (new, "cpu"), (old, "cuda"), (new, "cuda:1"), ({"inrbench": "3"}, "cpu"), (new, "cuda:0")]
+    rows = [make_row("a", figures(0.1, 0.2), code=code, device=device) for code, device in kinds]
+    merged = merge([("mine", Results((make_board(row),))) for row in rows])
+    # Both devices of a kind are one, so the last runs are the same as earlier ones.
+    assert shown(merged) == {
+        "solid": [
+            ("a", 2),
+            ("a (other code)", 2),
+            ("a (cuda)", 2),
+            ("a (cuda, other code)", 2),
+            ("a (other code 2)", 2),
+        ]
+    }
+
+
+def test_other_code_of_other_options_is_named_by_both(make_board, make_row):
+    rows = [
+        make_row("a", figures(0.1), training={"steps": steps}, code={"inrbench": code})
+        for steps, code in ((1, "1"), (2, "1"), (2, "2"), (1, "2"))
+    ]
+    merged = merge([("mine", Results((make_board(row),))) for row in rows])
+    assert [row.label for row in merged.boards[0].rows] == [
+        "a",
+        "a (mine)",
+        "a (mine) (other code)",
+        "a (other code)",
+    ]
+
+
+def test_runs_of_other_code_that_are_all_missing_do_not_count_for_the_row_that_has_them(make_board, make_row):
+    whole = Results((make_board(make_row("a", figures(0.1, 0.2))),))
+    never = Results((make_board(make_row("a", ["missing", "missing"], code={"inrbench": "2"})),))
+    for parts in ([("w", whole), ("n", never)], [("n", never), ("w", whole)]):
+        statuses = [dict(row.statuses) for row in merge(parts).leaderboards()[0].rows]
+        assert statuses == [{"ok": 2}, {"missing": 2}]
+
+
+def photo(make_row, path, content, value, seeds=1, **options):
+    label = options.pop("label", "photo.png")
+    row = make_row("a", figures(value) * seeds, signals=(path,), files={path: f"sha256:{content}.png"}, **options)
+    return replace(row, runs=tuple(replace(run, signal=label) for run in row.runs))
+
+
+def test_files_of_one_name_and_other_content_are_two_signals(make_board, make_row):
+    rows = [photo(make_row, f"{place}/photo.png", place, 0.1) for place in ("one", "two", "three")]
+    merged = merge([("x", Results((make_board(row),))) for row in rows])
+    assert [run.signal for run in merged.runs] == ["photo.png", "photo.png (2)", "photo.png (3)"]
+    assert merged.leaderboards()[0].counts == (3, 1)
+
+
+def test_files_of_other_names_and_one_content_are_one_signal(make_board, make_row):
+    rows = [
+        photo(make_row, "one/photo.png", "same", 0.1),
+        photo(make_row, "two/copy.png", "same", 0.1, seeds=2, label="copy.png"),
+    ]
+    merged = merge([("x", Results((make_board(row),))) for row in rows])
+    assert [(run.signal, run.seed) for run in merged.runs] == [("photo.png", 0), ("photo.png", 1)]
+
+
+def test_a_missing_run_belongs_to_the_signal_that_other_rows_of_its_table_have(make_board, make_row):
+    """The second table calls the signals of the first the other way round."""
+
+    def signal(content, label, *outcomes):
+        row = make_row("a", outcomes, signals=(content,), files={content: f"sha256:{content}"})
+        return [replace(run, signal=label) for run in row.runs]
+
+    good = {"chamfer": 0.1}
+    one = replace(make_row("a", []), runs=(*signal("x", "p", good), *signal("y", "q", good)))
+    two = replace(make_row("a", []), runs=(*signal("y", "p", "failed: why", "missing"), *signal("x", "q", good)))
+    merged = merge([("one", Results((make_board(one),))), ("two", Results((make_board(two),)))])
+    assert [(run.signal, run.seed, run.status) for run in merged.runs] == [
+        ("p", 0, "ok"),
+        ("q", 0, "ok"),
+        ("q", 1, "missing"),
+    ]
+
+
+def test_fields_over_other_signals_are_not_ranked_against_each_other(make_board, make_row):
+    both = make_row("both", figures(0.5), signals=("csg", "bunny"))
+    parts = [
+        ("one", Results((make_board(make_row("csg only", figures(0.1), signals=("csg",)), both),))),
+        ("two", Results((make_board(make_row("bunny only", figures(0.9), signals=("bunny",))),))),
+    ]
+    (board,) = merge(parts).leaderboards()
+    assert [(row.label, row.rank) for row in board.rows] == [("csg only", None), ("both", 1), ("bunny only", None)]
+    assert [row.problems for row in board.rows] == [
+        ("not ranked: has 1 of 2 signals and seeds",),
+        (),
+        ("not ranked: has 1 of 2 signals and seeds",),
+    ]
 
 
 def test_a_field_and_a_baseline_of_one_name_stay_apart(make_board, make_row):

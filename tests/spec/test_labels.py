@@ -23,6 +23,18 @@ def test_fields_that_are_equal_in_all_are_one_row(rows):
     ] == ["wave"]
 
 
+def test_a_recipe_is_not_named_where_another_component_takes_a_place_in_it(rows):
+    listed = rows("{task: line, fields: [{name: swell, activation: [wave, kink]}]}")
+    swept = rows("{task: line, fields: [swell], sweep: {field.activation: [wave, kink]}}")
+    by_name = rows("{task: line, fields: [swell], sweep: {field.activation: [{name: wave}, {name: kink}]}}")
+    other = rows("{task: line, fields: [swell], sweep: {field.name: [shallow, measure]}}")
+    # Of a list it is not said which value the recipe has; a sweep puts one in at a time.
+    assert [row.label for row in listed] == ["wave", "kink"]
+    assert [row.label for row in swept] == [row.label for row in by_name] == ["swell", "kink"]
+    assert [row.label for row in other] == ["swell", "wave"]
+    assert [row.is_baseline for row in other] == [False, True]
+
+
 def test_equal_labels_are_told_apart_by_what_differs(rows):
     found = rows("""
         task: line

@@ -80,7 +80,10 @@ def test_a_recipe_that_is_changed_into_another_keeps_no_rate(rows):
         ("optimizer: leaps", "", 1.0, "the optimizer"),
         ("optimizer: leaps, lr: 0.5", "", 0.5, "shared training"),
         ("optimizer: leaps, lr: 0.5", "lr: 0.25", 0.25, "own training"),
-        ("lr: 0.5", "optimizer: {name: leaps, history: 2}", 0.5, "shared training"),
+        ("lr: 0.5", "optimizer: {name: leaps, history: 2}", 1.0, "the optimizer"),
+        ("lr: 0.5, optimizer: adam", "optimizer: leaps", 1.0, "the optimizer"),
+        ("lr: 0.5, optimizer: leaps", "optimizer: {name: leaps, history: 2}", 0.5, "shared training"),
+        ("lr: 0.5", "optimizer: leaps, lr: 0.25", 0.25, "own training"),
         ("", "optimizer: {name: leaps, history: 2}", 1.0, "the optimizer"),
     ],
 )
@@ -93,6 +96,39 @@ def test_an_optimizers_own_rate_replaces_what_fields_recommend_for_adam(rows, sh
 def test_a_sweep_over_rates_replaces_an_optimizers_own(rows):
     found = rows("{task: line, fields: [swell], training: {optimizer: leaps}, sweep: {training.lr: [0.1, 0.2]}}")
     assert [(row.training.lr, row.sources["lr"]) for row in found] == [(0.1, "sweep"), (0.2, "sweep")]
+
+
+def test_a_shared_rate_is_not_for_an_optimizer_that_a_sweep_chooses(rows):
+    found = rows("""
+        task: line
+        fields: [{name: shallow, activation: kink}]
+        training: {lr: 0.5}
+        sweep: {training.optimizer: [adam, leaps]}
+    """)
+    assert [(row.training.optimizer.name, row.training.lr) for row in found] == [("adam", 0.5), ("leaps", 1.0)]
+    found = rows("""
+        task: line
+        fields: [{name: shallow, activation: kink}]
+        training: {lr: 0.5, optimizer: leaps}
+        sweep: {training.optimizer.history: [2, 3]}
+    """)
+    assert [(row.training.optimizer.spec.history, row.training.lr) for row in found] == [(2, 0.5), (3, 0.5)]
+
+
+def test_a_recipe_whose_component_a_sweep_replaces_keeps_no_rate(rows):
+    found = rows("{task: line, fields: [swell], training: {lr: 1e-2}, sweep: {field.activation: [wave, kink]}}")
+    assert [(row.field.spec.activation.name, row.training.lr, row.sources["lr"]) for row in found] == [
+        ("wave", 5e-3, "recipe swell"),
+        ("kink", 1e-2, "shared training"),
+    ]
+
+
+def test_a_recipe_of_which_a_sweep_changes_options_keeps_its_rate(rows):
+    found = rows("{task: line, fields: [swell], sweep: {field.activation.omega: [1, 2], field.width: [3, 4]}}")
+    assert {(row.training.lr, row.sources["lr"]) for row in found} == {(5e-3, "recipe swell")}
+    assert [(row.field.spec.activation.spec.omega, row.field.spec.width) for row in found] == [
+        (1, 3), (1, 4), (2, 3), (2, 4),
+    ]  # fmt: skip
 
 
 def test_wrong_options_are_told_where_they_are_written(errors):
