@@ -71,7 +71,7 @@ def print_plan(
     if todo:
         time_left = "time not known" if seconds is None else f"about {duration(seconds)}"
         rest = f"{time_left}; steps are measured without compilation, and start-up is left out"
-    console.print(f"{len(plan.runs)} runs{kept}: {rest}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{len(plan.runs)} runs{kept}: {rest}", highlight=False, markup=False)
 
 
 class ProgressLines:

@@ -154,5 +154,7 @@ def test_components_that_are_not_installed_and_code_that_changed_are_told(result
     record = inr.load_field(files["sine"]).record
     changed = {**record.run["code"], "inrbench-field-mlp": "0" * 16}
     monkeypatch.setattr("inrbench_core.plugins.fingerprints.Fingerprints.of", lambda self, components: changed)
+    # As in a new process.
+    monkeypatch.setattr("inrbench_core.plugins.fingerprints._imported", {})
     with pytest.warns(UserWarning, match="the code of inrbench-field-mlp is not what it was when this field was"):
         inr.load_field(files["sine"])

@@ -64,9 +64,7 @@ def test_the_truth_comes_first_then_the_fields_best_first(make_board, make_row, 
     assert panels(tmp_path / "x.png") == [200, 10, 30]
 
 
-def test_a_run_whose_picture_is_missing_or_not_readable_has_no_panel_and_the_others_have(
-    make_board, make_row, tmp_path
-):
+def test_a_run_whose_picture_is_missing_or_not_readable_has_no_panel_of_its_own(make_board, make_row, tmp_path):
     outcomes = [{"chamfer": 0.1}, {"chamfer": 0.1}]
     rows = [
         with_pictures(make_row("gone", outcomes), [InrbenchError("no such file")] * 2, truth=200),
