@@ -48,7 +48,7 @@ def test_every_mistake_is_one_line(run_cli, plugin, arguments, message):
 
 
 def test_list_and_show_hold_the_same_as_their_json(run_cli, plugin):
-    plain = run_cli("list", *plugin).stdout
+    plain = run_cli("list", *plugin, env={"COLUMNS": "200"}).stdout
     data = json.loads(run_cli("list", "--json", *plugin).stdout)
     assert data["schema"] == "inrbench.list/1"
     folded = [item for item in data["components"] if item["name"].startswith("inr-bench/")]
