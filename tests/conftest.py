@@ -101,7 +101,8 @@ def run_cli() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs `inrbench` in a process of its own, as a user would."""
 
     def run(*arguments: str | Path, timeout: float = 600, **options: object) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "NO_COLOR": "1", **options.pop("env", {})}  # type: ignore[dict-item]
+        # What runs the tests may have set a width of its own.
+        environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200", **options.pop("env", {})}  # type: ignore[dict-item]
         return subprocess.run(
             [sys.executable, "-m", "inrbench_core.cli.app", *map(str, arguments)],
             capture_output=True,

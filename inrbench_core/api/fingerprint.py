@@ -67,13 +67,19 @@ def source_fingerprint(folder: Path, files: Iterable[Path]) -> str:
 
 def imported_names(file: Path) -> set[str]:
     """Top-level names that a Python file imports; none if it cannot be parsed."""
-    names = set()
+    status = file.stat()
+    return set(_imported_names(file, status.st_mtime_ns, status.st_size))
+
+
+@cache
+def _imported_names(file: Path, mtime_ns: int, size: int) -> frozenset[str]:
+    names: set[str] = set()
     for node in ast.walk(_parsed(file) or ast.Module([], [])):
         if isinstance(node, ast.Import):
             names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module.partition(".")[0])
-    return names
+    return frozenset(names)
 
 
 def file_fingerprint(file: Path, *, hooks: bool = False) -> str:
