@@ -161,7 +161,7 @@ class ComponentOf:
     """Marks a spec field as a place where a component of one kind goes.
 
     In YAML such a field takes a name, or a mapping with `name:`, and in an experiment also a list
-    of these, which multiplies out.
+    of these, which expands to one of each.
     """
 
     def __init__(self, kind: str) -> None:

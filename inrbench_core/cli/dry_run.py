@@ -15,11 +15,12 @@ from inrbench_core.api.executor import ExecutorContext
 from inrbench_core.cli.common import make_console, print_json, say
 from inrbench_core.cli.duration import duration
 from inrbench_core.plugins.catalog import Catalog
-from inrbench_core.results.evaluate import Options, done_runs, find_device, results_folder, with_jobs
+from inrbench_core.results.evaluate import Options, find_device, results_folder, with_jobs
 from inrbench_core.results.tables import Column, print_line, print_table
 from inrbench_core.runs.check_process import Cost, CostKey, Step, check_apart
 from inrbench_core.runs.local import LocalExecutor
 from inrbench_core.runs.plan import Plan, make_plan
+from inrbench_core.runs.record import done_runs
 from inrbench_core.runs.run import FitRun
 from inrbench_core.runs.store import RunStore
 from inrbench_core.spec.experiment import Experiment, FieldRow

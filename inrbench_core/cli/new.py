@@ -59,7 +59,7 @@ def new(
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
     except FileExistsError as error:
-        raise InrbenchError(f"{error.filename} is there already; nothing was written") from None
+        raise InrbenchError(f"{error.filename} already exists; nothing was written") from None
     except OSError as error:
         raise InrbenchError(f"cannot write {error.filename}: {error.strerror}") from None
     lines = [f"written: {folder}", f"next: pip install --editable {folder}"]

@@ -30,10 +30,9 @@ from inrbench_core.results.formats import first_figure, format_number
 from inrbench_core.runs.eta import Estimate
 from inrbench_core.runs.events import StartedExperiment
 from inrbench_core.runs.record import RunRecord
-from inrbench_core.runs.run import BaselineRun, FitRun
+from inrbench_core.runs.run import AnyRun, FitRun
 
 QUIET_SECONDS = 60.0
-AnyRun = FitRun | BaselineRun
 
 
 @contextmanager

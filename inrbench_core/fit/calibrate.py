@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from inrbench_core.api.problem import Problem, SeedStreams
 from inrbench_core.fit.build import count_parameters
 from inrbench_core.fit.chunks import unchanged
+from inrbench_core.fit.device import model_device
 from inrbench_core.fit.stepping import Stepper
 from inrbench_core.spec.training import TrainingSpec
 
@@ -39,7 +40,7 @@ def step_seconds(problem: Problem, model: nn.Module, training: TrainingSpec, *, 
     """
     if training.steps == 0:
         return 0.0
-    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    device = model_device(model)
     beside = [(parameter, parameter.detach().clone()) for parameter in problem.parameters().values()]
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         try:

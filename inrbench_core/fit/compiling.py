@@ -58,7 +58,7 @@ def compile_model(model: nn.Module, problem: Problem, example: Batch) -> tuple[n
             problem.loss(twin, example).sum().backward()  # type: ignore[no-untyped-call]
     except Exception as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        warnings.warn(f"torch.compile does not work here, so this fit goes on without: {lines[0]}", stacklevel=2)
+        warnings.warn(f"torch.compile does not work here, so this fit is not compiled: {lines[0]}", stacklevel=2)
         return None, time.perf_counter() - started
     return twin, time.perf_counter() - started
 

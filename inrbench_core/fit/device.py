@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from inrbench_core.api.errors import UnsupportedError
 
@@ -18,3 +19,8 @@ def choose_device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UnsupportedError(f"device {name!r} is not available: torch sees {torch.cuda.device_count()} CUDA devices")
     return device
+
+
+def model_device(model: nn.Module) -> torch.device:
+    """Where a model's parameters are; the CPU for one that has none."""
+    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))

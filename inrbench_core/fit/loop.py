@@ -16,6 +16,7 @@ from torch import nn
 from inrbench_core.api.analysis import Analysis, Moment
 from inrbench_core.api.executor import Phase, Progress
 from inrbench_core.api.problem import Evaluation, Problem, SeedStreams
+from inrbench_core.fit.device import model_device
 from inrbench_core.fit.hooks import set_progress
 from inrbench_core.fit.observers import AnalysisResult, Observers
 from inrbench_core.fit.stepping import Stepper
@@ -102,7 +103,7 @@ def fit(
     Raises:
         ValueError: if the model's parameter groups are not such, or it has nothing to train.
     """
-    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    device = model_device(model)
     on_cuda = device.type == "cuda"
     if on_cuda:
         torch.cuda.reset_peak_memory_stats(device)

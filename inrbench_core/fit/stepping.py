@@ -12,6 +12,7 @@ from inrbench_core.api.problem import Index, Problem, SeedStreams
 from inrbench_core.fit.batches import Batches
 from inrbench_core.fit.chunks import chunk_elements, is_chunkable, measure_footprint
 from inrbench_core.fit.compiling import compile_model, wants_compile
+from inrbench_core.fit.device import model_device
 from inrbench_core.fit.hooks import modules_with, parameter_groups, regularisation, set_progress
 from inrbench_core.fit.schedule import learning_rate
 from inrbench_core.spec.training import TrainingSpec
@@ -43,7 +44,7 @@ class Stepper:
         self.problem = problem
         self.model = model
         self.training = training
-        device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+        device = model_device(model)
         self.batches = Batches(problem.elements, training, seeds, device)
         self.compiled, self.compile_s = False, 0.0
         self._fast = model

@@ -14,12 +14,12 @@ from typing import Any
 from inrbench_core.api.errors import StorageError, UnsupportedError
 from inrbench_core.plugins.catalog import Catalog, check_plugin_files
 from inrbench_core.plugins.loading import load_catalog
-from inrbench_core.results.load import experiment_data, plan_results
+from inrbench_core.results.load import experiment_data, results_of
 from inrbench_core.results.results import Results
 from inrbench_core.runs.check_process import check_apart
 from inrbench_core.runs.driver import Driver
 from inrbench_core.runs.plan import GridStrategy, Plan, make_plan
-from inrbench_core.runs.record import RunRecord
+from inrbench_core.runs.record import done_runs
 from inrbench_core.runs.store import FolderInUse, RunStore
 from inrbench_core.spec.builder import build_experiment
 from inrbench_core.spec.experiment import Experiment
@@ -104,18 +104,19 @@ def carry_out(experiment: Experiment, catalog: Catalog, options: Options, plugin
         # Not before: waiting may take hours, in which code may change.
         plan = make_plan(experiment, catalog, find_device(experiment.device))
         known = store.records(plan.runs.keys())
+        data = experiment_data(plan)
         driver = Driver(plan, store, catalog, plugin_files=plugin_files, known=known, fresh=options.fresh)
         try:
             check(plan, plugin_files, plan.runs.keys() - driver.done)
             try:
                 store.sweep()
-                store.add_experiment(experiment_data(plan))
+                store.add_experiment(data)
             except OSError as error:
                 raise StorageError(f"{store.folder}: cannot be written: {error.strerror}") from None
             outcome = driver.drive(GridStrategy(plan))
         except KeyboardInterrupt:
             raise Stopped(len(done_runs(driver.outcome.records)), len(plan.runs)) from None
-        results = plan_results(plan, outcome.records, store, tuple(outcome.failed))
+        results = results_of(data, outcome.records, store, outcome.failed)
         driver.events.send("inrbench_experiment_finished", results=results)
     return results
 
@@ -132,11 +133,6 @@ def _locked(store: RunStore, *, wait: bool) -> Iterator[None]:
             warnings.warn(f"waiting for {error.holder}, which writes into {store.folder}", stacklevel=2)
             stack.enter_context(store.lock(wait=True))
         yield
-
-
-def done_runs(records: Mapping[str, RunRecord]) -> set[str]:
-    """The ids of the runs that have a good result."""
-    return {run_id for run_id, record in records.items() if record.status == "ok"}
 
 
 def results_folder(experiment: Experiment, options: Options) -> Path:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,9 @@ def load_results(*folders: str | Path, every: bool = False) -> Results:
         }
         records = store.records(ids)
         place = folder_name if names.count(folder_name) == 1 else str(store.folder)
-        parts += [(str(data["name"]) if len(stores) == 1 else place, _results(data, records, store)) for data in chosen]
+        parts += [
+            (str(data["name"]) if len(stores) == 1 else place, results_of(data, records, store)) for data in chosen
+        ]
     return parts[0][1] if len(parts) == 1 else merge(parts)
 
 
@@ -61,13 +62,17 @@ def experiment_data(plan: Plan) -> dict[str, Any]:
     return {"name": plan.experiment.name, "spec": plan.experiment.document.text, "boards": boards}
 
 
-def plan_results(plan: Plan, records: Mapping[str, RunRecord], store: RunStore, failed: Sequence[str] = ()) -> Results:
-    """The results of a plan's own runs, whatever else is in the folder."""
-    return replace(_results(experiment_data(plan), records, store), failed=frozenset(failed))
+def results_of(
+    data: Mapping[str, Any], records: Mapping[str, RunRecord], store: RunStore, failed: Collection[str] = ()
+) -> Results:
+    """The results of one experiment, whatever else is in the folder.
 
-
-def _results(data: Mapping[str, Any], records: Mapping[str, RunRecord], store: RunStore) -> Results:
-    """The results of an experiment, with a warning for each file of the store that is not usable."""
+    Args:
+        data: what `experiment_data` gives.
+        records: the record of every run that has one, by id.
+        store: the folder; each of its files that is not usable becomes a warning.
+        failed: ids of the runs that were carried out now and did not go well.
+    """
     boards = []
     for board in data["boards"]:
         rows = []
@@ -90,4 +95,4 @@ def _results(data: Mapping[str, Any], records: Mapping[str, RunRecord], store: R
         metrics = tuple(Metric(**metric) for metric in board["metrics"])
         boards.append(ResultBoard(board["label"], metrics, board["rank_by"], tuple(rows)))
     warnings = tuple(f"{store.folder}: {name}: {reason}" for name, reason in store.unusable.items())
-    return Results(tuple(boards), warnings)
+    return Results(tuple(boards), warnings, frozenset(failed))

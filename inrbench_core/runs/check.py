@@ -16,8 +16,8 @@ from inrbench_core.fit.device import choose_device
 from inrbench_core.plugins.failures import one_line
 from inrbench_core.runs.check_process import Answer, Cost, Step
 from inrbench_core.runs.execute import prepare
-from inrbench_core.runs.plan import AnyRun, Plan, PlannedBoard
-from inrbench_core.runs.run import FitRun
+from inrbench_core.runs.plan import Plan, PlannedBoard
+from inrbench_core.runs.run import AnyRun, FitRun
 from inrbench_core.spec.experiment import Signal
 from inrbench_core.spec.variants import canonical
 

@@ -17,8 +17,9 @@ from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.plugins.failures import one_line
 from inrbench_core.runs.events import EventStream, StartedExperiment
 from inrbench_core.runs.outcome import failure
-from inrbench_core.runs.plan import AnyRun, Plan, Strategy
-from inrbench_core.runs.record import RunRecord, Status
+from inrbench_core.runs.plan import Plan, Strategy
+from inrbench_core.runs.record import RunRecord, Status, done_runs
+from inrbench_core.runs.run import AnyRun
 from inrbench_core.runs.runfile import NotARun, encode
 from inrbench_core.runs.store import RunStore
 
@@ -79,7 +80,7 @@ class Driver:
         self.events = EventStream(catalog.manager)
         self.plugin_files = tuple(str(file.resolve()) for file in plugin_files)
         self.outcome = Outcome(dict(known))
-        self.done = frozenset() if fresh else frozenset(key for key, item in known.items() if item.status == "ok")
+        self.done = frozenset() if fresh else frozenset(done_runs(known))
         # What a run of each row took: the best estimate for its other seeds and signals.
         self._costs: dict[str, tuple[float, float]] = {}
         for run_id, record in known.items():

@@ -10,9 +10,7 @@ from collections.abc import Mapping
 
 from inrbench_core.api.executor import Progress
 from inrbench_core.runs.record import RunRecord
-from inrbench_core.runs.run import BaselineRun, FitRun
-
-AnyRun = FitRun | BaselineRun
+from inrbench_core.runs.run import AnyRun, FitRun
 
 
 class Estimate:

@@ -11,7 +11,7 @@ from typing import Any
 import pluggy
 
 from inrbench_core.plugins.failures import one_line
-from inrbench_core.runs.run import BaselineRun, FitRun
+from inrbench_core.runs.run import AnyRun
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,12 @@ class StartedExperiment:
         folder: of its results.
         runs: every run that is planned so far, by id.
         done: ids of those that have a good result already.
-        jobs: how many jobs are carried out at a time, or 0 if that is not known.
     """
 
     name: str
     folder: Path
-    runs: Mapping[str, FitRun | BaselineRun]
+    runs: Mapping[str, AnyRun]
     done: frozenset[str]
-    jobs: int = 0
 
 
 class EventStream:

@@ -24,12 +24,12 @@ from inrbench_core.runs.environment import describe_environment
 from inrbench_core.runs.identity import settings_of
 from inrbench_core.runs.outcome import describe_run, failure
 from inrbench_core.runs.record import Array, RunArrays, RunRecord
-from inrbench_core.runs.run import BaselineRun, FitRun
+from inrbench_core.runs.run import AnyRun, BaselineRun, FitRun
 
 OnProgress = Callable[[Progress], None]
 
 
-def execute(run: FitRun | BaselineRun, on_progress: OnProgress | None = None) -> RunRecord:
+def execute(run: AnyRun, on_progress: OnProgress | None = None) -> RunRecord:
     """Carry out one run. Whatever goes wrong becomes the record's status.
 
     Args:
@@ -60,7 +60,7 @@ class _Prepared:
         self.key: tuple[Any, ...] = ()
         self.problem: Problem | None = None
 
-    def get(self, run: FitRun | BaselineRun, device: torch.device) -> Problem:
+    def get(self, run: AnyRun, device: torch.device) -> Problem:
         key = (run.task.distribution, repr(run.task.to_data()), tuple(run.files.items()), run.seed, device)
         if self.problem is None or key != self.key:
             # Freed before the next one is made: both together may not fit.
@@ -78,20 +78,20 @@ class _Prepared:
 _prepared = _Prepared()
 
 
-def _check_files(run: FitRun | BaselineRun) -> None:
+def _check_files(run: AnyRun) -> None:
     """Raise DataError if one of the user's files is not what it was when the experiment was planned."""
     for path, planned in run.files.items():
         if f"sha256:{content_sha256(Path(path))}" != planned.partition(".")[0]:
             raise DataError(f"{path}: changed since the experiment was planned; start it again")
 
 
-def prepare(run: FitRun | BaselineRun, device: torch.device) -> Problem:
+def prepare(run: AnyRun, device: torch.device) -> Problem:
     """The run's problem, prepared anew."""
     problem: Problem = run.task.build(device=device, seeds=SeedStreams(run.seed))
     return problem
 
 
-def _execute(run: FitRun | BaselineRun, on_progress: OnProgress, started: float) -> RunRecord:
+def _execute(run: AnyRun, on_progress: OnProgress, started: float) -> RunRecord:
     device = choose_device(run.device)
     steps = run.training.steps if isinstance(run, FitRun) else 0
     on_progress(Progress(0, steps, 0.0, math.nan, phase="preparing"))
@@ -100,7 +100,7 @@ def _execute(run: FitRun | BaselineRun, on_progress: OnProgress, started: float)
     common: dict[str, Any] = {
         **describe_run(run),
         "data": dict(problem.record),
-        "environment": describe_environment(device, {part.distribution: part.version for part in _parts(run)}),
+        "environment": describe_environment(device, {part.distribution: part.version for part in run.parts}),
         "frame": problem.frame.to_data(),
     }
     truth = _picture("truth", problem.truth, problems)
@@ -159,10 +159,6 @@ def _execute(run: FitRun | BaselineRun, on_progress: OnProgress, started: float)
         read_arrays=lambda: kept,
         **common,
     )
-
-
-def _parts(run: FitRun | BaselineRun) -> list[Any]:
-    return [part for component in run.components for part in component.walk()]
 
 
 _known_flops: dict[str, float] = {}

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from inrbench_core.runs.record import RunRecord, Status
-from inrbench_core.runs.run import BaselineRun, FitRun
+from inrbench_core.runs.run import AnyRun, FitRun
 
 
 def failure(
-    run: FitRun | BaselineRun,
+    run: AnyRun,
     status: Status,
     message: str,
     trace: str = "",
@@ -20,7 +20,7 @@ def failure(
     return RunRecord(status=status, message=message, traceback=trace, times=times or {}, **describe_run(run))
 
 
-def describe_run(run: FitRun | BaselineRun) -> dict[str, Any]:
+def describe_run(run: AnyRun) -> dict[str, Any]:
     """What a record says of its run, whatever came of it."""
     metrics = (*run.task_entry.metrics, *(run.analysis_metrics if isinstance(run, FitRun) else ()))
     return {

@@ -10,10 +10,8 @@ from inrbench_core.api.entries import Metric
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.plugins.fingerprints import Fingerprints
 from inrbench_core.runs.record import RunRecord
-from inrbench_core.runs.run import BaselineRun, FitRun, RunFactory
+from inrbench_core.runs.run import AnyRun, FitRun, RunFactory
 from inrbench_core.spec.experiment import Experiment, FieldRow, Signal, TaskBoard
-
-AnyRun = FitRun | BaselineRun
 
 
 @dataclass(frozen=True)

@@ -103,3 +103,8 @@ class RunRecord:
             raise ValueError("these are not the facts of a run")
         lists = {"declared": tuple(facts["declared"]), "problems": tuple(facts["problems"])}
         return cls(**{**facts, **lists}, read_arrays=read_arrays)
+
+
+def done_runs(records: Mapping[str, RunRecord]) -> set[str]:
+    """The ids of the runs that have a good result."""
+    return {run_id for run_id, record in records.items() if record.status == "ok"}

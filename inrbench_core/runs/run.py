@@ -71,6 +71,11 @@ class Run:
         """The outermost components."""
         return [self.task]
 
+    @property
+    def parts(self) -> list[Component]:
+        """The components and all inside them, outermost first."""
+        return [part for component in self.components for part in component.walk()]
+
     def to_data(self) -> dict[str, Any]:
         """A JSON-able mapping from which `run_from_data` makes the same run."""
         return {**_settings(self.task, self.files, None, "", None, ()), **self._own_data()}
@@ -170,6 +175,7 @@ def _targets(components: list[Component]) -> list[str]:
     return sorted({part.entry.target for component in components for part in component.walk()})
 
 
+AnyRun = FitRun | BaselineRun
 CodeOf = Callable[[Iterable[Component]], Mapping[str, str]]
 
 
@@ -204,7 +210,7 @@ class RunFactory:
         }
         self.group = group_of(self.data)
 
-    def run(self, seed: int, *, label: str, task_label: str, signal: str) -> FitRun | BaselineRun:
+    def run(self, seed: int, *, label: str, task_label: str, signal: str) -> AnyRun:
         """The run of one seed."""
         settings = settings_of(self.group, {**self.data, "seed": seed})
         common: dict[str, Any] = {
@@ -223,7 +229,7 @@ class RunFactory:
         return FitRun(**common, field=field, training=training, analyses=analyses)
 
 
-def run_from_data(data: Mapping[str, Any], catalog: Catalog, code_of: CodeOf | None = None) -> FitRun | BaselineRun:
+def run_from_data(data: Mapping[str, Any], catalog: Catalog, code_of: CodeOf | None = None) -> AnyRun:
     """Rebuild a run with the components of this catalog.
 
     Args:

@@ -115,13 +115,6 @@ class RunStore:
         self.index.store(new)
         return records
 
-    def read(self, run_id: str) -> RunRecord | None:
-        """The record of a run, read from its file, or None if that is not there or not usable."""
-        try:
-            return read_file(self.path(run_id))
-        except (FileNotFoundError, NotARun):
-            return None
-
     def put(self, run_id: str, content: bytes) -> RunRecord:
         """Keep a finished run's file: a good record is only ever replaced by a good one.
 

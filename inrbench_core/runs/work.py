@@ -17,7 +17,7 @@ from inrbench_core.plugins.fingerprints import note_imported
 from inrbench_core.plugins.loading import load_catalog
 from inrbench_core.runs.execute import execute
 from inrbench_core.runs.identity import run_id
-from inrbench_core.runs.run import BaselineRun, FitRun, run_from_data
+from inrbench_core.runs.run import AnyRun, run_from_data
 from inrbench_core.runs.runfile import encode
 
 _busy = threading.Lock()
@@ -47,7 +47,7 @@ def work(
         files: where the job's files are on this machine, if not under their own paths.
 
     Yields:
-        a run's id and its finished file, whether it went well or not.
+        a run's id and its finished file, whether it is ok or not.
 
     Raises:
         RuntimeError: if this process is doing another job: torch's global generator decides initialisations, so that
@@ -83,16 +83,15 @@ def _relocated(data: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, 
     return {**data, "task": options, "files": {places.get(path, path): found for path, found in data["files"].items()}}
 
 
-def _rebuilt(data: Mapping[str, Any], expected: str, catalog: Catalog) -> FitRun | BaselineRun:
+def _rebuilt(data: Mapping[str, Any], expected: str, catalog: Catalog) -> AnyRun:
     """The run of a job. Raises CodeChanged if this process would compute something else under its id."""
     code = data["code"]
     run = run_from_data(data, catalog, lambda components: code)
     keys = {(target, str(code)) for target in data["targets"]}
     if run.id == expected and keys <= _verified:
         return run
-    for component in run.components:
-        for part in component.walk():
-            part.entry.load()
+    for part in run.parts:
+        part.entry.load()
     # Read from disk after the import: an edit in between would be run under the old code's name.
     _verify(data, expected, catalog)
     _verified.update(keys)

@@ -118,7 +118,7 @@ def test_what_is_there_is_never_overwritten(run_cli, tmp_path):
     folder.mkdir()
     done = run_cli("new", "basis", "my_own", "--out", tmp_path)
     assert done.returncode == 2
-    assert done.stderr == f"inrbench: {folder} is there already; nothing was written\n"
+    assert done.stderr == f"inrbench: {folder} already exists; nothing was written\n"
     assert list(folder.iterdir()) == []
 
 

@@ -75,10 +75,6 @@ def list_it(store: RunStore, run_id: str) -> RunRecord | None:
     return store.records([run_id]).get(run_id)
 
 
-def ask_for_it(store: RunStore, run_id: str) -> RunRecord | None:
-    return store.read(run_id)
-
-
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_no_damage_gives_a_wrong_value(
     made_runs: Made, tmp_path: Path, damage: Callable[[bytes, bytes, random.Random], bytes]
@@ -94,10 +90,10 @@ def test_no_damage_gives_a_wrong_value(
         store = RunStore(tmp_path / f"{damage.__name__}{case}")
         store.runs.mkdir(parents=True)
         store.path(run.id).write_bytes(damaged)
-        found = [reader(store, run.id) for reader in (read_it, list_it, ask_for_it)]
+        found = [reader(store, run.id) for reader in (read_it, list_it)]
         for record in found:
             assert record is None or same(record, original[run.id])
-        counts["refused" if found == [None] * 3 else "accepted"] += 1
+        counts["refused" if found == [None] * 2 else "accepted"] += 1
         shutil.rmtree(store.folder)
     print(f"{damage.__name__}: {dict(counts)}")
     # The checksum covers every bit.

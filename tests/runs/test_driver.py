@@ -16,6 +16,7 @@ from inrbench_core.api.errors import StorageError
 from inrbench_core.runs import store as store_module
 from inrbench_core.runs.execute import execute
 from inrbench_core.runs.run import FitRun
+from inrbench_core.runs.runfile import read_file
 from inrbench_core.runs.store import RunStore
 
 LOCAL = {"name": "local", "jobs": 1}
@@ -201,8 +202,7 @@ def test_the_plan_may_hold_a_run_in_two_rows(evaluate: CarryOut) -> None:
 def test_records_hold_what_the_executor_made(evaluate: CarryOut, tmp_path: Path) -> None:
     """What `evaluate` returns is what is in the files, arrays too."""
     (run,) = fits(evaluate())
-    read = RunStore(tmp_path / "results").read(run.id)
-    assert read is not None
+    read = read_file(RunStore(tmp_path / "results").path(run.id))
     assert dataclasses.asdict(dataclasses.replace(read, read_arrays=dict)) == dataclasses.asdict(
         dataclasses.replace(record_of(run), read_arrays=dict)
     )
