@@ -46,7 +46,7 @@ from inrbench_core.api.spec import (
 )
 
 if TYPE_CHECKING:
-    from inrbench_core.api.analysis import Analysis, Moment, Observation
+    from inrbench_core.api.analysis import Analysis, FitState, Moment, Observation
     from inrbench_core.api.basis import Basis, ExpansionBasis
     from inrbench_core.api.cache import cached_arrays
     from inrbench_core.api.components import Activation, Encoding, FieldShape, Position
@@ -75,6 +75,7 @@ _LATE = {
     "Evaluation": "api.problem",
     "ExpansionBasis": "api.basis",
     "FieldShape": "api.components",
+    "FitState": "api.analysis",
     "FittedField": "results.field",
     "Index": "api.problem",
     "Moment": "api.analysis",
@@ -123,6 +124,7 @@ __all__ = [
     "FieldEntry",
     "FieldFrame",
     "FieldShape",
+    "FitState",
     "FittedField",
     "Frame",
     "Index",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
+import torch
 from torch import nn
 
-from inrbench_core.api.problem import Problem
+from inrbench_core.api.problem import Problem, SeedStreams
 from inrbench_core.api.spec import ComponentSpec
 
 Moment = Literal["start", "evaluation", "end"]
@@ -33,6 +34,27 @@ class Observation:
     preview: np.ndarray[Any, Any] | None = None
 
 
+@dataclass
+class FitState:
+    """The fit that an analysis observes. The engine keeps `step` up to date; nothing in it may be changed.
+
+    Args:
+        seeds: the run's random streams.
+        steps: optimiser steps of the whole fit.
+        batch: training elements of a step; 0 if there are no steps.
+        optimizer: with its state, such as Adam's second moments; None if there are no steps.
+        learning_rate: the rate of a step, counted from 0, of parameters without a rate of their own.
+        step: optimiser steps done.
+    """
+
+    seeds: SeedStreams
+    steps: int = 0
+    batch: int = 0
+    optimizer: torch.optim.Optimizer | None = None
+    learning_rate: Callable[[int], float] = lambda step: 0.0
+    step: int = 0
+
+
 class Analysis(ABC):
     """Measures something of a fit. One instance observes one fit, and may keep what it saw at its start.
 
@@ -40,13 +62,15 @@ class Analysis(ABC):
         moments: when it wants to observe: "start" (before the first step), "evaluation" (at each evaluation along
             the curve, the last included), "end" (after the last step). The last evaluation is also the end: one
             that declares both observes the end only. With no steps, start and end are the same moment, and both are
-            observed.
+            observed. An instance may set its own.
+        fit: the fit that it observes; set before the first observation.
     """
 
-    moments: ClassVar[frozenset[Moment]] = frozenset({"end"})
+    moments: frozenset[Moment] = frozenset({"end"})
 
     def __init__(self, spec: ComponentSpec) -> None:
         self.spec = spec
+        self.fit = FitState(SeedStreams(0))
 
     @abstractmethod
     def observe(self, model: nn.Module, problem: Problem, moment: Moment) -> Observation:

@@ -170,9 +170,7 @@ class ExpansionLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x, (N, I), to (N, O)."""
-        phi = self.basis.expand(self.basis.domain(x, self.position))
-        if self.inverse_rms is not None:
-            phi = phi * self.inverse_rms
+        phi = self._functions(x)
         coefficients = self.coefficients  # Looked up once: with a parametrization each look-up computes.
         out_features, in_features, size = coefficients.shape
         terms = phi.transpose(1, 2).reshape(x.shape[0], size * in_features)
@@ -181,3 +179,12 @@ class ExpansionLayer(nn.Module):
         if self.base is not None:
             y = y + self.base(functional.silu(x))
         return y
+
+    def linear_features(self, x: Tensor) -> dict[str, Tensor]:
+        """The values of all functions, (N, I, K), and the bias's 1."""
+        features = {"coefficients": self._functions(x)}
+        return features if self.bias is None else {**features, "bias": torch.ones_like(x[:, 0])}
+
+    def _functions(self, x: Tensor) -> Tensor:
+        phi = self.basis.expand(self.basis.domain(x, self.position))
+        return phi if self.inverse_rms is None else phi * self.inverse_rms

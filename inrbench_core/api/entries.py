@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
 from inrbench_core.api.spec import ComponentSpec, TaskSpec
@@ -90,15 +90,23 @@ class FieldEntry(Entry):
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure that a task reports."""
+    """A figure that a task or an analysis reports.
+
+    Args:
+        name: what results call it; of an analysis NAME.METRIC.
+        unit: such as "dB"; "" if it has none.
+        higher_is_better: True or False; None for one that describes and does not judge.
+        column: whether tables show it; files and `to_frame` have every metric.
+    """
 
     name: str
     unit: str = ""
-    higher_is_better: bool = True
+    higher_is_better: bool | None = True
+    column: bool = True
 
     def to_data(self) -> dict[str, Any]:
         """A JSON-able mapping from which `Metric(**data)` makes the same metric."""
-        return {"name": self.name, "unit": self.unit, "higher_is_better": self.higher_is_better}
+        return asdict(self)
 
 
 @dataclass(frozen=True)

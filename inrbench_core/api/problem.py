@@ -145,6 +145,15 @@ class Problem(ABC):
         """
         return None
 
+    def is_trained(self, coords: Tensor, field: str = "") -> Tensor | None:
+        """Which of coords, (n, D), are trained on: bool, (n,), on their device; default: None.
+
+        None says that the loss is not, for every training element, the squared error to `target` at one point, as a
+        mean over values; so it is with rays, derivatives and noisy values. Between the samples of a signal the answer
+        is that of the nearest one.
+        """
+        return None
+
 
 class Renderer:
     """Evaluates trained fields on grids and writes what they give as files; needs no data of the user's.

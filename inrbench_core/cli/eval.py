@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +25,8 @@ from inrbench_core.cli.common import (
 from inrbench_core.cli.reporting import FormatName, FormatOptions, Reporter, Sort, find_reporter
 
 if TYPE_CHECKING:
+    from inrbench_core.plugins.catalog import Catalog
+    from inrbench_core.results.evaluate import Options
     from inrbench_core.results.leaderboard import Leaderboard
     from inrbench_core.results.results import Results
     from inrbench_core.spec.experiment import Experiment
@@ -32,24 +34,32 @@ if TYPE_CHECKING:
 # A label names all options that differ; file systems allow 255 bytes.
 LONGEST_STEM = 100
 
+# The options of every command that carries out a spec.
+SpecFile = Annotated[Path, typer.Option("--spec", help="The YAML file that says what to compare.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder for results; default: results/<name of the spec>.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change the spec, as in training.steps=50; repeatable."),
+]
+Jobs = Annotated[int | None, typer.Option(min=1, help="Jobs at a time.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Repeat runs that have a good result.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait while another process writes into the folder.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+
 
 def evaluate(
-    spec: Annotated[Path, typer.Option("--spec", help="The YAML file that says what to compare.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for results; default: results/<name of the spec>.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change the spec, as in training.steps=50; repeatable."),
-    ] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Jobs at a time.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
+    spec: SpecFile,
+    out: Out = None,
+    settings: Set = None,
+    jobs: Jobs = None,
+    device: Device = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only print the runs, with parameter counts and the time they will take.")
     ] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Repeat runs that have a good result.")] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait while another process writes into the folder.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    fresh: Fresh = False,
+    wait: Wait = False,
+    quiet: Quiet = False,
     format_name: FormatName = None,
     format_options: FormatOptions = None,
     sort: Sort = None,
@@ -60,15 +70,14 @@ def evaluate(
 
     Finished runs are kept: after a stop, the same command continues.
     """
-    from inrbench_core.results.evaluate import Options, Stopped, carry_out, results_folder
+    from inrbench_core.results.evaluate import Options, results_folder
     from inrbench_core.results.leaderboard import check_metric
     from inrbench_core.spec.builder import load_experiment
 
     catalog = get_catalog(plugin_files)
     reporter = find_reporter(catalog, format_name, format_options, sort, as_json=as_json)
     warn_of_broken_plugins(catalog)
-    changes = [*(settings or []), *([f"device={device}"] if device is not None else [])]
-    experiment = load_experiment(spec, catalog, changes)
+    experiment = load_experiment(spec, catalog, changes(settings, device))
     check_metric(reporter.sort, _metric_names(experiment))
     options = Options(out, jobs, fresh, wait)
     if dry_run:
@@ -77,23 +86,41 @@ def evaluate(
         print_plan(experiment, catalog, options, all_plugin_files(plugin_files), as_json=as_json)
         return
 
-    from inrbench_core.cli.progress import listening
-
-    try:
-        with _interruptible(), listening(catalog.manager, quiet=quiet):
-            results = carry_out(experiment, catalog, options, all_plugin_files(plugin_files))
-    except Stopped as stopped:
-        folder = results_folder(experiment, options)
-        say(f"stopped: {stopped} and kept in {folder}; the same command continues from there")
-        raise typer.Exit(130) from None
-    for line in results.warnings:
-        say(f"warning: {line}")
+    results = carry_out_watched(experiment, catalog, options, all_plugin_files(plugin_files), quiet=quiet)
     if reporter.is_table:
         _print_results(results, results_folder(experiment, options), reporter, as_json=as_json)
     else:
         reporter.write(results, as_json=as_json)
     if results.failed:
         raise typer.Exit(1)
+
+
+def changes(settings: Sequence[str] | None, device: str | None) -> list[str]:
+    """What `--set` and `--device` change in a spec, as "dotted.key=value"."""
+    return [*(settings or []), *([f"device={device}"] if device is not None else [])]
+
+
+def carry_out_watched(
+    experiment: Experiment, catalog: Catalog, options: Options, plugin_files: Sequence[Path], *, quiet: bool
+) -> Results:
+    """Carry out an experiment, with its progress and warnings on stderr.
+
+    Raises:
+        typer.Exit: with status 130, after one line on stderr, if the user or a scheduler stops it.
+    """
+    from inrbench_core.cli.progress import listening
+    from inrbench_core.results.evaluate import Stopped, carry_out, results_folder
+
+    try:
+        with _interruptible(), listening(catalog.manager, quiet=quiet):
+            results = carry_out(experiment, catalog, options, plugin_files)
+    except Stopped as stopped:
+        folder = results_folder(experiment, options)
+        say(f"stopped: {stopped} and kept in {folder}; the same command continues from there")
+        raise typer.Exit(130) from None
+    for line in results.warnings:
+        say(f"warning: {line}")
+    return results
 
 
 def _metric_names(experiment: Experiment) -> set[str]:
@@ -139,14 +166,21 @@ def _draw(boards: list[Leaderboard], folder: Path) -> list[Path]:
 
     pictures: list[Path] = []
     for board in boards:
-        stem = re.sub(r"[^\w.-]+", "_", board.task_label).strip("_")[:LONGEST_STEM]
-        target = folder / f"{stem}.png"
-        if target in pictures:
-            # Labels that differ only in what a file's name cannot hold.
-            target = folder / f"{stem}_{len(pictures) + 1}.png"
+        target = picture_file(folder, board.task_label, pictures)
         try:
             if draw_leaderboard(board, target):
                 pictures.append(target)
         except Exception as error:
             say(f"warning: {target} is not drawn: {error}")
     return pictures
+
+
+def picture_file(folder: Path, label: str, taken: Collection[Path]) -> Path:
+    """A PNG in a folder, named by a label, that is not among those that are taken."""
+    stem = re.sub(r"[^\w.-]+", "_", label).strip("_")[:LONGEST_STEM] or "picture"
+    number, target = 1, folder / f"{stem}.png"
+    while target in taken:
+        # Labels may differ only in what a file's name cannot hold.
+        number += 1
+        target = folder / f"{stem}_{number}.png"
+    return target

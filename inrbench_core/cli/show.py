@@ -135,7 +135,7 @@ def _one_line_of_yaml(value: Any) -> str:
 
 def _metric_text(metric: dict[str, Any]) -> str:
     unit = f" [{metric['unit']}]" if metric["unit"] else ""
-    return f"{metric['name']}{unit}{'' if metric['higher_is_better'] else ' (lower is better)'}"
+    return f"{metric['name']}{unit}{' (lower is better)' if metric['higher_is_better'] is False else ''}"
 
 
 def snippet(data: dict[str, Any]) -> str:

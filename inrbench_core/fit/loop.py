@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from inrbench_core.api.analysis import Analysis, Moment
+from inrbench_core.api.analysis import Analysis, FitState, Moment
 from inrbench_core.api.executor import Phase, Progress
 from inrbench_core.api.problem import Evaluation, Problem, SeedStreams
 from inrbench_core.fit.device import model_device
@@ -139,7 +139,8 @@ class _Fit:
         self.seeds = seeds
         self.device = device
         self.on_progress = on_progress
-        self.observers = Observers(analyses, problem)
+        self.state = FitState(seeds, training.steps)
+        self.observers = Observers(analyses, problem, self.state)
         self.result = FitResult(analyses=self.observers.results)
         self.watch = LossWatch()
         self.check_every = CUDA_CHECK_EVERY if device.type == "cuda" else 1
@@ -179,6 +180,8 @@ class _Fit:
         stepper = Stepper(self.problem, self.model, self.training, self.seeds, lambda: self._report("compiling"))
         self.result.chunk = stepper.chunk
         self.result.compiled, self.result.compile_s = stepper.compiled, stepper.compile_s
+        self.state.batch, self.state.optimizer = stepper.batches.size, stepper.optimizer
+        self.state.learning_rate = stepper.learning_rate
         return stepper
 
     def _evaluate(self, *, full: bool) -> None:

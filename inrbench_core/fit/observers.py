@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from inrbench_core.api.analysis import Analysis, Moment, Observation
+from inrbench_core.api.analysis import Analysis, FitState, Moment, Observation
 from inrbench_core.api.problem import Problem
 from inrbench_core.fit.chunks import unchanged
 from inrbench_core.fit.hooks import set_progress
@@ -38,15 +38,19 @@ class Observers:
     Args:
         analyses: by the names that results call them.
         problem: what is fitted.
+        state: of the fit, for the analyses.
 
     Attributes:
         results: what each saw, by name.
         seconds: time spent in all of them, in s.
     """
 
-    def __init__(self, analyses: Mapping[str, Analysis], problem: Problem) -> None:
+    def __init__(self, analyses: Mapping[str, Analysis], problem: Problem, state: FitState) -> None:
         self._analyses = analyses
         self._problem = problem
+        self._state = state
+        for analysis in analyses.values():
+            analysis.fit = state
         self.results = {name: AnalysisResult() for name in analyses}
         self.seconds = 0.0
 
@@ -64,6 +68,7 @@ class Observers:
             moments: what this is a moment of; an analysis that declares several of them observes the last of those.
         """
         started = time.perf_counter()
+        self._state.step = step
         for name, analysis in self._analyses.items():
             moment = self._moment_of(name, moments)
             if moment is None:

@@ -31,6 +31,7 @@ class Stepper:
     Attributes:
         chunk: elements a chunk.
         compiled: whether torch.compile is used; `compile_s` is what it took, in s.
+        optimizer: with its state.
     """
 
     def __init__(
@@ -53,8 +54,8 @@ class Stepper:
         set_progress(model, 1.0)
         self._choose_chunk(device, before_compile)
         groups = parameter_groups(model, problem, training.lr)
-        self._optimizer = cast(torch.optim.Optimizer, training.optimizer.build(groups))
-        self._rates = [group["lr"] for group in self._optimizer.param_groups]
+        self.optimizer = cast(torch.optim.Optimizer, training.optimizer.build(groups))
+        self._rates = [group["lr"] for group in self.optimizer.param_groups]
 
     def _choose_chunk(self, device: torch.device, before_compile: Callable[[], None]) -> None:
         batches = self.batches
@@ -70,6 +71,10 @@ class Stepper:
             if compiled is not None:
                 self._fast, self.compiled, self.chunk = compiled, True, uniform
 
+    def learning_rate(self, step: int) -> float:
+        """The rate of a step, counted from 0, of parameters without a rate of their own."""
+        return learning_rate(self.training, step, self.training.lr)
+
     def step(self, number: int) -> Tensor:
         """Take a step, counted from 1.
 
@@ -78,14 +83,14 @@ class Stepper:
         """
         for part in self._staged:
             part.set_progress((number - 1) / self.training.steps)
-        for group, lr in zip(self._optimizer.param_groups, self._rates, strict=True):
+        for group, lr in zip(self.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = learning_rate(self.training, number - 1, lr)
         chunks = list(self.batches.next_chunks(self.chunk))
         losses: list[Tensor] = []
 
         def closure() -> Tensor:
             """The loss of this step's batch, with its gradients; an optimiser may call it several times."""
-            self._optimizer.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad(set_to_none=True)
             losses.append(torch.stack([self._backward(index) for index in chunks]).sum())
             term = regularisation(self._regularised)
             if term is None:
@@ -93,7 +98,7 @@ class Stepper:
             term.backward()  # type: ignore[no-untyped-call]
             return losses[-1] + term.detach()
 
-        self._optimizer.step(closure)  # type: ignore[arg-type]
+        self.optimizer.step(closure)  # type: ignore[arg-type]
         if not losses:
             raise ValueError(f"optimizer {self.training.optimizer.name}: its step() does not call the closure")
         return losses[0]

@@ -58,9 +58,10 @@ def format_summary(summary: Summary, unit: str = "", plus_minus: str = "±") -> 
 
 
 def header(metric: Metric) -> str:
-    """A column's title: name, unit and an arrow to the better side."""
+    """A column's title: name, unit and, where there is a better side, an arrow to it."""
     unit = f" [{metric.unit}]" if metric.unit else ""
-    return f"{metric.name}{unit} {'↑' if metric.higher_is_better else '↓'}"
+    arrow = {True: " ↑", False: " ↓", None: ""}[metric.higher_is_better]
+    return f"{metric.name}{unit}{arrow}"
 
 
 def runs_text(row: Row) -> str:

@@ -92,9 +92,12 @@ class Leaderboard:
         return len({run.signal for run in runs}), len({run.seed for run in runs})
 
     def shown_metrics(self) -> list[Metric]:
-        """The metrics that at least one row has a figure for."""
+        """The columns of tables: the metric that ranks, and those of the others that at least one row has a figure for."""
         return [
-            m for m in self.metrics if any(m.name in row.metrics and row.metrics[m.name].count for row in self.rows)
+            m
+            for m in self.metrics
+            if (m.column or m == self.rank_by)
+            and any(m.name in row.metrics and row.metrics[m.name].count for row in self.rows)
         ]
 
 
@@ -196,4 +199,4 @@ def _order(row: Row, metric: Metric) -> tuple[bool, float]:
     mean = row.metrics[metric.name].mean
     if math.isnan(mean):
         return True, 0.0
-    return False, -mean if metric.higher_is_better else mean
+    return False, mean if metric.higher_is_better is False else -mean

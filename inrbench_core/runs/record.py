@@ -48,8 +48,8 @@ class RunRecord:
         traceback: the whole traceback of a failure.
         step: optimiser steps done; for a diverged run, the step at which it was found.
         metrics: the final metrics, unrounded; those of analyses are called NAME.METRIC.
-        declared: the metrics of the task and of the analyses, the task's primary one first: mappings with `name`,
-            `unit` and `higher_is_better`.
+        declared: the metrics of the task and of the analyses, the task's primary one first: mappings, as
+            `Metric.to_data` gives them.
         rank_by: the metric that ranks where it is defined.
         baseline: whether it is a measure for the others.
         parameters: trainable parameters; a complex one counts as two.

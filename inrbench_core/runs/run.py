@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from inrbench_core.api.entries import AnalysisEntry, FieldEntry, Metric, TaskEntry
@@ -137,7 +137,7 @@ class FitRun(Run):
     def analysis_metrics(self) -> tuple[Metric, ...]:
         """The metrics of the analyses, as results call them: NAME.METRIC."""
         return tuple(
-            Metric(f"{analysis.name}.{metric.name}", metric.unit, metric.higher_is_better)
+            replace(metric, name=f"{analysis.name}.{metric.name}")
             for analysis in self.analyses
             if isinstance(analysis.entry, AnalysisEntry)
             for metric in analysis.entry.metrics

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from inrbench_core.api.analysis import Analysis, Moment, Observation
+from inrbench_core.api.analysis import Analysis, FitState, Moment, Observation
 from inrbench_core.api.entries import AnalysisEntry
 from inrbench_core.api.errors import InrbenchError
 from inrbench_core.api.problem import Problem, SeedStreams
@@ -78,7 +78,7 @@ def check_leaves_the_model_alone(subject: Subject) -> None:
     model = stand_in_model(problem).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     analysis = _build(subject)
-    observers = Observers({"it": analysis}, problem)
+    observers = Observers({"it": analysis}, problem, FitState(SeedStreams(0)))
     for moment in _in_order(analysis):
         observers.observe(model, 0, moment)
         for name, tensor in model.state_dict().items():

@@ -161,7 +161,7 @@ def test_json_keeps_every_digit_and_knows_no_infinity(results):
     good = next(row for row in data["tasks"][0]["rows"] if row["field"] == "good")
     assert good["metrics"]["chamfer"]["std"] == pytest.approx(np.std(GOOD, ddof=1), rel=1e-15)
     assert good["metrics"]["psnr_held_out"] == {"mean": None, "std": None, "count": 3}
-    assert data["tasks"][0]["metrics"][1] == {"name": "psnr", "unit": "dB", "higher_is_better": True}
+    assert data["tasks"][0]["metrics"][1] == {"name": "psnr", "unit": "dB", "higher_is_better": True, "column": True}
 
 
 def test_reports_rank_by_the_metric_that_is_asked_for(results):

@@ -82,6 +82,18 @@ def test_held_out_samples_are_never_in_a_batch() -> None:
     assert np.array_equal(batch["values"].squeeze(1).numpy(), audio.recording.samples[positions])
 
 
+@pytest.mark.parametrize("held_out", [0.0, 0.3])
+def test_the_samples_of_batches_are_trained_and_all_others_are_not(held_out: float) -> None:
+    audio = problem(SPEC.model_copy(update={"held_out": held_out}))
+    grid = audio.coords(10**6, SeedStreams(0))
+    positions = ((audio.batch(slice(None))["coords"].squeeze(1).double() + 1) / 2 * 3999).round().long()
+    expected = torch.zeros(4000, dtype=torch.bool)
+    expected[positions] = True
+    assert torch.equal(audio.is_trained(grid), expected)
+    # Up to half a sample from it a moment counts as the sample.
+    assert torch.equal(audio.is_trained(grid + 0.4 * 2 / 3999), expected)
+
+
 def test_held_out_samples_follow_the_seed() -> None:
     assert np.array_equal(problem(seed=1).held_out, problem(seed=1).held_out)
     assert not np.array_equal(problem(seed=1).held_out, problem(seed=2).held_out)

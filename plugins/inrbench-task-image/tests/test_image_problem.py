@@ -109,6 +109,17 @@ def test_held_out_pixels_are_never_trained_on():
     assert len(trained.unique(dim=0)) == task.elements
 
 
+@pytest.mark.parametrize("held_out", [0, 0.3])
+def test_the_pixels_of_batches_are_trained_and_all_others_are_not(held_out):
+    task = problem(source="chelsea", held_out=held_out)
+    grid = task.coords(10**6, SeedStreams(0))
+    row, column = ((task.batch(slice(None))["coords"] + 1) / 2 * torch.tensor([15, 23])).round().long().T
+    expected = torch.zeros(16, 24, dtype=torch.bool).index_put((row, column), torch.tensor(True))
+    assert torch.equal(task.is_trained(grid), expected.flatten())
+    # Up to half a pixel from it a place counts as the pixel.
+    assert torch.equal(task.is_trained(grid - 0.4 * 2 / 23), expected.flatten())
+
+
 def test_the_mask_follows_the_seed():
     assert (problem(1).held_out == problem(1).held_out).all()
     assert (problem(1).held_out != problem(2).held_out).any()

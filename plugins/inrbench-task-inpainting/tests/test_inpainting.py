@@ -42,6 +42,14 @@ def test_exactly_the_known_pixels_are_trained_on(mask, source):
 
 
 @pytest.mark.parametrize("mask", MASKS)
+def test_the_pixels_of_batches_are_trained_and_all_others_are_not(mask):
+    task = problem(mask=mask, source="chelsea")
+    expected = torch.zeros(task.height, task.width, dtype=torch.bool)
+    expected[trained_pixels(task).unbind(1)] = True
+    assert torch.equal(task.is_trained(task.coords(10**6, SeedStreams(0))), expected.flatten())
+
+
+@pytest.mark.parametrize("mask", MASKS)
 def test_no_missing_value_reaches_training_or_baselines(mask):
     whole = problem(mask=mask)
     altered = np.where(whole.missing[..., None], 1 - whole.picture, whole.picture)

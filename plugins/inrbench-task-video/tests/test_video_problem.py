@@ -64,6 +64,19 @@ def test_a_batch_of_chosen_elements_is_that_part_of_all() -> None:
         assert torch.equal(values, video.batch(slice(None))[name][chosen])
 
 
+@pytest.mark.parametrize("held_out", [0.0, 0.2])
+def test_the_frames_of_batches_are_trained_and_all_others_are_not(held_out: float) -> None:
+    video = problem(held_out=held_out)
+    grid = video.coords(10**6, SeedStreams(0))
+    expected = torch.zeros(10, 14, 17, dtype=torch.bool)
+    frames = ((video.batch(slice(None))["coords"][:, 0] + 1) / 2 * 9).round().long()
+    expected[frames] = True
+    assert torch.equal(video.is_trained(grid), expected.flatten())
+    # Up to half a frame from it a moment counts as the frame.
+    later = grid + torch.tensor([0.4 * 2 / 9, 0.0, 0.0])
+    assert torch.equal(video.is_trained(later), expected.flatten())
+
+
 def test_held_out_frames_follow_the_seed_and_leave_both_ends() -> None:
     assert problem(seed=3).held_out == problem(seed=3).held_out
     assert len({tuple(problem(seed=seed).held_out) for seed in range(8)}) > 1

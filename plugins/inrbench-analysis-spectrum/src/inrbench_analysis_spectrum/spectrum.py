@@ -1,117 +1,123 @@
-"""The error of a model by rings of spatial frequency."""
+"""The error of a model by frequency: in rings of |k|, and for recordings in octave bands."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
+from inrbench_analysis_spectrum.bands import octave_bands
+from inrbench_analysis_spectrum.grid import Grid, equal_rings, has_grid, make_grid, mode_energy, sum_by_ring
 from inrbench_analysis_spectrum.plugin import SpectrumSpec
-from inrbench_core import Analysis, Moment, Observation, Problem, SeedStreams, UnsupportedError, grid_coords, predict
+from inrbench_core import Analysis, Moment, Observation, Problem, UnsupportedError, predict
 
 Array = np.ndarray[Any, Any]
 # A ring with less than this share of the target's energy holds nothing but rounding.
 NEGLIGIBLE = 1e-10
-
-
-@dataclass(frozen=True)
-class Grid:
-    """What does not change along a fit.
-
-    Args:
-        field: name of the field.
-        coords: of the points, shape (n, D).
-        target: true values, float64, shape (*sizes, C).
-        ring: of each frequency of the FFT, int64, shape sizes.
-        frequency: middle of each ring, in cycles over the signal's longest axis.
-        energy: the target's energy in each ring, its mean left out.
-    """
-
-    field: str
-    coords: Tensor
-    target: Array
-    ring: Array
-    frequency: Array
-    energy: Array
+UNSUPPORTED = "spectrum needs a signal on a grid whose true values are known, and this task has none"
 
 
 class Spectrum(Analysis):
-    """Energy of the residual, model - target, in each ring of |k|; over all rings it sums to the mean squared residual.
+    """Energy of the residual, model - target, by frequency; over all rings it sums to the mean squared residual.
 
-    curves: `frequency` (ring middles, cycles over the longest axis), `error` and `target` (energies), and `relative`
-    (their quotient, NaN where the target has no energy). metrics: `low_error` and `high_error`, the quotient in the
-    lowest and in the highest third of the rings, and `half_frequency`, the lowest frequency at which it is 0.5 or more.
+    curves, of R rings: `frequency` (their middles, cycles over the longest axis), `error` and `target` (energies, the
+    latter without its mean), and `relative` (their quotient, NaN where the target has no energy). Where the only
+    coordinate is a time in s: `frequency_hz`, and of B octave bands `band_hz` (nominal mid-band frequencies),
+    `band_error` (energies, with the same sum) and `band_relative`. All are float64.
+
+    metrics: `low_error` and `high_error`, the quotient over the frequencies below a third and above two thirds of the
+    highest, and `half_frequency`, the middle of the lowest ring in which it is 0.5 or more.
+
+    A problem may have several fields with a grid and a known truth: the metrics are of the first, and names of curves
+    of the others begin with "FIELD.".
     """
 
     moments = frozenset({"evaluation", "end"})
 
     def __init__(self, spec: SpectrumSpec) -> None:
         super().__init__(spec)
-        self.rings, self.points = spec.rings, spec.points
-        self._grid: Grid | None = None
+        self._grid = partial(make_grid, rings=spec.rings, points=spec.points, spacing=spec.spacing)
+        self._fields: list[KnownField] = []
 
     def observe(self, model: nn.Module, problem: Problem, moment: Moment) -> Observation:
-        """Evaluate the model on the grid; raises UnsupportedError if no field of the problem has one."""
-        self._grid = grid = self._grid or make_grid(problem, self.rings, self.points)
-        part = model[grid.field] if isinstance(model, nn.ModuleDict) else model
-        values = predict(part, grid.coords).double().cpu().numpy().reshape(grid.target.shape)
-        error = ring_energy(values - grid.target, grid.ring, self.rings)
-        relative = quotient(error, grid.energy, grid.energy.sum())
-        third = self.rings // 3
-        low, high = (
-            quotient(error[part].sum(), grid.energy[part].sum(), grid.energy.sum())
-            for part in (slice(third), slice(-third, None))
-        )
+        """Evaluate the model on the grids; raises UnsupportedError if no field has one and a known truth."""
+        if not self._fields:
+            grids = [self._grid(problem, name) for name in problem.shapes if has_grid(problem, name)]
+            self._fields = [KnownField(grid) for grid in grids if grid.target is not None]
+        if not self._fields:
+            raise UnsupportedError(UNSUPPORTED)
+        metrics: dict[str, float] = {}
+        curves: dict[str, Array] = {}
+        for field in self._fields:
+            name = field.grid.field
+            seen = field.measure(model[name] if isinstance(model, nn.ModuleDict) else model)
+            prefix = f"{name}." if metrics else ""
+            metrics = metrics or dict(seen.metrics)
+            curves.update({f"{prefix}{curve}": values for curve, values in seen.curves.items()})
+        return Observation(metrics, curves)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The frequencies of a grid in some parts.
+
+    Args:
+        index: number of the part of each frequency, int64, shape sizes.
+        energy: of the target in each part, its mean left out.
+        total: the target's energy.
+    """
+
+    index: Array
+    energy: Array
+    total: float
+
+    def measure(self, modes: Array) -> tuple[Array, Array]:
+        """A residual's energy in each part, given that of its modes, and its quotient with the target's.
+
+        The quotient is NaN where the target has no energy in comparison with its total.
+        """
+        error = sum_by_ring(modes, self.index, len(self.energy))
+        known = self.energy > NEGLIGIBLE * self.total
+        return error, np.where(known, error / np.where(known, self.energy, 1.0), math.nan)
+
+
+class KnownField:
+    """What does not change along a fit of a field whose truth is known.
+
+    Args:
+        grid: of the field; its target is not None.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        assert grid.target is not None
+        self.grid, self.target = grid, grid.target
+        modes = mode_energy(self.target - self.target.mean(axis=tuple(range(len(grid.sizes)))))
+
+        def parts(index: Array, count: int) -> Parts:
+            return Parts(index, sum_by_ring(modes, index, count), float(modes.sum()))
+
+        self.rings = parts(grid.ring, len(grid.frequency))
+        self.thirds = parts(equal_rings(grid.radius, 3), 3)
+        bands = None if grid.hertz is None else octave_bands(grid.hertz * grid.radius)
+        self.bands = None if bands is None else (bands[0], parts(bands[1], len(bands[0])))
+
+    def measure(self, model: nn.Module) -> Observation:
+        """Metrics and curves of a model of this field."""
+        grid = self.grid
+        modes = mode_energy(predict(model, grid.coords).double().cpu().numpy().reshape(self.target.shape) - self.target)
+        error, relative = self.rings.measure(modes)
+        _, (low, _, high) = self.thirds.measure(modes)
         missing = np.flatnonzero(relative >= 0.5)
         half = grid.frequency[missing[0]] if len(missing) else math.nan
-        return Observation(
-            {"low_error": float(low), "high_error": float(high), "half_frequency": float(half)},
-            {"frequency": grid.frequency, "error": error, "target": grid.energy, "relative": relative},
-        )
-
-
-def make_grid(problem: Problem, rings: int, points: int) -> Grid:
-    """The grid of the first field whose signal has one and is known, its samples thinned out evenly to `points`.
-
-    Raises:
-        UnsupportedError: if there is no such field.
-    """
-    for field, shape in problem.shapes.items():
-        if shape.resolution is None:
-            continue
-        device = problem.coords(1, SeedStreams(0), field).device
-        stride = 1
-        while math.prod(math.ceil(size / stride) for size in shape.resolution) > points:
-            stride += 1
-        # Points between the samples would have the values of their neighbours, which is an error of its own.
-        axes = [grid_coords((size,), device).squeeze(1)[::stride] for size in shape.resolution]
-        coords = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, len(axes))
-        target = problem.target(coords, field)
-        if target is None:
-            continue
-        sizes = [len(axis) for axis in axes]
-        values = target.double().cpu().numpy().reshape(*sizes, -1)
-        frequencies = np.meshgrid(*(np.fft.fftfreq(size, stride) for size in sizes), indexing="ij")
-        radius = max(shape.resolution) * np.sqrt(sum(axis**2 for axis in frequencies))
-        width = radius.max() / rings or 1.0
-        ring = np.minimum(radius / width, rings - 1).astype(np.int64)
-        energy = ring_energy(values - values.mean(axis=tuple(range(len(sizes)))), ring, rings)
-        return Grid(field, coords, values, ring, (np.arange(rings) + 0.5) * width, energy)
-    raise UnsupportedError("spectrum needs a signal on a grid whose true values are known, and this task has none")
-
-
-def ring_energy(values: Array, ring: Array, rings: int) -> Array:
-    """Energy in each ring, of values (*sizes, C), as the mean over channels: its sum is the mean square."""
-    spectrum = np.fft.fftn(values, axes=range(ring.ndim))
-    energy = np.square(np.abs(spectrum)).mean(axis=-1) / ring.size**2
-    return np.bincount(ring.ravel(), weights=energy.ravel(), minlength=rings)
-
-
-def quotient(error: Any, energy: Any, total: float) -> Any:
-    """error / energy, NaN where the energy is nothing in comparison with the total."""
-    known = energy > NEGLIGIBLE * total
-    return np.where(known, error / np.where(known, energy, 1.0), math.nan)
+        metrics = {"low_error": float(low), "high_error": float(high), "half_frequency": float(half)}
+        curves = {"frequency": grid.frequency, "error": error, "target": self.rings.energy, "relative": relative}
+        if grid.hertz is not None:
+            curves["frequency_hz"] = grid.hertz * grid.frequency
+        if self.bands is not None:
+            curves["band_hz"], parts = self.bands
+            curves["band_error"], curves["band_relative"] = parts.measure(modes)
+        return Observation(metrics, curves)

@@ -6,9 +6,8 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
+from inrbench_basis_fcn.edges import edge_sum, edge_sum_in_blocks
 from inrbench_basis_fcn.plugin import FcnSpec
 from inrbench_core import Basis, Position
 
@@ -56,28 +55,9 @@ class FcnLayer(nn.Module):
         """Map x, (N, I), to (N, O), in blocks of points that the backward pass computes again."""
         size = max(8, (GPU_BLOCK if x.is_cuda else CPU_BLOCK) // self.floats_per_point)
         one_block = size * COMPILED_BLOCKS if torch.compiler.is_compiling() else size
-        y = self._edges(x) if x.shape[0] <= one_block else self._in_blocks(x, size)
+        parameters = (self.inner_weight, self.inner_bias, self.outer_weight)
+        y = edge_sum(x, *parameters) if x.shape[0] <= one_block else edge_sum_in_blocks(size, x, *parameters)
         return y if self.bias is None else y + self.bias
-
-    @torch.compiler.disable
-    def _in_blocks(self, x: Tensor, size: int) -> Tensor:
-        if not torch.is_grad_enabled():
-            return torch.cat([self._edges(block) for block in x.split(size)])
-        parts = [checkpoint(self._edges, b, use_reentrant=False, preserve_rng_state=False) for b in x.split(size)]
-        return torch.cat(parts)
-
-    def _edges(self, x: Tensor) -> Tensor:
-        in_features, out_features, hidden, features = self.inner_weight.shape
-        columns = x.t().unsqueeze(1)
-        octaves = [2.0**j * columns for j in range(self.sinusoids)]
-        seen = torch.cat([columns, *(a.sin() for a in octaves), *(a.cos() for a in octaves)], dim=1)
-        inner = torch.baddbmm(
-            self.inner_bias.reshape(in_features, -1, 1), self.inner_weight.reshape(in_features, -1, features), seen
-        )
-        outer = self.outer_weight.reshape(in_features, -1, 1)
-        # The points come last, (I, O H, N): an edge's weights are then scalars to the inner loop.
-        edges = (functional.silu(inner) * outer).sum(0)
-        return edges.reshape(out_features, hidden, -1).sum(1).t()
 
 
 class FcnBasis(Basis):

@@ -50,6 +50,12 @@ class Fkan(Encoding):
             return waves * self.amplitudes
         return nn.functional.linear(waves, self.amplitudes, self.bias)
 
+    def linear_features(self, coords: Tensor) -> dict[str, Tensor]:
+        """In mode layer the waves, (N, 2 D Omega), and the bias's 1."""
+        if self.bias is None:
+            return {}
+        return {"amplitudes": harmonics(coords, self.frequencies).flatten(1), "bias": torch.ones_like(coords[:, 0])}
+
 
 def harmonics(x: Tensor, count: int) -> Tensor:
     """cos(w x) and sin(w x) for w = 1..count.

@@ -106,8 +106,18 @@ class AudioProblem(Problem):
 
     def target(self, coords: Tensor, field: str = "") -> Tensor:
         """The amplitude of the nearest sample, held out or not."""
+        return self._values[self._nearest(coords)]
+
+    def is_trained(self, coords: Tensor, field: str = "") -> Tensor:
+        """Whether the nearest sample is not held out."""
+        trained = torch.zeros(self.size, dtype=torch.bool, device=coords.device)
+        trained[self._index] = True
+        return trained[self._nearest(coords)]
+
+    def _nearest(self, coords: Tensor) -> Tensor:
+        """The samples nearest to coords (n, 1), int64 (n,)."""
         place = (coords.squeeze(1).double() + 1.0) / 2.0 * (self.size - 1)
-        return self._values[place.round().long().clamp(0, self.size - 1)]
+        return place.round().long().clamp(0, self.size - 1)
 
     def _predict(self, model: nn.Module, index: Tensor) -> np.ndarray[Any, Any]:
         coords = time_coords(index.to(self._values.device), self.size)

@@ -93,10 +93,15 @@ class PictureProblem(Problem):
 
     def target(self, coords: Tensor, field: str = "") -> Tensor:
         """Values (n, C) of the true picture at the pixels nearest to coords (n, 2)."""
+        row, column = self.nearest_pixels(coords)
+        return torch.from_numpy(self.picture[row, column]).to(coords.device) * 2.0 - 1.0
+
+    def nearest_pixels(self, coords: Tensor) -> tuple[Array, Array]:
+        """Rows and columns, int64 (n,) each, of the pixels nearest to coords (n, 2)."""
         last = torch.tensor([self.height - 1, self.width - 1], device=coords.device)
         nearest = ((coords + 1.0) / 2.0 * last).round().long().clamp(last.new_zeros(2), last)
         row, column = nearest.cpu().numpy().T
-        return torch.from_numpy(self.picture[row, column]).to(coords.device) * 2.0 - 1.0
+        return row, column
 
     def pixel_coords(self, pixel: Tensor) -> Tensor:
         """Coordinates (n, 2) of pixels, int64 (n,): computed here, since a stored grid costs 8 bytes a pixel."""

@@ -52,6 +52,10 @@ class ImageProblem(PictureProblem):
         """Squared error of the colour, averaged over its channels."""
         return (model(batch["coords"]) - batch["values"]).square().mean(dim=1)
 
+    def is_trained(self, coords: Tensor, field: str = "") -> Tensor:
+        """Whether the nearest pixel is not held out."""
+        return torch.from_numpy(~self.held_out[self.nearest_pixels(coords)]).to(coords.device)
+
     def measure(self, answer: Array) -> dict[str, float]:
         error = squared_error(self.picture, answer)
         return {

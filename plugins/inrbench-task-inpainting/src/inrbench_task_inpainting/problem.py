@@ -57,6 +57,10 @@ class InpaintingProblem(PictureProblem):
         """Squared error of the colour, averaged over its channels."""
         return (model(batch["coords"]) - batch["values"]).square().mean(dim=1)
 
+    def is_trained(self, coords: Tensor, field: str = "") -> Tensor:
+        """Whether the nearest pixel is known."""
+        return torch.from_numpy(~self.missing[self.nearest_pixels(coords)]).to(coords.device)
+
     def measure(self, answer: Array) -> dict[str, float]:
         error = squared_error(self.picture, answer)
         similarity = ssim_map(self.picture, answer)

@@ -131,9 +131,18 @@ class VideoProblem(Problem):
 
     def target(self, coords: Tensor, field: str = "") -> Tensor:
         """The colour of the nearest pixel of the nearest frame, held out or not."""
-        sizes = torch.tensor(self.frames.shape[:3], device=coords.device)
-        t, y, x = ((coords + 1.0) / 2.0 * (sizes - 1)).round().long().clamp_min(0).minimum(sizes - 1).unbind(dim=1)
-        return self._field_values((t * sizes[1] + y) * sizes[2] + x)
+        _, height, width = self.frames.shape[:3]
+        t, y, x = self._nearest(coords).unbind(dim=1)
+        return self._field_values((t * height + y) * width + x)
+
+    def is_trained(self, coords: Tensor, field: str = "") -> Tensor:
+        """Whether the nearest frame is not held out."""
+        return torch.isin(self._nearest(coords)[:, 0], self._train)
+
+    def _nearest(self, coords: Tensor) -> Tensor:
+        """Frame, row and column, int64 (n, 3), of the pixels nearest to coords (n, 3)."""
+        last = torch.tensor(self.frames.shape[:3], device=coords.device) - 1
+        return ((coords + 1.0) / 2.0 * last).round().long().clamp(last.new_zeros(3), last)
 
     def _coords(self, pixel: Tensor) -> Tensor:
         """Coordinates (n, 3) of pixels counted through all frames."""

@@ -1,0 +1,206 @@
+"""The table of `inrbench ntk`: what the kernel at the start says of each field, beside how well it fits at the end.
+
+Imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+
+from inrbench_analysis_ntk.overview import FieldCurves
+from inrbench_analysis_ntk.seen import Seen, at_end, at_start, first_with, last_with, seen_by_part
+from inrbench_core.api.errors import InrbenchError
+from inrbench_core.results.formats import (
+    FOLD_NAME,
+    FOLD_RUNS,
+    format_number,
+    format_summary,
+    header,
+    heading,
+    json_data,
+    runs_text,
+)
+from inrbench_core.results.leaderboard import Leaderboard, Row, Summary
+from inrbench_core.results.results import ResultRun, Results
+from inrbench_core.results.tables import Column, print_line, print_table
+
+SCHEMA = "inrbench.ntk/1"
+ANALYSIS = "ntk"
+# Of the kernel at the start; what it predicts for the end of the fit; what is known at the end alone.
+START = ("participation_ratio", "decay_exponent", "target_energy_100", "silent_share")
+PREDICTED = ("linearised_error", "linearised_held_out_error")
+END = ("drift",)
+CURVES_START = (
+    *("eigenvalues", "target_energy", "frequency", "frequency_hz", "response", "predicted_steps"),
+    *("ring_target", "ring_error", "linearised_steps", "linearised_fit", "linearised_held_out"),
+)
+CURVES_END = (
+    *("eigenvalues", "target_energy", "response", "ring_error", "measured_steps"),
+    *("adam_eigenvalues", "adam_response", "adam_predicted_steps"),
+)
+
+
+@dataclass(frozen=True)
+class NtkRow:
+    """A field of a table; of a problem with several fields, one of them.
+
+    Args:
+        label: what the table calls it.
+        row: the field's row of the leaderboard.
+        metrics: means over the runs that have the figure.
+        curves: of the first run, or None if no run has any.
+        problems: why figures are missing, one line each.
+    """
+
+    label: str
+    row: Row
+    metrics: Mapping[str, Summary]
+    curves: FieldCurves | None
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NtkTable:
+    """The fields of one task.
+
+    Args:
+        board: the task's leaderboard.
+        rows: ranked by the task's metric if the fields were trained, else in the order of the spec.
+        trained: whether they were.
+        source: which run the curves are of, where there are several signals or seeds; else "".
+    """
+
+    board: Leaderboard
+    rows: tuple[NtkRow, ...]
+    trained: bool
+    source: str
+
+    @property
+    def curves(self) -> list[FieldCurves]:
+        """Of every field that has any."""
+        return [row.curves for row in self.rows if row.curves is not None]
+
+
+def make_tables(results: Results) -> list[NtkTable]:
+    """One table for each task of the results; answers that need no network have no kernel and are left out."""
+    tables = []
+    for board, ranked in zip(results.boards, results.leaderboards(), strict=True):
+        rows = {(row.label, row.baseline): _rows(row) for row in ranked.rows if not _is_answer(row)}
+        trained = any(run.record.step for row in ranked.rows for run in row.runs if run.record is not None)
+        order = ranked.rows if trained else board.rows
+        in_order = [row for one in order for row in rows.get((one.label, one.baseline), ())]
+        tables.append(NtkTable(ranked, tuple(in_order), trained, _source(ranked)))
+    return tables
+
+
+def _is_answer(row: Row) -> bool:
+    """Whether it is a baseline that is no field."""
+    records = [run.record for run in row.runs if run.record is not None]
+    return row.baseline and all(record.run.get("field") is None for record in records)
+
+
+def _source(board: Leaderboard) -> str:
+    signals, seeds = board.counts
+    first = next((run for row in board.rows for run in row.runs), None)
+    if first is None or signals * seeds <= 1:
+        return ""
+    return ", ".join([*([first.signal] if signals > 1 else []), f"seed {first.seed}"])
+
+
+def _rows(row: Row) -> list[NtkRow]:
+    seen, problems = [], list(row.problems)
+    for run in row.runs:
+        try:
+            if run.status == "ok" and run.record is not None:
+                # Read but not kept: the arrays of all runs together may be large.
+                seen.append((run, seen_by_part(run.record.read_arrays().analyses.get(ANALYSIS, {}))))
+        except InrbenchError as error:
+            problems.append(str(error))
+    parts = sorted({part for _, found in seen for part, moments in found.items() if moments}) or [""]
+    return [_row(row, part, [(run, found[part]) for run, found in seen if found.get(part)], problems) for part in parts]
+
+
+def _row(row: Row, part: str, seen: Sequence[tuple[ResultRun, list[Seen]]], problems: Sequence[str]) -> NtkRow:
+    label = f"{row.label}: {part}" if part else row.label
+    metrics = {name: Summary.of([at_start(moments, name) for _, moments in seen]) for name in START + PREDICTED}
+    metrics |= {name: Summary.of([at_end(moments, name) for _, moments in seen]) for name in END}
+    curves = FieldCurves(label, _group(seen[0][0]), seen[0][1]) if seen else None
+    return NtkRow(label, row, metrics, curves, tuple(problems))
+
+
+def _group(run: ResultRun) -> str:
+    """The field and the components in it but the last, which is its nonlinearity: "mlp, rff", "kan"."""
+    field: Mapping[str, Any] = run.record.run["field"] if run.record is not None else {}
+    inner = [str(value["name"]) for value in field.values() if isinstance(value, Mapping) and "name" in value]
+    return ", ".join([str(field.get("name", "")), *inner[:-1]])
+
+
+def print_ntk_tables(console: Console, tables: Sequence[NtkTable]) -> None:
+    """Print the tables, each with the reasons for what is missing in it; columns without a figure are left out."""
+    for table in tables:
+        names = [
+            name
+            for name in START + PREDICTED + END
+            if (table.trained or name not in END) and any(row.metrics[name].count for row in table.rows)
+        ]
+        quality = table.board.rank_by
+        columns = [Column("field", FOLD_NAME), Column("parameters", leave_out=1)]
+        # The less a figure says of the fit, the sooner it is left out where the terminal is narrow.
+        order = ("decay_exponent", "linearised_error", "silent_share", "linearised_held_out_error", "drift")
+        columns += [Column(name, leave_out=2 + order.index(name) if name in order else 0) for name in names]
+        columns += [Column(header(quality))] if table.trained else []
+        columns.append(Column("runs", FOLD_RUNS))
+        cells = [_cells(row, names, table) for row in table.rows]
+        styles = ["dim" if row.row.baseline else "" if row.row.complete else "yellow" for row in table.rows]
+        title = heading(table.board) if table.trained else f"{table.board.task_label} (before the first step)"
+        print_table(console, title, columns, cells, styles, "--json has all")
+        for line in dict.fromkeys(f"{row.row.label}: {problem}" for row in table.rows for problem in row.problems):
+            print_line(console, line)
+        if table.source:
+            print_line(console, f"figures are means over runs; curves and pictures are those of {table.source}")
+
+
+def _cells(row: NtkRow, names: Sequence[str], table: NtkTable) -> list[str]:
+    quality = table.board.rank_by
+    return [
+        f"{row.label} (baseline)" if row.row.baseline else row.label,
+        f"{row.row.parameters:,}" if row.row.parameters else "-",
+        *(format_number(row.metrics[name].mean) for name in names),
+        *([format_summary(row.row.metrics[quality.name], quality.unit)] if table.trained else []),
+        runs_text(row.row),
+    ]
+
+
+def table_data(table: NtkTable) -> dict[str, Any]:
+    """A table with its curves as plain data; a figure that is not finite is null."""
+    (board,) = json_data([table.board])["tasks"]
+    of_row = {(row["field"], row["baseline"]): row for row in board.pop("rows")}
+    rows = []
+    for row in table.rows:
+        shared = of_row[row.row.label, row.row.baseline]
+        metrics = {
+            name: {"mean": finite(found.mean), "std": finite(found.std), "count": found.count}
+            for name, found in row.metrics.items()
+        }
+        curves = {"start": {}, "end": {}} if row.curves is None else _curves(row.curves.seen)
+        facts = {"quality": shared["metrics"], "problems": list(row.problems), "ntk": metrics, "curves": curves}
+        rows.append({**{key: value for key, value in shared.items() if key != "metrics"}, **facts, "label": row.label})
+    return {**board, "trained": table.trained, "curves_of": table.source, "rows": rows}
+
+
+def _curves(seen: list[Seen]) -> dict[str, dict[str, list[float | None]]]:
+    start = {name: first_with(seen, name) for name in CURVES_START}
+    end = {name: last_with(seen, name) for name in CURVES_END}
+    return {
+        moment: {name: [finite(float(x)) for x in one.arrays[name]] for name, one in found.items() if one is not None}
+        for moment, found in (("start", start), ("end", end))
+    }
+
+
+def finite(value: float) -> float | None:
+    """The value as JSON knows it."""
+    return value if abs(value) < float("inf") else None
