@@ -72,7 +72,7 @@ def main() -> None:
     print(
         f"SIREN {FIELD['width']} x {FIELD['depth']}, {options.steps} steps of {options.batch} pixels, evaluated every "
         f"{EVERY}; {options.rounds} rounds, {options.threads} threads, torch {torch.__version__}\n\n"
-        f"{'picture':>10}{'fit [s]':>9}{'analysis [s]':>14}{'share':>8}   {'processor':19}{'wall':19}(lowest, highest)"
+        f"{'picture':>10}{'fit [s]':>9}{'analysis [s]':>14}{'share':>8}   {'processor':20}{'wall':20}(lowest, highest)"
     )
     for size in SIZES:
         task = load_catalog().resolve("task", {"name": "image", "source": "camera", "size": size})
@@ -92,7 +92,7 @@ def main() -> None:
         wall = [analysed.wall / without.wall - 1.0 for without, analysed in pairs]
         reached = max(share, statistics.median(processor)) <= AIM
         print(
-            f"{size:4} x {size:<3}{plain:9.1f}{own:14.3f}{share:8.2%}   {spread(processor):19}{spread(wall):19}"
+            f"{size:4} x {size:<3}{plain:9.1f}{own:14.3f}{share:8.2%}   {spread(processor):20}{spread(wall):20}"
             f"aim {AIM:.0%}: {verdict(reached)}",
             flush=True,
         )

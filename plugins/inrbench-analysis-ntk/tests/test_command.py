@@ -1,17 +1,18 @@
 """`inrbench ntk`: what it makes of a spec, its table, and its pictures."""
 
-import importlib.util
+import io
 import json
 import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
-from inrbench_analysis_ntk import command
-from inrbench_analysis_ntk.command import own_settings
+from inrbench_analysis_ntk import command, overview
+from inrbench_analysis_ntk.command import own_settings, print_comparison
 from inrbench_analysis_ntk.table import make_tables, print_ntk_tables, table_data
 from rich.console import Console
 
@@ -58,19 +59,17 @@ def test_steps_replace_what_any_part_of_the_spec_says_of_them():
         "fields": [
             "siren",
             {"name": "mlp", "label": "own", "training": {"steps": 7, "lr": 1e-2}},
-            {"name": "mlp", "label": "empty", "training": None, "width": 9},
+            {"name": "mlp", "label": "plain", "width": 9},
             [{"name": "mlp", "label": "nested", "activation": ["relu", "tanh"]}],
         ],
         "training": {"steps": 50},
     }
-    labels = ["siren", "own", "empty", "nested (name=relu, init=kaiming)", "nested (name=tanh)"]
-    spec["fields"][2].pop("training")
     before = rows_of(experiment_of(spec, None))
     assert before == {**dict.fromkeys(before, 50), "own": 7}
     for steps in (0, 30):
         experiment = experiment_of(spec, steps)
         assert rows_of(experiment) == dict.fromkeys(before, steps)
-    assert len(before) == len(labels)
+    assert len(before) == 5
     # The rest of the training stays, and so does a recipe's.
     rates = {row.label: row.training.lr for row in experiment.boards[0].rows}
     assert (rates["own"], rates["siren"]) == (1e-2, 1e-4)
@@ -97,22 +96,20 @@ def test_steps_are_those_of_the_option_whatever_set_says():
 @pytest.mark.parametrize(
     ("analyses", "expected"),
     [
-        ({}, [("ntk", 1024)]),
-        ({"analyses": None}, [("ntk", 1024)]),
-        ({"analyses": "spectrum"}, [("spectrum", 16_384), ("ntk", 1024)]),
-        ({"analyses": ["spectrum"]}, [("spectrum", 16_384), ("ntk", 1024)]),
-        ({"analyses": "ntk"}, [("ntk", 1024)]),
-        ({"analyses": {"name": "ntk", "points": 64}}, [("ntk", 64)]),
-        (
-            {"analyses": [{"name": "inrbench-analysis-ntk:ntk", "points": 64}, "spectrum"]},
-            [("ntk", 64), ("spectrum", 16_384)],
-        ),
+        ({}, ["ntk"]),
+        ({"analyses": None}, ["ntk"]),
+        ({"analyses": "spectrum"}, ["spectrum", "ntk"]),
+        ({"analyses": ["spectrum"]}, ["spectrum", "ntk"]),
+        ({"analyses": "ntk"}, ["ntk"]),
+        ({"analyses": {"name": "ntk", "points": 64}}, ["ntk"]),
+        ({"analyses": [{"name": "inrbench-analysis-ntk:ntk", "points": 64}, "spectrum"]}, ["ntk", "spectrum"]),
     ],
 )
 def test_the_analysis_is_added_where_it_is_not_there_and_keeps_its_options_where_it_is(analyses, expected):
-    spec = {key: value for key, value in {**SMALL, **analyses}.items() if value is not None}
-    found = experiment_of(spec, None).analyses
-    assert [(analysis.name.rpartition(":")[2], analysis.spec.points) for analysis in found] == expected
+    found = experiment_of({**SMALL, **analyses}, None).analyses
+    assert [analysis.name for analysis in found] == expected
+    (ntk,) = [analysis for analysis in found if analysis.name == "ntk"]
+    assert ntk.spec.points == (64 if "points" in str(analyses) else 1024)
 
 
 def test_the_analysis_is_added_to_those_that_set_names():
@@ -124,6 +121,7 @@ def test_the_analysis_is_added_to_those_that_set_names():
     ("changes", "expected"),
     [
         ({"fields": [{"name": "mlp", "training": 5}]}, "fields[0].training: expected a mapping, got 5"),
+        ({"fields": [{"name": "mlp", "training": None}]}, "fields[0].training: expected a mapping"),
         ({"fields": [3]}, "fields[0]"),
         ({"fields": ["sirem"]}, "sirem"),
         ({"analyses": [3]}, "analyses[0]"),
@@ -171,9 +169,9 @@ def results_of(*rows):
 
 
 def printed(tables, width=200):
-    console = Console(width=width, record=True, file=open(os.devnull, "w"))
+    console = Console(width=width, file=io.StringIO())
     print_ntk_tables(console, tables)
-    return console.export_text()
+    return console.file.getvalue()
 
 
 def test_figures_of_the_start_are_means_over_seeds_and_curves_are_those_of_the_first():
@@ -191,7 +189,8 @@ def test_figures_of_the_start_are_means_over_seeds_and_curves_are_those_of_the_f
     text = printed([table])
     assert "2/2" in text
     assert "constant" not in text
-    assert "curves and pictures are those of seed 0" in text
+    assert "curves and pictures are those of a field's first run" in text
+    assert row.source == "seed 0"
 
 
 def test_fields_are_ranked_by_the_measured_quality_and_after_no_steps_in_the_order_of_the_spec():
@@ -250,6 +249,26 @@ def test_data_holds_the_curves_with_null_where_a_value_is_not_finite():
     assert any(map(math.isnan, measured))
     assert row["curves"]["end"]["measured_steps"] == [None if math.isnan(step) else step for step in measured]
     assert (row["quality"]["psnr"]["mean"], data["ranked_by"]) == (20.0, "psnr")
+
+
+def test_each_task_has_its_own_pictures_and_one_that_fails_is_a_warning(tmp_path, capsys, monkeypatch):
+    boards = results_of([run_of("a b", observations((8, 8)))], [run_of("a?b", observations((8, 8), steps=100))]).boards
+    tables = make_tables(Results((replace(boards[0], label="one task"), replace(boards[0], label="one?task"))))
+
+    def no_disk(rows, target, title):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(overview, "draw_spectra", no_disk)
+    print_comparison(tables, tmp_path, as_json=True)
+    out, err = capsys.readouterr()
+    first, second = (task["pictures"] for task in json.loads(out)["tasks"])
+    assert first["responses"] == str(tmp_path / "ntk_responses_one_task.png")
+    assert first["fields"] == {"a b": f"{tmp_path}/ntk/one_task/a_b.png", "a?b": f"{tmp_path}/ntk/one_task/a_b_2.png"}
+    assert second["responses"] == str(tmp_path / "ntk_responses_one_task_2.png")
+    assert set(second["fields"].values()) == {f"{tmp_path}/ntk/one_task_2/a_b{number}.png" for number in ("", "_2")}
+    assert all(Path(path).is_file() for found in (first, second) for path in found["fields"].values())
+    assert first["spectra"] is None
+    assert err.splitlines()[0] == f"inrbench: warning: {tmp_path}/ntk_spectra_one_task.png is not drawn: disk full"
 
 
 # The whole command, in a process of its own.
@@ -320,7 +339,7 @@ def test_a_file_that_is_not_there_and_an_option_that_is_wrong_are_one_line(tmp_p
     assert (done.returncode, done.stdout, done.stderr) == (
         2,
         "",
-        "inrbench: no.yaml: no such file\n".removeprefix("inrbench: "),
+        "no.yaml: no such file\n",
     )
     done = inrbench("ntk", "--spec", "no.yaml", "--steps", "-1", cwd=tmp_path)
     assert done.returncode == 2
@@ -335,4 +354,3 @@ def test_the_command_is_added_without_torch_matplotlib_or_numpy():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("[]\n", "")
-    assert importlib.util.find_spec("matplotlib") is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -86,7 +86,7 @@ def compare_fields(
 
     from inrbench_analysis_ntk.table import make_tables
 
-    _print_tables(make_tables(results), results_folder(experiment, options), as_json=as_json)
+    print_comparison(make_tables(results), results_folder(experiment, options), as_json=as_json)
     if results.failed:
         raise typer.Exit(1)
 
@@ -117,14 +117,15 @@ def _with_steps(path: str, fields: Any, steps: int) -> Iterator[str]:
             yield from _with_steps(f"{path}.{index}", field, steps)
     elif isinstance(fields, str):
         yield f"{path}={json.dumps({'name': fields, 'training': {'steps': steps}}, ensure_ascii=False)}"
-    elif isinstance(fields, Mapping) and (fields.get("training") is None or isinstance(fields["training"], Mapping)):
+    elif isinstance(fields, Mapping) and isinstance(fields.get("training", {}), Mapping):
         yield f"{path}.training.steps={steps}"
 
 
-def _print_tables(tables: list[NtkTable], folder: Path, *, as_json: bool) -> None:
+def print_comparison(tables: Sequence[NtkTable], folder: Path, *, as_json: bool) -> None:
+    """Draw the pictures into a folder and print the tables, or all of it as JSON."""
     from inrbench_analysis_ntk.table import SCHEMA, print_ntk_tables, table_data
 
-    drawn = [_draw(table, folder, several=len(tables) > 1) for table in tables]
+    drawn = [_draw(table, folder, stem) for table, stem in zip(tables, _stems(tables, folder), strict=True)]
     if as_json:
         tasks = [{**table_data(table), "pictures": pictures} for table, pictures in zip(tables, drawn, strict=True)]
         print_json({"schema": SCHEMA, "folder": str(folder), "tasks": tasks})
@@ -141,13 +142,21 @@ def _print_tables(tables: list[NtkTable], folder: Path, *, as_json: bool) -> Non
             console.print(f"pictures of each field: {place}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _draw(table: NtkTable, folder: Path, *, several: bool) -> dict[str, Any]:
+def _stems(tables: Sequence[NtkTable], folder: Path) -> list[str]:
+    """What tells the pictures of the tasks apart in their files' names; "" for a single task."""
+    files: list[Path] = []
+    for table in tables:
+        files.append(picture_file(folder, table.board.task_label, files))
+    return [file.stem for file in files] if len(files) > 1 else [""]
+
+
+def _draw(table: NtkTable, folder: Path, stem: str) -> dict[str, Any]:
     """Draw what is known; a picture that fails is a warning, and None.
 
     Args:
         table: of one task.
         folder: of the results.
-        several: whether there are other tasks, so that the task's name belongs to the files' names.
+        stem: of the files' names, or "".
 
     Returns:
         paths: `responses`, `spectra`, and `fields` by the label of each.
@@ -155,25 +164,24 @@ def _draw(table: NtkTable, folder: Path, *, several: bool) -> dict[str, Any]:
     from inrbench_analysis_ntk.overview import draw_responses, draw_spectra
 
     task = table.board.task_label
-    stem = picture_file(folder, task, ()).stem
-    suffix, inner = (f"_{stem}", stem) if several else ("", "")
-    title = f"{task} ({table.source})" if table.source else task
     pictures: dict[str, Any] = {}
     overviews = {
         "responses": (draw_responses, "response by frequency"),
         "spectra": (draw_spectra, "eigenvalues of the kernel"),
     }
     for name, (draw_all, what) in overviews.items():
-        target = folder / f"ntk_{name}{suffix}.png"
-        heading = f"{title}: {what}"
+        target = folder / f"ntk_{name}{stem and '_' + stem}.png"
+        heading = f"{task}: {what}"
         pictures[name] = _tried(target, partial(draw_all, table.curves, target, heading))
     fields: dict[str, str] = {}
     taken: list[Path] = []
-    for row in table.curves:
-        target = picture_file(folder / "ntk" / inner, row.label, taken)
+    for row in table.rows:
+        if row.curves is None:
+            continue
+        target = picture_file(folder / "ntk" / stem, row.label, taken)
         taken.append(target)
-
-        if (path := _tried(target, partial(_draw_one, row, target, f"{title}: {row.label}"))) is not None:
+        heading = f"{task} / {row.label}" + (f" / {row.source}" if row.source else "")
+        if (path := _tried(target, partial(_draw_one, row.curves, target, heading))) is not None:
             fields[row.label] = path
     return {**pictures, "fields": fields}
 

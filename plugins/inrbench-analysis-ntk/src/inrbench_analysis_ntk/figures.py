@@ -114,7 +114,7 @@ def _response(seen: list[Seen]) -> Panel | None:
             shown = positive(relative_response(frequency, response), LEAST_SHARE)
             plot_from_zero(axes, frequency, shown, zero, label=label, **options)
         axes.set_yscale("log")
-        axes.set(title="Response by frequency", ylabel="Rayleigh quotient / largest beyond the mean")
+        axes.set(title="Response by frequency", ylabel="relative Rayleigh quotient")
         _legend(panel, 3)
 
     return draw
@@ -221,7 +221,8 @@ def _start_and_end(seen: list[Seen], name: str, adam: str) -> list[tuple[str, Se
     start, end, rated = first_with(seen, name), last_with(seen, name), last_with(seen, adam)
     curves = []
     if start is not None:
-        curves.append((when(start), start, name, {"color": BLUE}))
+        # Wider, so that it is seen beneath one that is the same.
+        curves.append((when(start), start, name, {"color": BLUE, "linewidth": 2.8, "alpha": 0.7}))
     if end is not None and end is not start:
         curves.append((when(end), end, name, {"color": VERMILLION}))
     if rated is not None:

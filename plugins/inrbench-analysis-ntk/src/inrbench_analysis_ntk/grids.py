@@ -59,7 +59,9 @@ def diagonal_panel(seen: list[Seen]) -> Panel | None:
         if diagonals[0].ndim == 1:
             axes = panel.subplots()
             for one, diagonal, colour in zip(moments, diagonals, (BLUE, VERMILLION), strict=False):
-                axes.plot(_places(diagonal), diagonal / np.nanmean(diagonal), color=colour, label=when(one))
+                axes.plot(
+                    _places(diagonal), diagonal / np.nanmean(diagonal), color=colour, linewidth=1.0, label=when(one)
+                )
             axes.set_xticks([-1, 0, 1])
             axes.set_xlabel("x")
             panel.legend(loc="outside lower center", ncols=2)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from inrbench_analysis_ntk.parts import POINTS, LinearPart, LocalPart, Part, Tangents
+from inrbench_analysis_ntk.parts import POINTS, LinearPart, LocalPart, Part, Tangents, real
 from inrbench_core import UnsupportedError
 
 Channels = Literal["mean", "full"]
@@ -282,8 +282,8 @@ def _check(unit: Unit, part: Part, weights: Tensor, truth: Tangents) -> list[str
     """The unit's parameters by which the part's gradient is not that of autograd; settles how a local one works."""
     try:
         pulled = part.pull(weights)
-        if isinstance(part, LocalPart):
-            _settle(unit, part, weights, pulled)
+        if isinstance(part, LocalPart) and not _settle(unit, part, weights, pulled):
+            return list(unit.parameters)
     except Exception:
         # A plugin's module may refuse to be called apart from its model, with whatever exception.
         if not unit.module:
@@ -292,25 +292,31 @@ def _check(unit: Unit, part: Part, weights: Tensor, truth: Tangents) -> list[str
     return [name for name in unit.parameters if not _agree(pulled[name], truth[name])]
 
 
-def _settle(unit: Unit, part: LocalPart, weights: Tensor, pulled: Tangents) -> None:
-    """Find out whether the module has rules for vmap and forward mode, and whether they are right."""
-    for way in ("batched", "forward_mode"):
+def _settle(unit: Unit, part: LocalPart, weights: Tensor, pulled: Tangents) -> bool:
+    """Find out whether the module has rules for vmap and forward mode that are right.
+
+    Returns:
+        whether its points are independent: the gradients of single points add up to that of all.
+    """
+    for way, is_right in (("batched", _gradients_agree), ("forward_mode", _derivatives_agree)):
         try:
-            good = _gradients_agree(part, weights, pulled) if way == "batched" else _derivatives_agree(part, pulled)
+            good = is_right(part, weights, pulled)
         except Exception:
             # torch refuses with RuntimeError, a plugin's module with whatever it raises for one point.
             good = False
         if not good:
             setattr(unit, way, False)
             setattr(part, way, False)
+    return part.batched or _gradients_agree(part, weights, pulled)
 
 
 def _gradients_agree(part: LocalPart, weights: Tensor, pulled: Tangents) -> bool:
-    total = sum(weights[:, c] @ part.gradients(c, slice(None)) for c in range(weights.shape[1]))
-    return _agree(total, torch.cat([_flat(pulled[name]) for name in part.values]))
+    """Gradients point by point against those of all points together."""
+    gradients = [weights[:, channel] @ part.gradients(channel, slice(None)) for channel in range(weights.shape[1])]
+    return _agree(torch.stack(gradients).sum(0), torch.cat([real(pulled[name]).reshape(-1) for name in part.values]))
 
 
-def _derivatives_agree(part: LocalPart, pulled: Tangents) -> bool:
+def _derivatives_agree(part: LocalPart, weights: Tensor, pulled: Tangents) -> bool:
     """Forward mode against two backward passes."""
     forward = part.push(pulled)
     part.forward_mode = False
@@ -323,10 +329,6 @@ def _derivatives_agree(part: LocalPart, pulled: Tangents) -> bool:
 def _agree(found: Tensor, wanted: Tensor) -> bool:
     # Both may be zero, as where every unit of a layer is inactive.
     return bool((found - wanted).norm() <= TOLERANCE * wanted.norm())
-
-
-def _flat(tensor: Tensor) -> Tensor:
-    return (torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor).reshape(-1)
 
 
 def _scaled(gradient: Tensor, scale: Tensor) -> Tensor:

@@ -225,8 +225,8 @@ class FieldWatch:
         """The learning that a kernel that stays as it is predicts, from now on; the figures at its end."""
         assert self.target is not None
         values = kernel.jacobian.values.double().cpu().numpy()
-        residual, target = self.points.as_rows(self.target - values), self.points.as_rows(self.target)
-        mask = kernel.mask
+        residual = self.points.as_rows(self.target - values)
+        mask, trained = kernel.mask, self.points.trained
         coefficients = kernel.vectors.T @ residual[mask]
         steps = np.unique(np.geomspace(1, len(rates), CURVE_POINTS).round().astype(np.int64))
         steps = np.concatenate([[0], steps])
@@ -235,7 +235,7 @@ class FieldWatch:
             kernel.eigenvalues, coefficients, steps, rates, points=kernel.size, energy=energy
         )
         self._arrays[f"{name}_steps"] = (self.fit.step + steps).astype(np.float64)
-        self._arrays[f"{name}_fit"] = left * energy / _energy(target[mask])
+        self._arrays[f"{name}_fit"] = left * energy / _energy(self.target[trained])
         figures = {f"{name}_error": float(self._arrays[f"{name}_fit"][-1])}
         if not mask.all():
             left = measures.linearised_held_out(
@@ -247,7 +247,7 @@ class FieldWatch:
                 rates,
                 points=kernel.size,
             )
-            self._arrays[f"{name}_held_out"] = left * np.square(residual[~mask]).sum() / _energy(target[~mask])
+            self._arrays[f"{name}_held_out"] = left * np.square(residual[~mask]).sum() / _energy(self.target[~trained])
             figures[f"{name}_held_out_error"] = float(self._arrays[f"{name}_held_out"][-1])
         return figures
 

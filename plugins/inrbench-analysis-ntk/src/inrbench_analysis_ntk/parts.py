@@ -118,7 +118,7 @@ class LinearPart(Part):
         for block in vectors.split(max(1, SAMPLES_BLOCK // (count * outputs)), dim=1):
             weighted = self.sensitivity[:, channel, None, :] * block.unsqueeze(2)
             pulled = (weighted.reshape(count, -1).T @ self.features.conj()).reshape(block.shape[1], outputs, -1)
-            squares = _real(pulled).square()
+            squares = real(pulled).square()
             found.append((squares if factor is None else squares * factor).flatten(1).sum(1))
         return torch.cat(found)
 
@@ -159,13 +159,13 @@ class LinearPart(Part):
         block = max(1, SAMPLES_BLOCK // (count * width))
         for first in range(0, outputs, block):
             part = self.sensitivity[:, channel, first : first + block]
-            product = _real(part.unsqueeze(2) * self.features.conj().unsqueeze(1))
+            product = real(part.unsqueeze(2) * self.features.conj().unsqueeze(1))
             if factor is not None:
                 product = product * factor[first : first + block]
             yield product.reshape(count, -1)
 
     def squares(self, channel: int) -> Tensor:
-        return _squares(self.sensitivity[:, channel]) * _squares(self.features)
+        return _squared_norms(self.sensitivity[:, channel]) * _squared_norms(self.features)
 
 
 class LocalPart(Part):
@@ -218,7 +218,7 @@ class LocalPart(Part):
         else:
             singles = [self._gradient(x, d) for x, d in zip(inputs, sensitivity, strict=True)]
             found = {name: torch.stack([single[name] for single in singles]) for name in self.values}
-        return torch.cat([_real(found[name]).reshape(len(inputs), -1) for name in self.values], dim=1)
+        return torch.cat([real(found[name]).reshape(len(inputs), -1) for name in self.values], dim=1)
 
     def _gradient(self, point: Tensor, sensitivity: Tensor) -> dict[str, Tensor]:
         values = {name: value.clone().requires_grad_() for name, value in self.values.items()}
@@ -307,12 +307,14 @@ def _gram(matrix: Tensor) -> Tensor:
     return matrix.conj() @ matrix.T
 
 
-def _real(tensor: Tensor) -> Tensor:
-    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+def real(tensor: Tensor) -> Tensor:
+    """A complex tensor with its real and imaginary part along a new last axis; a real one as it is."""
+    return torch.view_asreal(tensor.resolve_conj()) if tensor.is_complex() else tensor
 
 
-def _squares(matrix: Tensor) -> Tensor:
-    return _real(matrix).square().reshape(len(matrix), -1).sum(1)
+def _squared_norms(matrix: Tensor) -> Tensor:
+    """Of the rows."""
+    return real(matrix).square().reshape(len(matrix), -1).sum(1)
 
 
 def _inner(left: Tensor, right: Tensor) -> Tensor:

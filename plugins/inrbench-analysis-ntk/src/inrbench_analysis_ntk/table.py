@@ -52,7 +52,8 @@ class NtkRow:
         label: what the table calls it.
         row: the field's row of the leaderboard.
         metrics: means over the runs that have the figure.
-        curves: of the first run, or None if no run has any.
+        curves: of the first run that has any; None if there is none.
+        source: which run that is, where there are several signals or seeds; else "".
         problems: why figures are missing, one line each.
     """
 
@@ -60,6 +61,7 @@ class NtkRow:
     row: Row
     metrics: Mapping[str, Summary]
     curves: FieldCurves | None
+    source: str
     problems: tuple[str, ...]
 
 
@@ -71,13 +73,11 @@ class NtkTable:
         board: the task's leaderboard.
         rows: ranked by the task's metric if the fields were trained, else in the order of the spec.
         trained: whether they were.
-        source: which run the curves are of, where there are several signals or seeds; else "".
     """
 
     board: Leaderboard
     rows: tuple[NtkRow, ...]
     trained: bool
-    source: str
 
     @property
     def curves(self) -> list[FieldCurves]:
@@ -89,11 +89,13 @@ def make_tables(results: Results) -> list[NtkTable]:
     """One table for each task of the results; answers that need no network have no kernel and are left out."""
     tables = []
     for board, ranked in zip(results.boards, results.leaderboards(), strict=True):
-        rows = {(row.label, row.baseline): _rows(row) for row in ranked.rows if not _is_answer(row)}
-        trained = any(run.record.step for row in ranked.rows for run in row.runs if run.record is not None)
+        fields = [row for row in ranked.rows if not _is_answer(row)]
+        rows = {(row.label, row.baseline): _rows(row, ranked.counts) for row in fields}
+        good = [run.record for row in fields for run in row.runs if run.record is not None and run.status == "ok"]
+        trained = not good or any(record.step for record in good)
         order = ranked.rows if trained else board.rows
         in_order = [row for one in order for row in rows.get((one.label, one.baseline), ())]
-        tables.append(NtkTable(ranked, tuple(in_order), trained, _source(ranked)))
+        tables.append(NtkTable(ranked, tuple(in_order), trained))
     return tables
 
 
@@ -103,15 +105,7 @@ def _is_answer(row: Row) -> bool:
     return row.baseline and all(record.run.get("field") is None for record in records)
 
 
-def _source(board: Leaderboard) -> str:
-    signals, seeds = board.counts
-    first = next((run for row in board.rows for run in row.runs), None)
-    if first is None or signals * seeds <= 1:
-        return ""
-    return ", ".join([*([first.signal] if signals > 1 else []), f"seed {first.seed}"])
-
-
-def _rows(row: Row) -> list[NtkRow]:
+def _rows(row: Row, counts: tuple[int, int]) -> list[NtkRow]:
     seen, problems = [], list(row.problems)
     for run in row.runs:
         try:
@@ -121,15 +115,24 @@ def _rows(row: Row) -> list[NtkRow]:
         except InrbenchError as error:
             problems.append(str(error))
     parts = sorted({part for _, found in seen for part, moments in found.items() if moments}) or [""]
-    return [_row(row, part, [(run, found[part]) for run, found in seen if found.get(part)], problems) for part in parts]
+    of_part = {part: [(run, found[part]) for run, found in seen if found.get(part)] for part in parts}
+    return [_row(row, part, found, counts, problems) for part, found in of_part.items()]
 
 
-def _row(row: Row, part: str, seen: Sequence[tuple[ResultRun, list[Seen]]], problems: Sequence[str]) -> NtkRow:
+def _row(
+    row: Row,
+    part: str,
+    seen: Sequence[tuple[ResultRun, list[Seen]]],
+    counts: tuple[int, int],
+    problems: Sequence[str],
+) -> NtkRow:
     label = f"{row.label}: {part}" if part else row.label
     metrics = {name: Summary.of([at_start(moments, name) for _, moments in seen]) for name in START + PREDICTED}
     metrics |= {name: Summary.of([at_end(moments, name) for _, moments in seen]) for name in END}
     curves = FieldCurves(label, _group(seen[0][0]), seen[0][1]) if seen else None
-    return NtkRow(label, row, metrics, curves, tuple(problems))
+    signals, seeds = counts
+    words = [seen[0][0].signal] * (signals > 1) + [f"seed {seen[0][0].seed}"] * (seeds > 1) if seen else []
+    return NtkRow(label, row, metrics, curves, ", ".join(words), tuple(problems))
 
 
 def _group(run: ResultRun) -> str:
@@ -160,8 +163,8 @@ def print_ntk_tables(console: Console, tables: Sequence[NtkTable]) -> None:
         print_table(console, title, columns, cells, styles, "--json has all")
         for line in dict.fromkeys(f"{row.row.label}: {problem}" for row in table.rows for problem in row.problems):
             print_line(console, line)
-        if table.source:
-            print_line(console, f"figures are means over runs; curves and pictures are those of {table.source}")
+        if any(row.source for row in table.rows):
+            print_line(console, "figures are means over runs; curves and pictures are those of a field's first run")
 
 
 def _cells(row: NtkRow, names: Sequence[str], table: NtkTable) -> list[str]:
@@ -188,8 +191,15 @@ def table_data(table: NtkTable) -> dict[str, Any]:
         }
         curves = {"start": {}, "end": {}} if row.curves is None else _curves(row.curves.seen)
         facts = {"quality": shared["metrics"], "problems": list(row.problems), "ntk": metrics, "curves": curves}
-        rows.append({**{key: value for key, value in shared.items() if key != "metrics"}, **facts, "label": row.label})
-    return {**board, "trained": table.trained, "curves_of": table.source, "rows": rows}
+        rows.append(
+            {
+                **{key: value for key, value in shared.items() if key != "metrics"},
+                **facts,
+                "label": row.label,
+                "curves_of": row.source,
+            }
+        )
+    return {**board, "trained": table.trained, "rows": rows}
 
 
 def _curves(seen: list[Seen]) -> dict[str, dict[str, list[float | None]]]:

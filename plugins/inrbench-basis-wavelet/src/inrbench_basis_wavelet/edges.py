@@ -113,7 +113,9 @@ class _TransformableEdgeSum(_EdgeSum):
         ctx.save_for_forward(*inputs[1:5])
 
     @staticmethod
-    def jvp(ctx: Any, _mother: None, x: Tensor, dilation: Tensor, offset: Tensor, weight: Tensor, _size: None) -> Tensor:
+    def jvp(
+        ctx: Any, _mother: None, x: Tensor, dilation: Tensor, offset: Tensor, weight: Tensor, _size: None
+    ) -> Tensor:
         """The tangent of the result, (N, O), from the inputs' tangents."""
         # torch turns forward mode off while this runs: a second tangent would be zero without a warning. The saved
         # tensors still carry the first one, which must not be pushed forward again.
