@@ -334,6 +334,21 @@ def test_no_steps_give_the_fields_as_they_are_at_their_start(folder):
     assert {record.step for record in records} == {0}
 
 
+def test_a_run_that_fails_costs_its_own_row_and_the_exit_status(folder):
+    place, _ = folder
+    fields = [SMALL["fields"][0], {**SMALL["fields"][0], "label": "wild", "training": {"lr": 1e30}}]
+    (place / "wild.yaml").write_text(yaml.safe_dump({**SMALL, "name": "wild", "fields": fields}))
+    done = inrbench("ntk", "--spec", "wild.yaml", cwd=place)
+    assert done.returncode == 1
+    rows = {line.split()[0]: line for line in done.stdout.splitlines() if line.startswith(("  relu", "  wild"))}
+    assert "1/1" in rows["relu"]
+    assert "0/1 (1 diverged)" in done.stdout
+    assert "wild: diverged: " in done.stdout
+    assert not (place / "results/wild/ntk/wild.png").exists()
+    assert (place / "results/wild/ntk/relu.png").is_file()
+    assert "Traceback" not in done.stderr
+
+
 def test_a_file_that_is_not_there_and_an_option_that_is_wrong_are_one_line(tmp_path):
     done = inrbench("ntk", "--spec", "no.yaml", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (

@@ -209,6 +209,22 @@ def test_the_measured_panel_is_the_residuals_energy_over_the_targets(drawn, tmp_
     np.testing.assert_allclose(found[known], expected[1:][known])
 
 
+def test_a_mean_far_beyond_all_curves_is_a_triangle_at_the_edge(drawn, tmp_path):
+    rows = table(2, steps=0)
+    first, second = (row.seen[0].arrays["response"].copy() for row in rows)
+    assert rows[0].seen[0].arrays["frequency"][0] == 0
+    first[0], second[0] = 1e9, 1.0
+    rows = [
+        replace(row, seen=[replace(row.seen[0], arrays={**row.seen[0].arrays, "response": response})])
+        for row, response in zip(rows, (first, second), strict=True)
+    ]
+    assert draw_responses(rows, tmp_path / "a.png")
+    (axes,) = drawn[0].subfigs[0].axes
+    marks = {line.get_marker(): line.get_ydata()[0] for line in axes.get_lines() if len(line.get_ydata()) == 1}
+    assert marks["^"] == axes.get_ylim()[1]
+    assert marks["o"] == pytest.approx(1.0 / second[1:].max())
+
+
 def test_nothing_is_written_where_nothing_is_known(tmp_path):
     rows = [FieldCurves("a", "mlp", [Seen(0, {}, {})])]
     assert not draw_responses(rows, tmp_path / "a.png")

@@ -53,28 +53,31 @@ def assert_same(found, wanted):
 
 
 @pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("points", [1, 9])  # of each sample: within one block, and beyond
 @pytest.mark.parametrize("chunk_size", [None, 4])
-def test_gradients_of_each_point_by_vmap(options, chunk_size):
-    module, x, weights = layer(options), coordinates(POINTS), torch.randn(POINTS, OUT, dtype=torch.float64)
+def test_gradients_of_each_sample_by_vmap(options, points, chunk_size):
+    module, x, weights = layer(options), coordinates(6, points), torch.randn(6, points, OUT, dtype=torch.float64)
 
-    def weighted(values, point, weight):
-        return functional_call(module, values, (point.unsqueeze(0),))[0] @ weight
+    def weighted(values, sample, weight):
+        return (functional_call(module, values, (sample,)) * weight).sum()
 
     found = vmap(grad(weighted), in_dims=(None, 0, 0), chunk_size=chunk_size)(values_of(module), x, weights)
-    each = [torch.autograd.grad(module(p[None])[0] @ w, module.parameters()) for p, w in zip(x, weights, strict=True)]
+    each = [torch.autograd.grad((module(p) * w).sum(), module.parameters()) for p, w in zip(x, weights, strict=True)]
     assert_same(found, dict(zip(found, map(torch.stack, zip(*each, strict=True)), strict=True)))
 
 
 @pytest.mark.parametrize("options", OPTIONS)
-def test_jacobians_of_each_point_by_vmap(options):
-    module, x = layer(options), coordinates(POINTS)
+@pytest.mark.parametrize("points", [1, 9])
+@pytest.mark.parametrize("mode", [jacrev, jacfwd])
+def test_jacobians_of_each_sample_by_vmap(options, points, mode):
+    module, x = layer(options), coordinates(3, points)
 
-    def outputs(values, point):
-        return functional_call(module, values, (point.unsqueeze(0),)).squeeze(0)
+    def outputs(values, sample):
+        return functional_call(module, values, (sample,))
 
-    wanted = jacobian(module, x)
-    for mode in (jacrev, jacfwd):
-        assert_same(vmap(mode(outputs), in_dims=(None, 0))(values_of(module), x), wanted)
+    found = vmap(mode(outputs), in_dims=(None, 0))(values_of(module), x)
+    each = [jacobian(module, sample) for sample in x]
+    assert_same(found, {name: torch.stack([one[name] for one in each]) for name in found})
 
 
 @pytest.mark.parametrize("mode", [jacrev, jacfwd])

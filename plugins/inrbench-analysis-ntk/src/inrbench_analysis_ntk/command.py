@@ -124,13 +124,14 @@ def _with_steps(path: str, fields: Any, steps: int) -> Iterator[str]:
 def print_comparison(tables: Sequence[NtkTable], folder: Path, *, as_json: bool) -> None:
     """Draw the pictures into a folder and print the tables, or all of it as JSON."""
     from inrbench_analysis_ntk.table import SCHEMA, print_ntk_tables, table_data
+    from inrbench_core.results.tables import WIDE
 
     drawn = [_draw(table, folder, stem) for table, stem in zip(tables, _stems(tables, folder), strict=True)]
     if as_json:
         tasks = [{**table_data(table), "pictures": pictures} for table, pictures in zip(tables, drawn, strict=True)]
         print_json({"schema": SCHEMA, "folder": str(folder), "tasks": tasks})
         return
-    console = make_console()
+    console = make_console(width=WIDE)
     print_ntk_tables(console, tables)
     console.print(f"results: {folder}", highlight=False, markup=False, soft_wrap=True)
     for pictures in drawn:

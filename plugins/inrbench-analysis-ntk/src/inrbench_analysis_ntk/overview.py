@@ -19,7 +19,6 @@ from inrbench_analysis_ntk.drawing import (
     Array,
     log_axis_from_zero,
     new_figure,
-    plot_from_zero,
     positive,
     style,
     styled,
@@ -35,6 +34,8 @@ PANEL_WIDTH, LEGEND_WIDTH, HEADING = 5.2, 2.8, 0.5
 HEIGHT_ALONE, HEIGHT_OF_MANY = 5.5, 3.9
 # Shares of a ring's energy below are off the scale.
 LEAST_ERROR = 1e-8
+# How far beyond all curves the mean may be and still have its place; if it is farther, a marker points there.
+FAR = 10.0
 GREY: dict[str, Any] = {"color": "0.85", "linewidth": 0.7, "zorder": 1}
 
 
@@ -76,6 +77,7 @@ def draw_responses(rows: Sequence[FieldCurves], target: Path, title: str = "") -
 
     Args:
         rows: the fields. Up to 20 share a pair of axes; more are drawn group by group, the others in grey behind.
+            A triangle at the mean, 0, says that its value is beyond the axis.
         target: the PNG to write.
         title: above the panels.
 
@@ -199,17 +201,33 @@ def _draw_group(
 
 def _draw_panel(axes: Axes, panel: _Panel, members: Sequence[FieldCurves], rows: Sequence[FieldCurves]) -> None:
     curves = {id(row): curve for row in rows if (curve := panel.curve_of(row)) is not None}
+    x, y = (np.concatenate(parts) for parts in zip(*curves.values(), strict=True))
     # All groups have the same axes, so that they can be compared.
-    zero = log_axis_from_zero(axes, np.concatenate([x for x, _ in curves.values()]), panel.x_label)
+    zero = log_axis_from_zero(axes, x, panel.x_label)
+    low, high = _limits(x, y)
     axes.set_yscale("log")
-    axes.set(title=panel.title, ylabel=panel.y_label)
-    values = np.concatenate([y for _, y in curves.values()])
-    if np.isfinite(values).any():
-        axes.set_ylim(float(np.nanmin(values)) / 1.5, float(np.nanmax(values)) * 1.5)
+    axes.set(title=panel.title, ylabel=panel.y_label, ylim=(low, high))
     known = {id(row) for row in members}
     for key, (x, y) in curves.items():
         if key not in known:
             axes.plot(x[x > 0], y[x > 0], **GREY)
     for number, row in enumerate(members):
-        if id(row) in curves:
-            plot_from_zero(axes, *curves[id(row)], zero, **style(number))
+        if id(row) not in curves:
+            continue
+        (x, y), look = curves[id(row)], style(number)
+        axes.plot(x[x > 0], y[x > 0], **look)
+        for value in y[x == 0]:
+            marker = "^" if value > high else "v" if value < low else "o"
+            place = np.clip(value, low, high)
+            axes.plot([zero], [place], color=look["color"], marker=marker, markersize=4, linestyle="", clip_on=False)
+
+
+def _limits(x: Array, y: Array) -> tuple[float, float]:
+    """Of the y axis: room for all curves, but for the mean, at 0, only if it is not far beyond them."""
+    known = y[np.isfinite(y)]
+    if not len(known):
+        return 0.1, 10.0
+    curves = y[np.isfinite(y) & (x > 0)]
+    curves = curves if len(curves) else known
+    low, high = max(known.min(), curves.min() / FAR), min(known.max(), curves.max() * FAR)
+    return float(low) / 1.5, float(high) * 1.5
