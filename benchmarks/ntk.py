@@ -121,7 +121,8 @@ def main() -> None:
         )
         gib = peak / GIB
         print(
-            f"{count} points, {pairs:.0f} eigenpairs: {seconds:.1f} s, {gib:.2f} GiB: {verdict(gib <= most)} (aim {most})"
+            f"{count} points, {pairs:.0f} eigenpairs: {seconds:.1f} s, "
+            f"{gib:.2f} GiB: {verdict(gib <= most)} (aim {most})"
         )
 
 

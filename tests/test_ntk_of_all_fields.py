@@ -45,9 +45,18 @@ FIELDS = {
     **{f"basis {name}": {"name": "kan", "basis": name, "width": 6, "depth": 1} for name in names("basis")},
     **{f"field {name}": {"name": name, "width": 64 if name == "grid" else 8} for name in ("grid", "wire", "wire2d")},
     "layer norm": {**MLP, "activation": "silu", "norm": "layer"},
-    "fkan as a layer": {**MLP, "encoding": {"name": "fkan", "frequencies": 8, "mode": "layer", "out_features": 12}, "activation": "sine"},
+    "fkan as a layer": {
+        **MLP,
+        "encoding": {"name": "fkan", "frequencies": 8, "mode": "layer", "out_features": 12},
+        "activation": "sine",
+    },
     "gabor, trained": {**MLP, "activation": {"name": "gabor", "learnable": True}},
-    "bspline, own scales": {"name": "kan", "basis": {"name": "bspline", "standalone_scale": True}, "width": 6, "depth": 1},
+    "bspline, own scales": {
+        "name": "kan",
+        "basis": {"name": "bspline", "standalone_scale": True},
+        "width": 6,
+        "depth": 1,
+    },
 }
 
 
@@ -69,15 +78,17 @@ def built(options: dict[str, Any], in_features: int, out_features: int) -> nn.Mo
 
 
 def exact_kernel(model: nn.Module, coords: Tensor) -> Tensor:
-    """J J^T over all outputs, (N C, N C), by torch.func."""
+    """J J^T over all outputs, (N C, N C), by torch.func; a complex parameter as its real and its imaginary part."""
     parameters = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
+    complex_names = {name for name, p in parameters.items() if p.is_complex()}
+    real = {name: torch.view_as_real(p) if name in complex_names else p for name, p in parameters.items()}
 
-    def values(parameters: dict[str, Tensor], point: Tensor) -> Tensor:
-        return functional_call(model, parameters, (point.unsqueeze(0),)).squeeze(0)
+    def values(real: dict[str, Tensor], point: Tensor) -> Tensor:
+        own = {name: torch.view_as_complex(p) if name in complex_names else p for name, p in real.items()}
+        return functional_call(model, own, (point.unsqueeze(0),)).squeeze(0)
 
-    jacobians = vmap(jacrev(values), in_dims=(None, 0))(parameters, coords).values()
-    rows = [torch.view_as_real(j.resolve_conj()) if j.is_complex() else j for j in jacobians]
-    joint = torch.cat([row.reshape(coords.shape[0] * row.shape[1], -1) for row in rows], dim=1)
+    jacobians = vmap(jacrev(values), in_dims=(None, 0))(real, coords).values()
+    joint = torch.cat([j.reshape(j.shape[0] * j.shape[1], -1) for j in jacobians], dim=1)
     return joint @ joint.T
 
 

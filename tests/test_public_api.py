@@ -7,12 +7,12 @@ import sys
 import inrbench_core
 
 PUBLIC = """
-API_VERSION Activation ActivationEntry ActivationRef Analysis AnalysisEntry AnalysisRef Basis BasisEntry BasisRef Batch
-BudgetError Component ComponentSpec DataError Encoding EncodingEntry EncodingRef Evaluation Executor ExecutorContext
-ExecutorEntry ExecutorEvent ExpansionBasis ExpansionSpec FieldEntry FieldFrame FieldShape FitState FittedField Frame Index
-InrbenchError Job Metric Moment Observation OptimizerEntry OptimizerRef Position Problem Progress Quantity RecipeEntry
-Renderer ReporterEntry Results SeedStreams TaskEntry TaskSpec UnsupportedError Width cached_arrays evaluate grid_coords
-hookimpl linear_frame load_field load_results predict
+API_VERSION Activation ActivationEntry ActivationRef Analysis AnalysisEntry AnalysisRef Basis BasisEntry BasisRef
+Batch BudgetError Component ComponentSpec DataError Encoding EncodingEntry EncodingRef Evaluation Executor
+ExecutorContext ExecutorEntry ExecutorEvent ExpansionBasis ExpansionSpec FieldEntry FieldFrame FieldShape FitState
+FittedField Frame Index InrbenchError Job Metric Moment Observation OptimizerEntry OptimizerRef Position Problem
+Progress Quantity RecipeEntry Renderer ReporterEntry Results SeedStreams TaskEntry TaskSpec UnsupportedError Width
+cached_arrays evaluate grid_coords hookimpl linear_frame load_field load_results predict
 """
 
 

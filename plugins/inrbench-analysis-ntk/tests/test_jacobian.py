@@ -227,7 +227,8 @@ def test_small_blocks_give_the_same(monkeypatch: pytest.MonkeyPatch, block: int)
         wanted = [whole.gram(), whole.product(vectors), whole.energies(vectors), whole.diagonal()]
         with monkeypatch.context() as patch:
             patch.setattr("inrbench_analysis_ntk.parts.BLOCK", block)
-            patch.setattr("inrbench_analysis_ntk.parts.SAMPLES_BLOCK", block)
+            patch.setattr("inrbench_analysis_ntk.parts.PRODUCTS_BLOCK", block)
+            patch.setattr("inrbench_analysis_ntk.parts.GRADIENTS_BLOCK", block)
             patch.setattr("inrbench_analysis_ntk.parts.POINTS", 7)
             patch.setattr("inrbench_analysis_ntk.jacobian.POINTS", 7)
             parts = Jacobian(model, coords)

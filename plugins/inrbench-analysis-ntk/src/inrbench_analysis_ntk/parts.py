@@ -17,8 +17,10 @@ Tangents = Mapping[str, Tensor]
 
 # Floats of a block of a part's Jacobian: 256 MB of float32.
 BLOCK = 1 << 26
-# Floats of what a block of per-sample gradients computes on the way.
-SAMPLES_BLOCK = 1 << 24
+# Floats of the products that are formed on the way.
+PRODUCTS_BLOCK = 1 << 24
+# Floats of the gradients that are taken in one call: what that computes on the way may be ten times as much.
+GRADIENTS_BLOCK = 1 << 21
 # Points that a module is evaluated at in one go.
 POINTS = 8_192
 
@@ -115,7 +117,7 @@ class LinearPart(Part):
         factor = None if scale is None else self._scale(scale)
         found = []
         # Few large products of matrices take less time than many small ones.
-        for block in vectors.split(max(1, SAMPLES_BLOCK // (count * outputs)), dim=1):
+        for block in vectors.split(max(1, PRODUCTS_BLOCK // (count * outputs)), dim=1):
             weighted = self.sensitivity[:, channel, None, :] * block.unsqueeze(2)
             pulled = (weighted.reshape(count, -1).T @ self.features.conj()).reshape(block.shape[1], outputs, -1)
             squares = real(pulled).square()
@@ -156,7 +158,7 @@ class LinearPart(Part):
         count, _, outputs = self.sensitivity.shape
         width = self.features.shape[1]
         factor = None if scale is None else self._scale(scale).sqrt()
-        block = max(1, SAMPLES_BLOCK // (count * width))
+        block = max(1, PRODUCTS_BLOCK // (count * width))
         for first in range(0, outputs, block):
             part = self.sensitivity[:, channel, first : first + block]
             product = real(part.unsqueeze(2) * self.features.conj().unsqueeze(1))
@@ -198,7 +200,7 @@ class LocalPart(Part):
         self.shapes = {name: value.shape for name, value in self.values.items()}
         self.width = sum(value.numel() * (2 if value.is_complex() else 1) for value in self.values.values())
         floats = max((getattr(part, "floats_per_point", 0) for part in module.modules()), default=0)
-        self.chunk = max(1, SAMPLES_BLOCK // max(self.width, floats, 1024))
+        self.chunk = max(1, GRADIENTS_BLOCK // max(self.width, floats, 1024))
 
     def _outputs(self, values: Tangents, inputs: Tensor) -> Tensor:
         own = {self.names[name]: value for name, value in values.items()}

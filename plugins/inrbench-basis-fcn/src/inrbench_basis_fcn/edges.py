@@ -87,6 +87,8 @@ def _place(whole: Tensor | None, part: Tensor, block: slice, points: int) -> Ten
 
 
 class _Blocks(torch.autograd.Function):
+    """edge_sum_in_blocks: the inputs are all that it keeps."""
+
     @staticmethod
     def forward(size: int, x: Tensor, *parameters: Tensor) -> Tensor:
         out = None
