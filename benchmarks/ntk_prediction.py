@@ -4,8 +4,7 @@
     python benchmarks/ntk_prediction.py results/paper-ntk
 
 Spearman's rank correlation over the fields of each task, with 95 % percentile bootstrap intervals over the fields.
-Signs are such that 1 is a perfect prediction of the error by a figure that is good when small, or by minus one that is good
-when large.
+Signs are such that 1 is a perfect prediction of the error: figures that are good when large count negative.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ class Leaderboard:
         return len({run.signal for run in runs}), len({run.seed for run in runs})
 
     def shown_metrics(self) -> list[Metric]:
-        """The columns of tables: the metric that ranks, and those of the others that at least one row has a figure for."""
+        """The columns of tables: the metric that ranks, and of the others those that some row has a figure for."""
         return [
             m
             for m in self.metrics

@@ -166,6 +166,12 @@ class Kernel:
             extended = np.where(values > 0, applied / values, 0.0)
         return extended.reshape(self.points.count, -1, applied.shape[1])[:, 0]
 
+    def diagonal(self) -> Array:
+        """K(x, x) of every point, the mean over channels, (N,)."""
+        if self.matrix is None:
+            return self.jacobian.diagonal().double().cpu().numpy()
+        return self.matrix.diagonal().double().cpu().numpy().reshape(self.points.count, -1).mean(axis=1)
+
     def drift_sample(self) -> Array:
         """What the drift is measured by: the whole kernel, or its products with fixed random signs."""
         if self.matrix is not None:

@@ -87,6 +87,7 @@ class FieldWatch:
             self.rings = make_grid(
                 problem, field, rings=options.rings, points=options.response_points, spacing="geometric"
             )
+        self.same_grid = self.grid is not None and self.rings is not None and self.grid.sizes == self.rings.sizes
         self.coords = self.grid.coords if self.grid is not None else problem.coords(options.points, fit.seeds, field)
         self.target = _numbers(problem.target(self.coords, field))
         trained = problem.is_trained(self.coords, field)
@@ -105,8 +106,7 @@ class FieldWatch:
     def observe(self, model: nn.Module, moment: Moment) -> Seen:
         """Look at the field. Raises UnsupportedError if it has no kernel."""
         self._arrays = {}
-        found = self._errors(model)
-        self._measure_rings(model)
+        found = self._measure(model)
         # With no steps, the end is the start once more.
         again = moment == "end" and not self.fit.step and "start" in self.options.moments and bool(self.seen)
         if again:
@@ -120,11 +120,19 @@ class FieldWatch:
         self.seen.append(Seen(self.fit.step, metrics, self._arrays))
         return self.seen[-1]
 
-    def _errors(self, model: nn.Module) -> dict[str, float]:
-        """What is left of the residual, measured."""
+    def _measure(self, model: nn.Module) -> dict[str, float]:
+        """What is left of the residual: in all, and in each ring."""
+        values = predict(model, self.coords).double().cpu().numpy()
+        rings = self.rings
+        if rings is not None:
+            self._arrays["frequency"] = rings.frequency
+            if rings.hertz is not None:
+                self._arrays["frequency_hz"] = rings.frequency * rings.hertz
+            if rings.target is not None:
+                known = values if self.same_grid else predict(model, rings.coords).double().cpu().numpy()
+                self._measure_rings(rings, known.reshape(rings.target.shape) - rings.target)
         if self.target is None:
             return {}
-        values = predict(model, self.coords).double().cpu().numpy()
         found = {"output_share": _ratio(values - values.mean(axis=0), self.target)}
         if self.is_regression:
             trained = self.points.trained
@@ -133,19 +141,11 @@ class FieldWatch:
             found["held_out_error"] = _ratio(residual[~trained], self.target[~trained])
         return found
 
-    def _measure_rings(self, model: nn.Module) -> None:
-        """The residual's energy in each ring."""
-        grid = self.rings
-        if grid is None:
-            return
-        self._arrays["frequency"] = grid.frequency
-        if grid.hertz is not None:
-            self._arrays["frequency_hz"] = grid.frequency * grid.hertz
-        if grid.target is not None:
-            values = predict(model, grid.coords).double().cpu().numpy().reshape(grid.target.shape)
-            self._arrays["ring_error"] = ring_energy(values - grid.target, grid.ring, len(grid.frequency))
-            self._arrays["ring_target"] = ring_energy(grid.target, grid.ring, len(grid.frequency))
-            self._ring_errors.append(self._arrays["ring_error"])
+    def _measure_rings(self, rings: Grid, residual: Array) -> None:
+        assert rings.target is not None
+        self._arrays["ring_error"] = ring_energy(residual, rings.ring, len(rings.frequency))
+        self._arrays["ring_target"] = ring_energy(rings.target, rings.ring, len(rings.frequency))
+        self._ring_errors.append(self._arrays["ring_error"])
 
     def _agreement(self) -> dict[str, float]:
         """Predicted beside measured steps until a ring is learnt."""
@@ -166,7 +166,7 @@ class FieldWatch:
         figures = dict(kernel.figures)
         self._arrays["eigenvalues"] = kernel.curve / (kernel.curve.sum() or 1.0)
         self._arrays["eigenvectors"] = self._on_grid(kernel.extended_vectors(KEPT_VECTORS))
-        self._arrays["diagonal"] = self._on_grid(jacobian.diagonal().cpu().numpy()[:, None])[..., 0]
+        self._arrays["diagonal"] = self._on_grid(kernel.diagonal()[:, None])[..., 0]
         sample = kernel.drift_sample()
         if moment == "start":
             self._first_kernel = sample
@@ -179,8 +179,8 @@ class FieldWatch:
             self._predictions = self._linearise(kernel, rates, "linearised")
         figures.update(self._predictions)
         responding = jacobian
-        if self.rings is not None and self.grid is not None:
-            if self.rings.sizes != self.grid.sizes:
+        if self.rings is not None:
+            if not self.same_grid:
                 responding = Jacobian(model, self.rings.coords)
             steps = self._respond(responding, kernel, float(rates[0]), "")
             self._predicted_steps = steps if moment == "start" else self._predicted_steps
