@@ -148,9 +148,9 @@ class Problem(ABC):
     def is_trained(self, coords: Tensor, field: str = "") -> Tensor | None:
         """Which of coords, (n, D), are trained on: bool, (n,), on their device; default: None.
 
-        None says that the loss is not, for every training element, the squared error to `target` at one point, as a
-        mean over values; so it is with rays, derivatives and noisy values. Between the samples of a signal the answer
-        is that of the nearest one.
+        None says that the loss is not, for every training element, the squared error to `target` at one sample of the
+        signal, as a mean over values; so it is with rays, derivatives, noisy values and points between the samples. For
+        coords between the samples the answer is that of the nearest one.
         """
         return None
 
