@@ -209,6 +209,21 @@ def test_fields_are_ranked_by_the_measured_quality_and_after_no_steps_in_the_ord
         assert word not in text
 
 
+@pytest.mark.parametrize("steps", [1000, 0])
+def test_an_answer_with_the_name_of_a_field_is_no_row(steps):
+    seen = observations((8, 8), steps=steps)
+    results = results_of(
+        [run_of("relu", seen, psnr=9.0, steps=steps)], [run_of("constant", seen, psnr=8.0, steps=steps)]
+    )
+    (board,) = results.boards
+    *others, last = board.rows
+    last = replace(last, baseline=True, runs=tuple(replace(run, baseline=True) for run in last.runs))
+    results = replace(results, boards=(replace(board, rows=(*others, last)),))
+    (table,) = make_tables(results)
+    assert [row.label for row in table.rows] == ["relu", "constant"]
+    assert [row["quality"]["psnr"]["mean"] for row in table_data(table)["rows"]] == [9.0, 8.0]
+
+
 def test_a_problem_with_several_fields_has_a_row_for_each():
     parts = {"density": observations((8, 8), decay=2), "colour": observations((8, 8), decay=5)}
     (table,) = make_tables(results_of([run_of("siren", parts)]))

@@ -90,12 +90,13 @@ def make_tables(results: Results) -> list[NtkTable]:
     tables = []
     for board, ranked in zip(results.boards, results.leaderboards(), strict=True):
         fields = [row for row in ranked.rows if not _is_answer(row)]
-        rows = {(row.label, row.baseline): _rows(row, ranked.counts) for row in fields}
         good = [run.record for row in fields for run in row.runs if run.record is not None and run.status == "ok"]
         trained = not good or any(record.step for record in good)
-        order = ranked.rows if trained else board.rows
-        in_order = [row for one in order for row in rows.get((one.label, one.baseline), ())]
-        tables.append(NtkTable(ranked, tuple(in_order), trained))
+        if not trained:
+            # An answer may have a field's name; it is before the fields.
+            place = {(row.label, row.baseline): index for index, row in enumerate(board.rows)}
+            fields.sort(key=lambda row: place[row.label, row.baseline])
+        tables.append(NtkTable(ranked, tuple(line for row in fields for line in _rows(row, ranked.counts)), trained))
     return tables
 
 
@@ -181,10 +182,11 @@ def _cells(row: NtkRow, names: Sequence[str], table: NtkTable) -> list[str]:
 def table_data(table: NtkTable) -> dict[str, Any]:
     """A table with its curves as plain data; a figure that is not finite is null."""
     (board,) = json_data([table.board])["tasks"]
-    of_row = {(row["field"], row["baseline"]): row for row in board.pop("rows")}
+    # Not by their labels: an answer may have a field's.
+    of_row = {id(row): data for row, data in zip(table.board.rows, board.pop("rows"), strict=True)}
     rows = []
     for row in table.rows:
-        shared = of_row[row.row.label, row.row.baseline]
+        shared = of_row[id(row.row)]
         metrics = {
             name: {"mean": finite(found.mean), "std": finite(found.std), "count": found.count}
             for name, found in row.metrics.items()
