@@ -39,9 +39,10 @@ def test_every_reference_leads_to_a_definition(catalog):
 @pytest.mark.parametrize("file", SPECS, ids=lambda file: file.stem)
 def test_the_repositorys_specs_are_valid(validator, catalog, file):
     names = {item.entry.name for item in catalog.of_kind("task")}
-    task = load_yaml(file).data["task"]["name"]
-    if task not in names:
-        pytest.skip(f"{task} is not installed")
+    tasks = load_yaml(file).data["task"]
+    missing = {task["name"] for task in (tasks if isinstance(tasks, list) else [tasks])} - names
+    if missing:
+        pytest.skip(f"not installed: {', '.join(sorted(missing))}")
     assert [error.message for error in validator.iter_errors(load_yaml(file).data)] == []
 
 
