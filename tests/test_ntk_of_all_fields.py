@@ -78,7 +78,13 @@ def built(options: dict[str, Any], in_features: int, out_features: int) -> nn.Mo
 
 
 def exact_kernel(model: nn.Module, coords: Tensor) -> Tensor:
-    """J J^T over all outputs, (N C, N C), by torch.func; a complex parameter as its real and its imaginary part."""
+    """J J^T over all outputs, (N C, N C)."""
+    rows = exact_rows(model, coords)
+    return rows @ rows.T
+
+
+def exact_rows(model: nn.Module, coords: Tensor) -> Tensor:
+    """J, (N C, P), by torch.func; a complex parameter as its real and its imaginary part."""
     parameters = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
     complex_names = {name for name, p in parameters.items() if p.is_complex()}
     real = {name: torch.view_as_real(p) if name in complex_names else p for name, p in parameters.items()}
@@ -88,8 +94,7 @@ def exact_kernel(model: nn.Module, coords: Tensor) -> Tensor:
         return functional_call(model, own, (point.unsqueeze(0),)).squeeze(0)
 
     jacobians = vmap(jacrev(values), in_dims=(None, 0))(real, coords).values()
-    joint = torch.cat([j.reshape(j.shape[0] * j.shape[1], -1) for j in jacobians], dim=1)
-    return joint @ joint.T
+    return torch.cat([j.reshape(j.shape[0] * j.shape[1], -1) for j in jacobians], dim=1)
 
 
 @pytest.mark.parametrize("outputs", [2, 3])
@@ -105,3 +110,24 @@ def test_structured_kernel_is_that_of_torch_func(name: str, outputs: int) -> Non
     assert (jacobian.gram() - blocks).norm() < 1e-5 * blocks.norm()
     vectors = torch.randn(POINTS, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     assert (jacobian.product(vectors) - blocks @ vectors).norm() < 1e-5 * (blocks @ vectors).norm()
+    torch.testing.assert_close(jacobian.energies(vectors), (vectors * (blocks @ vectors)).sum(0), rtol=1e-5, atol=0)
+    torch.testing.assert_close(jacobian.diagonal(), blocks.diagonal(), rtol=1e-5, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["field wire", "field wire2d", "inr-bench/bspline", "siren"])
+def test_scaled_kernel_is_that_of_scaled_columns(name: str) -> None:
+    model = built(FIELDS[name], 2, 1)
+    coords = 2.0 * torch.rand(POINTS, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(2)) - 1.0
+    draw = torch.Generator().manual_seed(4)
+    scale = {}
+    for parameter_name, parameter in model.named_parameters():
+        shape = (*parameter.shape, 2) if parameter.is_complex() else parameter.shape
+        scale[parameter_name] = torch.rand(shape, dtype=torch.float64, generator=draw)
+    rows = exact_rows(model, coords)
+    columns = torch.cat([scale[name].reshape(-1) for name, p in model.named_parameters() if p.requires_grad])
+    exact = (rows * columns) @ rows.T
+    jacobian = Jacobian(model, coords)
+    vectors = torch.randn(POINTS, 2, dtype=torch.float64, generator=draw)
+    assert (jacobian.gram(scale=scale) - exact).norm() < 1e-5 * exact.norm()
+    assert (jacobian.product(vectors, scale=scale) - exact @ vectors).norm() < 1e-5 * (exact @ vectors).norm()
+    torch.testing.assert_close(jacobian.energies(vectors, scale), (vectors * (exact @ vectors)).sum(0))

@@ -311,7 +311,7 @@ def _gram(matrix: Tensor) -> Tensor:
 
 def real(tensor: Tensor) -> Tensor:
     """A complex tensor with its real and imaginary part along a new last axis; a real one as it is."""
-    return torch.view_asreal(tensor.resolve_conj()) if tensor.is_complex() else tensor
+    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
 
 
 def _squared_norms(matrix: Tensor) -> Tensor:
