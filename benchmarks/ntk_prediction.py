@@ -65,7 +65,7 @@ def fits_of(runs: Sequence[ResultRun]) -> dict[str, Fit]:
 
 def correlation(a: Sequence[float], b: Sequence[float]) -> str:
     """Spearman's coefficient with its interval; pairs of which one is not known are left out."""
-    known = np.isfinite(a) & np.isfinite(b)
+    known = np.isfinite(np.asarray(a, float)) & np.isfinite(np.asarray(b, float))
     x, y = np.asarray(a)[known], np.asarray(b)[known]
     if len(x) < LEAST_FIELDS:
         return "-"
@@ -96,7 +96,7 @@ def predictors(fits: dict[str, Fit]) -> None:
             guess = [(figure or early(metric))(fit) for fit in seen]
             for chosen in groups.values():
                 pairs = [(g, e) for g, e, use in zip(guess, errors, chosen, strict=True) if use]
-                cells.append(correlation(*zip(*pairs, strict=True)))
+                cells.append(correlation([g for g, _ in pairs], [e for _, e in pairs]))
         rows.append([name, *cells])
     print(f"{len(seen)} fields; the median drift is {middle:.2g}.\n")
     table(["figure", *(f"{what}, {group}" for what in MEASURED for group in groups)], rows)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.func import functional_call, jacrev
 
-from inrbench_core import UnsupportedError
+from inrbench_core import UnsupportedError, grid_coords
 
 POINTS = 20
 
@@ -249,6 +249,32 @@ def test_a_model_whose_points_depend_on_each_other_is_refused() -> None:
     model = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), Centred(), nn.Linear(8, 1)).double()
     with pytest.raises(UnsupportedError, match="depends on other points"):
         Jacobian(model, points())
+
+
+class SecondWay(nn.Module):
+    """A layer's weight that counts a second time wherever the last coordinate is not -1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) + (x[:, 1:] + 1.0) * torch.sin(3.0 * self.layer.weight.sum())
+
+
+@pytest.mark.parametrize("size", [24, 48])
+def test_probes_do_not_all_lie_on_a_line_of_a_grid(size: int) -> None:
+    torch.manual_seed(0)
+    model, coords = SecondWay().double(), grid_coords((size, size)).double()
+    torch.testing.assert_close(Jacobian(model, coords).gram(), exact(model, coords))
+
+
+def test_values_that_are_not_finite_are_told() -> None:
+    model = nn.Linear(2, 1)
+    with torch.no_grad():
+        model.weight.fill_(math.nan)
+    with pytest.raises(UnsupportedError, match="not finite"):
+        Jacobian(model, points().float())
 
 
 def test_a_model_without_trainable_parameters_is_refused() -> None:

@@ -240,6 +240,48 @@ def test_kernels_are_computed_at_the_moments_asked_for_and_errors_measured_at_al
     assert "adam_linearised_fit" in late[1].curves
 
 
+def test_predicted_steps_do_not_depend_on_how_channels_are_taken_together() -> None:
+    options = {"optimizer": {"name": "sgd", "momentum": 0}, "lr": 0.05}
+    found = {
+        channels: run_fit(Picture(), network(), {"channels": channels}, **options).observations[0].curves
+        for channels in ("mean", "full")
+    }
+    for curves in found.values():
+        # ln 10 steps at the rate 2 lr / C of half of the mean square.
+        np.testing.assert_allclose(
+            curves["predicted_steps"], math.log(10) / (2 * 0.05 / 2 * curves["response"]), rtol=1e-6
+        )
+
+
+def test_adams_kernel_predicts_steps_only_where_some_are_left() -> None:
+    *_, last = run_fit(Picture(), network(), {"moments": ("start", "evaluation", "end")}).observations
+    assert "adam_response" in last.curves
+    assert "adam_predicted_steps" not in last.curves
+    second = run_fit(Picture(), network(), {"moments": ("evaluation",)}).observations[1]
+    assert "adam_predicted_steps" in second.curves
+
+
+def test_what_leading_pairs_do_not_tell_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inrbench_analysis_ntk.kernel.DENSE_ROWS", 10)
+    seen = observed(Picture(), network(), top=2)
+    for name in ("silent_share", "linearised_error", "target_energy_10", "target_energy_100"):
+        assert math.isnan(seen.metrics[name]), name
+    assert seen.metrics["target_energy_1"] >= 0.0
+
+
+def test_a_parameter_without_a_gradient_counts_as_one_that_adam_does_not_move() -> None:
+    model = network(1)
+    unused = nn.Linear(2, 2)
+    both = nn.ModuleDict({"used": model, "unused": unused})
+    adam = torch.optim.Adam(both.parameters())
+    model(torch.rand(5, 2)).sum().backward()
+    adam.step()
+    scale = adam_scale(adam, both)
+    assert scale is not None
+    assert scale["unused.weight"].eq(0).all()
+    assert scale["used.4.bias"].gt(0).all()
+
+
 def test_measured_errors_are_fractions_of_the_variance() -> None:
     problem, model = Picture(), network()
     seen = observed(problem, model)

@@ -53,11 +53,14 @@ class Jacobian:
         values: the model's, (N, C), detached.
 
     Raises:
-        UnsupportedError: if the model has no trainable parameters, or its value at a point depends on other points.
+        UnsupportedError: if the model has no trainable parameters, its values or gradients are not finite, or its value
+            at a point depends on other points.
     """
 
     def __init__(self, model: nn.Module, coords: Tensor) -> None:
-        units = divide(model, coords[:: max(1, len(coords) // PROBES)][:PROBES])
+        # Drawn, because evenly spaced points of a grid may all lie on one line.
+        chosen = torch.randperm(len(coords), generator=torch.Generator().manual_seed(0))[:PROBES]
+        units = divide(model, coords[chosen.to(coords.device)])
         self.values, self.parts = _make_parts(model, units, coords)
 
     def gram(self, channels: Channels = "mean", scale: Tangents | None = None) -> Tensor:
@@ -135,6 +138,8 @@ def divide(model: nn.Module, probes: Tensor) -> list[Unit]:
             strict=True,
         )
     )
+    if not all(bool(tensor.isfinite().all()) for tensor in (values, *truth.values())):
+        raise UnsupportedError("the field's values or their gradients are not finite, so that there is no kernel")
     units = _first_units(model, names, calls)
     while True:
         _, parts = _make_parts(model, units, probes)

@@ -240,16 +240,21 @@ def adam_scale(optimizer: torch.optim.Optimizer | None, model: torch.nn.Module) 
         return None
     groups = optimizer.param_groups
     of = {parameter: group for group in groups for parameter in group["params"]}
-    scale = {}
+    scale, moved = {}, False
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
         group, state = of.get(parameter), optimizer.state.get(parameter, {})
-        if group is None or "exp_avg_sq" not in state or "betas" not in group:
+        if group is None or "betas" not in group:
             return None
+        if "exp_avg_sq" not in state:
+            ends = (2,) if parameter.is_complex() else ()
+            scale[name] = torch.zeros(*parameter.shape, *ends, dtype=parameter.real.dtype, device=parameter.device)
+            continue
+        moved = True
         second = state.get("max_exp_avg_sq", state["exp_avg_sq"])
         second = torch.view_as_real(second) if second.is_complex() else second
         corrected = second / (1.0 - group["betas"][1] ** float(state["step"]))
         factor = float(group["lr"]) / (float(groups[0]["lr"]) or 1.0) / (corrected.sqrt() + group["eps"])
         scale[name] = torch.where(second > 0, factor, torch.zeros_like(factor))
-    return scale
+    return scale if moved else None

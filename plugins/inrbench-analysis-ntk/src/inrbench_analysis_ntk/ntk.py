@@ -27,6 +27,9 @@ KEPT_VECTORS = 8
 NOT_CURVES = ("eigenvectors", "diagonal")
 # A ring with less than this share of the target's energy holds nothing but rounding.
 NEGLIGIBLE = 1e-10
+# Of the residual's energy, outside the eigenvectors that are known, for a prediction all the same.
+MOST_UNKNOWN = 0.01
+SILENT = 1e-3
 
 
 class Ntk(Analysis):
@@ -196,13 +199,11 @@ class FieldWatch:
         kernel = self._made(jacobian, scale)
         self._arrays["adam_eigenvalues"] = kernel.curve / (kernel.curve.sum() or 1.0)
         rates = self._fit_rates(self.fit.step)
-        if len(rates):
-            if self.is_regression:
-                self._linearise(kernel, rates, "adam_linearised")
-        else:
-            rates = self._fit_rates(self.fit.step - 1)
+        if len(rates) and self.is_regression:
+            self._linearise(kernel, rates, "adam_linearised")
         if self.rings is not None:
-            self._respond(responding, kernel, float(rates[0]), "adam_")
+            # With no steps left there is nothing to predict.
+            self._respond(responding, kernel, float(rates.mean()) if len(rates) else None, "adam_")
 
     def _fit_rates(self, first: int) -> Array:
         """The fit's own rates from a step on, for half of the mean square as loss; its loss is the mean square."""
@@ -231,6 +232,9 @@ class FieldWatch:
         steps = np.unique(np.geomspace(1, len(rates), CURVE_POINTS).round().astype(np.int64))
         steps = np.concatenate([[0], steps])
         energy = float(np.square(residual[mask]).sum())
+        if not kernel.exact and np.square(coefficients).sum() < (1.0 - MOST_UNKNOWN) * energy:
+            # What leading eigenvectors leave out would count as not learnt.
+            return {}
         left = measures.linearised_fit(
             kernel.eigenvalues, coefficients, steps, rates, points=kernel.size, energy=energy
         )
@@ -251,13 +255,16 @@ class FieldWatch:
             figures[f"{name}_held_out_error"] = float(self._arrays[f"{name}_held_out"][-1])
         return figures
 
-    def _respond(self, jacobian: Jacobian, kernel: Kernel, rate: float, prefix: str) -> Array:
-        """The response by frequency and the steps to learn that it predicts."""
+    def _respond(self, jacobian: Jacobian, kernel: Kernel, rate: float | None, prefix: str) -> Array | None:
+        """The response by frequency and the steps to learn that it predicts at a rate for the kernel's rows."""
         assert self.rings is not None
         known = kernel.matrix if jacobian is kernel.jacobian and self.options.channels == "mean" else None
         found = response(jacobian, self.rings, self.options.modes, matrix=known, scale=kernel.scale)
         self._arrays[f"{prefix}response"] = found
-        steps = measures.steps_to_a_tenth(found, rate)
+        if rate is None or not self.is_regression:
+            return None
+        # The response is that of the mean kernel, of one row for each point.
+        steps = measures.steps_to_a_tenth(found, rate * self.points.count / self.points.rows)
         self._arrays[f"{prefix}predicted_steps"] = steps
         return steps
 
@@ -273,9 +280,14 @@ class FieldWatch:
         energy = measures.target_energy(kernel.vectors, rows)
         self._arrays["target_energy"] = energy
         image = kernel.vectors @ (kernel.eigenvalues[:, None] * (kernel.vectors.T @ rows))
-        figures = {f"target_energy_{count}": float(energy[min(count, len(energy)) - 1]) for count in (1, 10, 100)}
+        figures = {
+            f"target_energy_{count}": float(energy[min(count, len(energy)) - 1])
+            for count in (1, 10, 100)
+            if kernel.exact or count <= len(energy)
+        }
         figures["alignment"] = measures.alignment(rows, image, kernel.norm)
-        figures["silent_share"] = measures.silent_share(kernel.eigenvalues, kernel.vectors, rows)
+        if kernel.exact or kernel.eigenvalues[-1] <= SILENT * kernel.eigenvalues[0]:
+            figures["silent_share"] = measures.silent_share(kernel.eigenvalues, kernel.vectors, rows, SILENT)
         return figures
 
 

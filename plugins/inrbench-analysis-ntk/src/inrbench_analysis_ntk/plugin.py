@@ -49,7 +49,7 @@ class NtkSpec(ComponentSpec):
     moments: tuple[KernelMoment, ...] = Field(
         ("start", "end"), min_length=1, description="when the kernel is computed: start, evaluation, end"
     )
-    top: int = Field(100, ge=1, le=4096, description="leading eigenvalues to compute where the whole kernel is not")
+    top: int = Field(100, ge=1, le=1000, description="leading eigenvalues to compute where the whole kernel is not")
     channels: Literal["mean", "full"] = Field(
         "mean", description="of several values a point: the mean of their kernels, or the kernel of all together"
     )
