@@ -349,7 +349,7 @@ def test_an_edited_plugin_is_fitted_again_and_an_edited_comment_is_not(
     tmp_path: Path,
     how: str,
 ) -> None:
-    """The same spec said "3 of them done before", and showed the old figures."""
+    """The same spec counted the old runs as its own, and showed the old figures."""
     spec = write_spec(
         "{task: line, fields: [{name: shallow, activation: [bend, wave]}], training: {steps: 3},"
         " executor: {name: inline}}"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from inrbench_analysis_spectrum.grid import Grid
 from scipy.linalg import eigh
 from torch import Tensor
 
@@ -21,7 +22,7 @@ from inrbench_analysis_ntk.measures import (
     leading_count,
     participation_ratio,
 )
-from inrbench_analysis_ntk.parts import Tangents
+from inrbench_analysis_ntk.parts import Tangents, real
 
 Array = np.ndarray[Any, Any]
 
@@ -181,7 +182,7 @@ class Kernel:
 
 
 def response(
-    jacobian: Jacobian, grid: Any, modes: int, *, matrix: Tensor | None = None, scale: Tangents | None = None
+    jacobian: Jacobian, grid: Grid, modes: int, *, matrix: Tensor | None = None, scale: Tangents | None = None
 ) -> Array:
     """Response by frequency: the mean over each ring's Fourier modes e of e^H K e / |e|^2, divided by the points.
 
@@ -248,12 +249,10 @@ def adam_scale(optimizer: torch.optim.Optimizer | None, model: torch.nn.Module) 
         if group is None or "betas" not in group:
             return None
         if "exp_avg_sq" not in state:
-            ends = (2,) if parameter.is_complex() else ()
-            scale[name] = torch.zeros(*parameter.shape, *ends, dtype=parameter.real.dtype, device=parameter.device)
+            scale[name] = torch.zeros_like(real(parameter.detach()))
             continue
         moved = True
-        second = state.get("max_exp_avg_sq", state["exp_avg_sq"])
-        second = torch.view_as_real(second) if second.is_complex() else second
+        second = real(state.get("max_exp_avg_sq", state["exp_avg_sq"]))
         corrected = second / (1.0 - group["betas"][1] ** float(state["step"]))
         factor = float(group["lr"]) / (float(groups[0]["lr"]) or 1.0) / (corrected.sqrt() + group["eps"])
         scale[name] = torch.where(second > 0, factor, torch.zeros_like(factor))

@@ -81,7 +81,7 @@ class FieldWatch:
     """
 
     def __init__(self, problem: Problem, field: str, options: NtkSpec, fit: FitState) -> None:
-        self.problem, self.field, self.options, self.fit = problem, field, options, fit
+        self.options, self.fit = options, fit
         self.outputs = problem.shapes[field].out_features
         self.grid: Grid | None = None
         self.rings: Grid | None = None
@@ -90,9 +90,13 @@ class FieldWatch:
             self.rings = make_grid(
                 problem, field, rings=options.rings, points=options.response_points, spacing="geometric"
             )
+        self._ring_target: Array | None = None
+        if self.rings is not None and self.rings.target is not None:
+            self._ring_target = ring_energy(self.rings.target, self.rings.ring, len(self.rings.frequency))
         self.same_grid = self.grid is not None and self.rings is not None and self.grid.sizes == self.rings.sizes
         self.coords = self.grid.coords if self.grid is not None else problem.coords(options.points, fit.seeds, field)
-        self.target = _numbers(problem.target(self.coords, field))
+        target = problem.target(self.coords, field)
+        self.target = None if target is None else _numbers(target)
         trained = problem.is_trained(self.coords, field)
         # Whether the loss is the squared error at these points, so that the kernel says how it falls.
         self.is_regression = trained is not None and self.target is not None and bool(trained.any())
@@ -125,15 +129,17 @@ class FieldWatch:
 
     def _measure(self, model: nn.Module) -> dict[str, float]:
         """What is left of the residual: in all, and in each ring."""
-        values = predict(model, self.coords).double().cpu().numpy()
+        values = _numbers(predict(model, self.coords))
         rings = self.rings
         if rings is not None:
             self._arrays["frequency"] = rings.frequency
             if rings.hertz is not None:
                 self._arrays["frequency_hz"] = rings.frequency * rings.hertz
-            if rings.target is not None:
-                known = values if self.same_grid else predict(model, rings.coords).double().cpu().numpy()
-                self._measure_rings(rings, known.reshape(rings.target.shape) - rings.target)
+            if rings.target is not None and self._ring_target is not None:
+                known = values if self.same_grid else _numbers(predict(model, rings.coords))
+                residual = known.reshape(rings.target.shape) - rings.target
+                self._ring_errors.append(ring_energy(residual, rings.ring, len(rings.frequency)))
+                self._arrays.update(ring_error=self._ring_errors[-1], ring_target=self._ring_target)
         if self.target is None:
             return {}
         found = {"output_share": _ratio(values - values.mean(axis=0), self.target)}
@@ -144,20 +150,13 @@ class FieldWatch:
             found["held_out_error"] = _ratio(residual[~trained], self.target[~trained])
         return found
 
-    def _measure_rings(self, rings: Grid, residual: Array) -> None:
-        assert rings.target is not None
-        self._arrays["ring_error"] = ring_energy(residual, rings.ring, len(rings.frequency))
-        self._arrays["ring_target"] = ring_energy(rings.target, rings.ring, len(rings.frequency))
-        self._ring_errors.append(self._arrays["ring_error"])
-
     def _agreement(self) -> dict[str, float]:
         """Predicted beside measured steps until a ring is learnt."""
-        if not self._ring_errors or not self.fit.step:
+        if self._ring_target is None or not self.fit.step:
             return {}
         steps = [*(seen.step for seen in self.seen), self.fit.step]
         measured = measures.measured_steps(np.array(steps), np.stack(self._ring_errors))
-        energy = self._arrays["ring_target"]
-        there = energy > NEGLIGIBLE * energy.sum()
+        there = self._ring_target > NEGLIGIBLE * self._ring_target.sum()
         self._arrays["measured_steps"] = np.where(there, measured, math.nan)
         if self._predicted_steps is None:
             return {}
@@ -225,7 +224,7 @@ class FieldWatch:
     def _linearise(self, kernel: Kernel, rates: Array, name: str) -> dict[str, float]:
         """The learning that a kernel that stays as it is predicts, from now on; the figures at its end."""
         assert self.target is not None
-        values = kernel.jacobian.values.double().cpu().numpy()
+        values = _numbers(kernel.jacobian.values)
         residual = self.points.as_rows(self.target - values)
         mask, trained = kernel.mask, self.points.trained
         coefficients = kernel.vectors.T @ residual[mask]
@@ -291,8 +290,8 @@ class FieldWatch:
         return figures
 
 
-def _numbers(values: Tensor | None) -> Array | None:
-    return None if values is None else values.double().cpu().numpy()
+def _numbers(values: Tensor) -> Array:
+    return values.double().cpu().numpy()
 
 
 def _energy(values: Array) -> float:

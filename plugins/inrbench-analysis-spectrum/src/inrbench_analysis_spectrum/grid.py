@@ -39,7 +39,6 @@ class Grid:
             of linear rings, and the geometric mean of the lowest and the highest |k| in a geometric ring. The first
             geometric ring is the mean, 0.
         target: true values, float64, shape (*sizes, C); None where they are not known.
-        energy: of the target in each ring, its mean left out, (R,), or None.
         hertz: Hz in the unit of `radius`, if the field's only coordinate is a time in s; else None.
     """
 
@@ -51,8 +50,15 @@ class Grid:
     ring: Array
     frequency: Array
     target: Array | None
-    energy: Array | None
     hertz: float | None
+
+    @property
+    def energy(self) -> Array | None:
+        """Energy of the target in each ring, its mean left out, (R,); None where the target is not known."""
+        if self.target is None:
+            return None
+        centred = self.target - self.target.mean(axis=tuple(range(len(self.sizes))))
+        return ring_energy(centred, self.ring, len(self.frequency))
 
     def modes(self, ring: int) -> Array:
         """The wave vectors m of the FFT in a ring, int64 (count, D), one of each pair m, -m.
@@ -102,9 +108,9 @@ def make_grid(
     if spacing == "auto":
         spacing = "geometric" if len(sizes) == 1 else "linear"
     ring, frequency = (_geometric if spacing == "geometric" else _linear)(radius, rings)
-    target, energy = _known(problem.target(coords, field), ring, len(frequency))
-    hertz = _hertz(problem, field, resolution)
-    return Grid(field, coords, sizes, stride, radius, ring, frequency, target, energy, hertz)
+    target = problem.target(coords, field)
+    values = None if target is None else target.double().cpu().numpy().reshape(*sizes, -1)
+    return Grid(field, coords, sizes, stride, radius, ring, frequency, values, _hertz(problem, field, resolution))
 
 
 def has_grid(problem: Problem, field: str) -> bool:
@@ -162,13 +168,6 @@ def _geometric(radius: Array, rings: int) -> tuple[Array, Array]:
     np.minimum.at(low, ring.ravel(), radius.ravel())
     np.maximum.at(high, ring.ravel(), radius.ravel())
     return ring, np.sqrt(low * high)
-
-
-def _known(target: Tensor | None, ring: Array, rings: int) -> tuple[Array | None, Array | None]:
-    if target is None:
-        return None, None
-    values = target.double().cpu().numpy().reshape(*ring.shape, -1)
-    return values, ring_energy(values - values.mean(axis=tuple(range(ring.ndim))), ring, rings)
 
 
 def _hertz(problem: Problem, field: str, resolution: tuple[int, ...]) -> float | None:
