@@ -3,89 +3,29 @@
 from __future__ import annotations
 
 import math
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from inrbench_analysis_ntk.jacobian import Jacobian
-from inrbench_analysis_ntk.kernel import Kernel, Points, adam_scale, response
 from inrbench_analysis_ntk.plugin import inrbench_analyses
-from inrbench_analysis_spectrum.grid import make_grid
 from torch import Tensor, nn
-from torch.func import functional_call, jacrev
 
-from inrbench_core import Evaluation, FieldShape, FitState, Problem, SeedStreams, grid_coords
+from inrbench_core import FieldShape, FitState, Problem, SeedStreams
 from inrbench_core.fit import fit
 from inrbench_core.plugins.loading import load_catalog
 from inrbench_core.testing import parametrize_with_checks
 from inrbench_core.testing.small_runs import make_training
 
+# Tests are imported by their files, so what they share is no package.
+sys.path.append(str(Path(__file__).parent))
+from regression import Regression, line, mean_kernel, network, picture
+
 (ENTRY,) = inrbench_analyses()
 CATALOG = load_catalog()
 SIZES = (8, 6)
-
-
-class Picture(Problem):
-    """Two values at 8 x 6 samples, every third of which is not trained on."""
-
-    outputs = 2
-
-    def __init__(self, *, known: bool = True, regression: bool = True, on_grid: bool = True) -> None:
-        self.known, self.regression = known, regression
-        self.points = grid_coords(SIZES)
-        x, y = self.points.T
-        self.values = torch.stack([torch.sin(3 * x) + y, torch.cos(5 * x * y) - 0.5 * x], dim=1)[:, : self.outputs]
-        self.trained = torch.arange(len(self.points)) % 3 != 1
-        self.index = torch.nonzero(self.trained).squeeze(1)
-        self.shapes = {"field": FieldShape(2, self.outputs, SIZES if on_grid else None)}
-        self.elements, self.record = len(self.index), {}
-
-    def _nearest(self, coords: Tensor) -> Tensor:
-        row, column = ((coords + 1.0) / 2.0 * (torch.tensor(SIZES) - 1)).round().long().T
-        return row * SIZES[1] + column
-
-    def target(self, coords: Tensor, field: str = "") -> Tensor | None:
-        return self.values[self._nearest(coords)] if self.known else None
-
-    def is_trained(self, coords: Tensor, field: str = "") -> Tensor | None:
-        return self.trained[self._nearest(coords)] if self.regression else None
-
-    def batch(self, index: Any) -> dict[str, Tensor]:
-        return {"coords": self.points[self.index[index]], "values": self.values[self.index[index]]}
-
-    def loss(self, model: nn.Module, batch: Any) -> Tensor:
-        return (model(batch["coords"]) - batch["values"]).square().mean(dim=1)
-
-    def evaluate(self, model: nn.Module, *, full: bool = True) -> Evaluation:
-        return Evaluation({"mse": float(self.loss(model, self.batch(slice(None))).mean())})
-
-    def baseline(self, name: str) -> Evaluation:
-        raise NotImplementedError
-
-    def truth(self) -> np.ndarray[Any, Any]:
-        raise NotImplementedError
-
-
-class Grey(Picture):
-    outputs = 1
-
-
-def network(outputs: int = 2, width: int = 24) -> nn.Module:
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(2, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh(), nn.Linear(width, outputs))
-
-
-def rows_of(model: nn.Module, coords: Tensor) -> np.ndarray[Any, Any]:
-    """The Jacobian, float64 (N, C, P), by torch.func."""
-    parameters = {name: p.detach().double() for name, p in model.named_parameters()}
-    found = jacrev(lambda p: functional_call(model, p, (coords.double(),)))(parameters)
-    return torch.cat([j.flatten(2) for j in found.values()], dim=2).numpy()
-
-
-def mean_kernel(model: nn.Module, coords: Tensor) -> np.ndarray[Any, Any]:
-    rows = rows_of(model, coords)
-    return np.einsum("ncp,mcp->nm", rows, rows) / rows.shape[1]
 
 
 def observed(problem: Problem, model: nn.Module, moment: str = "start", **options: Any) -> Any:
@@ -93,12 +33,12 @@ def observed(problem: Problem, model: nn.Module, moment: str = "start", **option
     return analysis.observe(model.eval(), problem, moment)
 
 
-def trained_rows(problem: Picture) -> np.ndarray[Any, Any]:
+def trained_rows(problem: Regression) -> np.ndarray[Any, Any]:
     return problem.trained.numpy()
 
 
 def test_figures_of_the_spectrum_are_those_of_the_kernel_among_the_points_trained_on() -> None:
-    problem, model = Picture(), network()
+    problem, model = picture(), network()
     seen = observed(problem, model)
     chosen = trained_rows(problem)
     values = np.linalg.eigvalsh(mean_kernel(model, problem.points)[np.ix_(chosen, chosen)])[::-1]
@@ -118,7 +58,7 @@ def test_figures_of_the_spectrum_are_those_of_the_kernel_among_the_points_traine
 
 
 def test_shares_of_the_target_are_those_in_the_eigenvectors() -> None:
-    problem, model = Picture(), network()
+    problem, model = picture(), network()
     seen = observed(problem, model)
     chosen = trained_rows(problem)
     kernel = mean_kernel(model, problem.points)
@@ -137,85 +77,6 @@ def test_shares_of_the_target_are_those_in_the_eigenvectors() -> None:
     np.testing.assert_allclose(first * np.sign(first @ extended), extended, atol=1e-4)
 
 
-@pytest.mark.parametrize("exactly", [True, False])
-def test_response_is_the_rayleigh_quotient_of_fourier_modes(exactly: bool) -> None:
-    problem, model = Picture(), network()
-    grid = make_grid(problem, rings=5, spacing="geometric")
-    kernel = mean_kernel(model, problem.points)
-    j, k = np.meshgrid(*(np.arange(size) for size in SIZES), indexing="ij")
-    wanted = np.zeros(len(grid.frequency))
-    count = np.zeros(len(grid.frequency))
-    for a in range(SIZES[0]):
-        for b in range(SIZES[1]):
-            wave = np.exp(2j * np.pi * (a * j / SIZES[0] + b * k / SIZES[1])).ravel()
-            wanted[grid.ring[a, b]] += (wave.conj() @ kernel @ wave).real / len(wave) ** 2
-            count[grid.ring[a, b]] += 1
-    jacobian = Jacobian(model, problem.points)
-    if exactly:
-        found = response(jacobian, grid, 4, matrix=jacobian.gram())
-        np.testing.assert_allclose(found, wanted / count, rtol=1e-4)
-    else:
-        # All modes of each ring; of a pair k, -k one is drawn, and those that are their own opposite count as much.
-        found = response(jacobian, grid, 100)
-        halves = [
-            np.mean([_quotient(kernel, mode) for mode in grid.modes(ring)]) for ring in range(len(grid.frequency))
-        ]
-        np.testing.assert_allclose(found, halves, rtol=1e-4)
-
-
-def _quotient(kernel: np.ndarray[Any, Any], mode: np.ndarray[Any, Any]) -> float:
-    j, k = np.meshgrid(*(np.arange(size) for size in SIZES), indexing="ij")
-    wave = np.exp(2j * np.pi * (mode[0] * j / SIZES[0] + mode[1] * k / SIZES[1])).ravel()
-    return float((wave.conj() @ kernel @ wave).real / len(wave) ** 2)
-
-
-def test_a_kernel_too_large_for_all_eigenvalues_is_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.manual_seed(0)
-    model, coords = network(1, 64), 2.0 * torch.rand(900, 2) - 1.0
-    trained = np.arange(900) % 4 != 0
-    points = Points(900, 1, trained, "mean")
-    exact = Kernel(Jacobian(model, coords), points, top=20, seed=0)
-    monkeypatch.setattr("inrbench_analysis_ntk.kernel.DENSE_ROWS", 100)
-    found = Kernel(Jacobian(model, coords), points, top=20, seed=0)
-    assert exact.exact
-    assert found.matrix is None
-    assert len(found.eigenvalues) == 20
-    np.testing.assert_allclose(found.eigenvalues[:10], exact.eigenvalues[:10], rtol=1e-3)
-    for name in ("participation_ratio", "eigenvalue_mean", "leading_count", "entropy_rank"):
-        assert found.figures[name] == pytest.approx(exact.figures[name], rel=0.02), name
-    assert found.norm == pytest.approx(exact.norm, rel=0.01)
-    np.testing.assert_allclose(found.diagonal(), exact.diagonal(), rtol=1e-3)
-    vectors = np.random.default_rng(0).normal(size=(900, 2))
-    np.testing.assert_allclose(found.product(vectors), exact.product(vectors), rtol=1e-3, atol=1e-2 * exact.norm / 900)
-
-
-@pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.AdamW])
-def test_adams_first_step_changes_the_values_as_its_kernel_says(optimizer: Any) -> None:
-    problem, model = Grey(), network(1).double()
-    coords, values = problem.points.double(), problem.values.double()
-    start = network(1).double()
-    # The bias of the last layer would be moved by a rate of its own, were there no groups.
-    groups = [{"params": list(model[:4].parameters())}, {"params": list(model[4:].parameters()), "lr": 2e-9}]
-    adam = optimizer(groups, lr=1e-9, weight_decay=0.0, eps=1e-3)
-    loss = (model(coords) - values).square().mean()
-    loss.backward()
-    before = model(coords).detach()
-    adam.step()
-    # At the first step v / (1 - beta2) is the squared gradient, and Adam's step is S times the gradient.
-    scale = adam_scale(adam, model)
-    assert scale is not None
-    kernel = Jacobian(start.eval(), coords).gram(scale=scale)
-    predicted = -1e-9 * 2.0 / len(coords) * kernel @ (before - values)
-    torch.testing.assert_close(model(coords).detach() - before, predicted, rtol=1e-5, atol=1e-16)
-
-
-def test_optimisers_without_second_moments_have_no_such_kernel() -> None:
-    model = network()
-    assert adam_scale(None, model) is None
-    assert adam_scale(torch.optim.SGD(model.parameters(), lr=1.0), model) is None
-    assert adam_scale(torch.optim.Adam(model.parameters()), model) is None
-
-
 def run_fit(problem: Problem, model: nn.Module, options: Any = None, **training: Any) -> Any:
     analysis = ENTRY.load()(ENTRY.spec(**{"preview": False, **(options or {})}))
     chosen = make_training(CATALOG, **{"steps": 30, "evaluate_every": 10, "batch": "full", "lr": 1e-2, **training})
@@ -225,7 +86,7 @@ def run_fit(problem: Problem, model: nn.Module, options: Any = None, **training:
 
 
 def test_kernels_are_computed_at_the_moments_asked_for_and_errors_measured_at_all() -> None:
-    result = run_fit(Picture(), network(), {"moments": ("start", "end")})
+    result = run_fit(picture(), network(), {"moments": ("start", "end")})
     assert result.steps == [0, 10, 20, 30]
     assert ["eigenvalues" in seen.curves for seen in result.observations] == [True, False, False, True]
     assert ["adam_eigenvalues" in seen.curves for seen in result.observations] == [False, False, False, True]
@@ -233,7 +94,7 @@ def test_kernels_are_computed_at_the_moments_asked_for_and_errors_measured_at_al
     errors = [seen.metrics["fit_error"] for seen in result.observations]
     assert errors == sorted(errors, reverse=True)
     assert [math.isnan(seen.metrics["participation_ratio"]) for seen in result.observations] == [0, 1, 1, 0]
-    late = run_fit(Picture(), network(), {"moments": ("evaluation",)}).observations
+    late = run_fit(picture(), network(), {"moments": ("evaluation",)}).observations
     assert ["eigenvalues" in seen.curves for seen in late] == [False, True, True, False]
     # The last evaluation is the end, which was not asked for; the figures of a table are those seen last.
     assert late[-1].metrics["participation_ratio"] == late[-2].metrics["participation_ratio"]
@@ -243,7 +104,7 @@ def test_kernels_are_computed_at_the_moments_asked_for_and_errors_measured_at_al
 def test_predicted_steps_do_not_depend_on_how_channels_are_taken_together() -> None:
     options = {"optimizer": {"name": "sgd", "momentum": 0}, "lr": 0.05}
     found = {
-        channels: run_fit(Picture(), network(), {"channels": channels}, **options).observations[0].curves
+        channels: run_fit(picture(), network(), {"channels": channels}, **options).observations[0].curves
         for channels in ("mean", "full")
     }
     for curves in found.values():
@@ -254,36 +115,67 @@ def test_predicted_steps_do_not_depend_on_how_channels_are_taken_together() -> N
 
 
 def test_adams_kernel_predicts_steps_only_where_some_are_left() -> None:
-    *_, last = run_fit(Picture(), network(), {"moments": ("start", "evaluation", "end")}).observations
+    *_, last = run_fit(picture(), network(), {"moments": ("start", "evaluation", "end")}).observations
     assert "adam_response" in last.curves
     assert "adam_predicted_steps" not in last.curves
-    second = run_fit(Picture(), network(), {"moments": ("evaluation",)}).observations[1]
+    second = run_fit(picture(), network(), {"moments": ("evaluation",)}).observations[1]
     assert "adam_predicted_steps" in second.curves
 
 
 def test_what_leading_pairs_do_not_tell_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("inrbench_analysis_ntk.kernel.DENSE_ROWS", 10)
-    seen = observed(Picture(), network(), top=2)
+    seen = observed(picture(), network(), top=2)
     for name in ("silent_share", "linearised_error", "target_energy_10", "target_energy_100"):
         assert math.isnan(seen.metrics[name]), name
     assert seen.metrics["target_energy_1"] >= 0.0
 
 
-def test_a_parameter_without_a_gradient_counts_as_one_that_adam_does_not_move() -> None:
-    model = network(1)
-    unused = nn.Linear(2, 2)
-    both = nn.ModuleDict({"used": model, "unused": unused})
-    adam = torch.optim.Adam(both.parameters())
-    model(torch.rand(5, 2)).sum().backward()
-    adam.step()
-    scale = adam_scale(adam, both)
-    assert scale is not None
-    assert scale["unused.weight"].eq(0).all()
-    assert scale["used.4.bias"].gt(0).all()
+class Wide(nn.Module):
+    """Two layers in the scaling in which a wide network stays close to its linearisation."""
+
+    def __init__(self, outputs: int, width: int = 16_384) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.last = nn.Linear(1, width), nn.Linear(width, outputs, bias=False)
+        nn.init.normal_(self.first.weight, 0.0, 3.0)
+        nn.init.normal_(self.last.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.tanh(self.first(x))) / math.sqrt(self.last.in_features)
+
+
+@pytest.mark.parametrize(("outputs", "channels"), [(1, "mean"), (2, "full")])
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_full_batch_gradient_descent_follows_the_linearised_curve(outputs: int, channels: str, schedule: str) -> None:
+    problem, model = line(outputs), Wide(outputs)
+    largest = np.linalg.eigvalsh(mean_kernel(model, problem.points[problem.trained]))[-1]
+    # A fifth of the largest stable rate; the engine's loss is the mean square, of which a rate counts double.
+    lr = 0.2 * problem.elements * outputs / (2.0 * largest)
+    training = make_training(
+        CATALOG,
+        optimizer={"name": "sgd", "momentum": 0},
+        lr=lr,
+        steps=40,
+        batch="full",
+        schedule=schedule,
+        evaluate_every=1,
+    )
+    options = {"name": "ntk", "points": 40, "channels": channels, "preview": False}
+    analysis = CATALOG.resolve("analysis", options).build()
+    result = fit(problem, model, training, seeds=SeedStreams(0), analyses={"ntk": analysis}).analyses["ntk"]
+    assert result.error == ""
+    start, *_, end = result.observations
+    assert end.metrics["drift"] < 1e-3
+    measured = {step: seen.metrics for step, seen in zip(result.steps, result.observations, strict=True)}
+    for name, metric in (("linearised_fit", "fit_error"), ("linearised_held_out", "held_out_error")):
+        for step, predicted in zip(start.curves["linearised_steps"], start.curves[name], strict=True):
+            assert measured[int(step)][metric] == pytest.approx(predicted, rel=0.01)
+    assert measured[40]["fit_error"] < 0.9 * measured[0]["fit_error"]
+    assert end.metrics["linearised_error"] == pytest.approx(measured[40]["fit_error"], rel=0.01)
 
 
 def test_measured_errors_are_fractions_of_the_variance() -> None:
-    problem, model = Picture(), network()
+    problem, model = picture(), network()
     seen = observed(problem, model)
     values = model(problem.points).detach().double().numpy()
     target = problem.values.double().numpy()
@@ -299,8 +191,8 @@ def test_a_silent_output_is_told() -> None:
     model = network()
     with torch.no_grad():
         model[-1].weight *= 1e-4
-    assert observed(Picture(), model).metrics["output_share"] < 1e-6
-    assert observed(Picture(), network()).metrics["output_share"] > 1e-3
+    assert observed(picture(), model).metrics["output_share"] < 1e-6
+    assert observed(picture(), network()).metrics["output_share"] > 1e-3
 
 
 def test_a_linear_model_does_not_drift() -> None:
@@ -313,13 +205,13 @@ def test_a_linear_model_does_not_drift() -> None:
             return self.last(torch.cat([torch.sin(x), x[:, :1] * x[:, 1:]], dim=1))
 
     torch.manual_seed(0)
-    (*_, end) = run_fit(Grey(), Features()).observations
+    (*_, end) = run_fit(picture(1), Features()).observations
     assert end.metrics["drift"] == pytest.approx(0.0, abs=1e-12)
-    assert run_fit(Grey(), network(1)).observations[-1].metrics["drift"] > 1e-4
+    assert run_fit(picture(1), network(1)).observations[-1].metrics["drift"] > 1e-4
 
 
 def test_with_momentum_the_prediction_is_that_of_the_largest_stable_rate() -> None:
-    problem, model = Grey(), network(1)
+    problem, model = picture(1), network(1)
     chosen = trained_rows(problem)
     kernel = mean_kernel(model, problem.points)[np.ix_(chosen, chosen)]
     residual = (problem.values - model(problem.points).detach()).double().numpy()[chosen, 0]
@@ -330,13 +222,13 @@ def test_with_momentum_the_prediction_is_that_of_the_largest_stable_rate() -> No
         residual = residual - rate * kernel @ residual
     wanted = np.square(residual).sum() / np.square(target - target.mean()).sum()
     for optimizer in ({"name": "sgd", "momentum": 0.9}, "adam"):
-        start, *_, end = run_fit(Grey(), network(1), optimizer=optimizer, lr=1e-3).observations
+        start, *_, end = run_fit(picture(1), network(1), optimizer=optimizer, lr=1e-3).observations
         assert start.curves["linearised_fit"][-1] == pytest.approx(wanted, rel=1e-3)
         assert end.metrics["linearised_error"] == pytest.approx(wanted, rel=1e-3)
 
 
 def test_without_steps_the_start_is_all_there_is() -> None:
-    start, end = run_fit(Picture(), network(), steps=0).observations
+    start, end = run_fit(picture(), network(), steps=0).observations
     assert end.metrics["participation_ratio"] == start.metrics["participation_ratio"]
     assert math.isnan(end.metrics["drift"])
     assert "measured_steps" not in end.curves
@@ -344,24 +236,25 @@ def test_without_steps_the_start_is_all_there_is() -> None:
 
 
 def test_where_nothing_says_what_is_trained_on_there_is_a_kernel_and_no_prediction() -> None:
-    seen = observed(Picture(regression=False), network())
+    seen = observed(picture(regression=False), network())
     assert math.isnan(seen.metrics["linearised_error"])
     assert math.isnan(seen.metrics["fit_error"])
     assert not math.isnan(seen.metrics["target_energy_10"])
     assert len(seen.curves["eigenvalues"]) == math.prod(SIZES)
-    unknown = observed(Picture(known=False), network())
+    unknown = observed(picture(known=False), network())
     assert math.isnan(unknown.metrics["target_energy_10"])
     assert unknown.metrics["participation_ratio"] >= 1.0
-    scattered = observed(Picture(on_grid=False), network(), points=30)
+    scattered = observed(picture(on_grid=False), network(), points=30)
     assert "response" not in scattered.curves
     assert scattered.arrays["diagonal"].shape == (30,)
 
 
-class Two(Picture):
+class Two(Regression):
     """Two fields of which only the second has a known truth."""
 
     def __init__(self) -> None:
-        super().__init__()
+        like = picture()
+        super().__init__(like.values.reshape(*SIZES, 2), 3)
         (shape,) = self.shapes.values()
         self.shapes = {"hidden": FieldShape(2, 1), "shown": shape}
 
@@ -376,7 +269,7 @@ def test_each_field_of_a_problem_has_a_kernel_of_its_own() -> None:
     torch.manual_seed(1)
     hidden = nn.Linear(2, 1)
     seen = observed(Two(), nn.ModuleDict({"hidden": hidden, "shown": network()}), points=48)
-    alone = observed(Picture(regression=True), network(), points=48)
+    alone = observed(picture(regression=True), network(), points=48)
     np.testing.assert_allclose(seen.curves["shown.eigenvalues"], alone.curves["eigenvalues"])
     # Of a linear field x and 1 span the kernel.
     assert (seen.curves["hidden.eigenvalues"] > 1e-6).sum() == 3
@@ -385,14 +278,13 @@ def test_each_field_of_a_problem_has_a_kernel_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("sizes", [(1, 1), (1, 5), (2, 1)])
-def test_tiny_pictures(monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, int]) -> None:
-    monkeypatch.setitem(globals(), "SIZES", sizes)
-    result = run_fit(Picture(), network(), {"preview": True})
+def test_tiny_pictures(sizes: tuple[int, int]) -> None:
+    result = run_fit(picture(sizes=sizes), network(), {"preview": True})
     assert result.observations[-1].preview.shape[2] == 3
 
 
 def test_the_preview_is_a_picture_of_the_end() -> None:
-    *early, end = run_fit(Picture(), network(), {"preview": True}).observations
+    *early, end = run_fit(picture(), network(), {"preview": True}).observations
     assert all(seen.preview is None for seen in early)
     assert end.preview.dtype == np.uint8
     assert end.preview.std() > 10
