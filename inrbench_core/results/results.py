@@ -35,6 +35,8 @@ class ResultRun:
         role: final; or trial, for a run that only serves to choose options.
         record: its record, or None if it has none.
         folder: the folder of results that it is in.
+        origin: where its figures come from if they were not made in this folder, as a table that was given as known,
+            and the version of inrbench that made them; "": made here.
     """
 
     id: str
@@ -46,6 +48,7 @@ class ResultRun:
     role: str
     record: RunRecord | None
     folder: Path
+    origin: str = ""
 
     @property
     def status(self) -> str:
@@ -83,7 +86,29 @@ class ResultRun:
             "total_s": record.times.get("total") if record is not None else None,
             "device": run.get("device"),
             "folder": str(self.folder),
+            "origin": self.origin,
         }
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What `select:` or `tuning:` chose for a row, and by what.
+
+    Args:
+        options: dotted key -> the value that was chosen.
+        metric: the metric that chose.
+        trials: how many settings were tried.
+        signals: the signals that were tried on.
+        seeds: the seeds that were tried with.
+        published: the label of the row of the same field with the options that it had before; "" if there is none.
+    """
+
+    options: Mapping[str, Any]
+    metric: str
+    trials: int
+    signals: tuple[str, ...]
+    seeds: tuple[int, ...]
+    published: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,12 +120,16 @@ class ResultRow:
         baseline: whether it is a measure for the others.
         skip: why it has no runs, or "".
         runs: over signals and seeds.
+        trials: runs that only served to choose options; their role is "trial".
+        chosen: what they chose, or None.
     """
 
     label: str
     baseline: bool
     skip: str
     runs: tuple[ResultRun, ...]
+    trials: tuple[ResultRun, ...] = ()
+    chosen: Chosen | None = None
 
 
 @dataclass(frozen=True)

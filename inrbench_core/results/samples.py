@@ -1,0 +1,56 @@
+"""The figures of one table as an array over fields, signals and seeds: what all statistics begin with.
+
+Imports no torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from inrbench_core.api.entries import Metric
+from inrbench_core.results.results import ResultRow
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """One metric of several rows on the same signals and seeds.
+
+    Args:
+        metric: whose figures they are.
+        labels: of the rows.
+        signals: labels of the signals.
+        seeds: the seeds.
+        values: (rows, signals, seeds) float64, unrounded; NaN where there is no finite figure of a run that is ok.
+    """
+
+    metric: Metric
+    labels: tuple[str, ...]
+    signals: tuple[str, ...]
+    seeds: tuple[int, ...]
+    values: Array
+
+
+def samples_of(rows: Sequence[ResultRow], metric: Metric) -> Samples:
+    """The figures of some rows, signals and seeds in the order in which they are first met.
+
+    Args:
+        rows: of one table; fields, baselines or both.
+        metric: whose figures.
+    """
+    runs = [run for row in rows for run in row.runs]
+    signals = tuple(dict.fromkeys(run.signal for run in runs))
+    seeds = tuple(dict.fromkeys(run.seed for run in runs))
+    values = np.full((len(rows), len(signals), len(seeds)), np.nan)
+    for index, row in enumerate(rows):
+        for run in row.runs:
+            value = run.metrics.get(metric.name, math.nan)
+            if math.isfinite(value):
+                values[index, signals.index(run.signal), seeds.index(run.seed)] = value
+    return Samples(metric, tuple(row.label for row in rows), signals, seeds, values)
