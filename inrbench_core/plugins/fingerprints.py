@@ -60,7 +60,7 @@ def note_imported(catalog: Catalog, code: Mapping[str, str]) -> list[str]:
     """
     for distribution in code.keys() - _imported.keys():
         items = [item for item in catalog.registered if item.distribution == distribution and item.file is None]
-        for package in [] if distribution == "inrbench" else _packages(items):
+        for package in [] if distribution == "inrbench" else packages_of(items):
             imported_fingerprint(package)
     return sorted(name for name, found in code.items() if _imported.setdefault(name, found) != found)
 
@@ -70,10 +70,10 @@ def _distribution_fingerprint(catalog: Catalog, distribution: str) -> str:
     plugin_files = sorted({item.file for item in items if item.file is not None})
     if plugin_files:
         return "-".join(part for file in plugin_files for part in _file_fingerprints(file, items))
-    return "-".join(package_fingerprint(package) for package in _packages(items))
+    return "-".join(package_fingerprint(package) for package in packages_of(items))
 
 
-def _packages(items: Iterable[Registered]) -> list[str]:
+def packages_of(items: Iterable[Registered]) -> list[str]:
     """The packages of a distribution: targets may be in another one than the hooks."""
     packages = {name for item in items for name in (item.package, *_target_packages(item))}
     return sorted(package for package in packages if is_importable(package))
@@ -81,14 +81,14 @@ def _packages(items: Iterable[Registered]) -> list[str]:
 
 def _file_fingerprints(plugin: Path, items: Iterable[Registered]) -> list[str]:
     """Of a plugin file with what is beside it, and of other plugins that these import."""
-    files = _with_neighbours(plugin, items)
+    files = with_neighbours(plugin, items)
     beside = {file.relative_to(plugin.parent).parts[0].removesuffix(".py") for file in files}
     imported = {name for file in files for name in imported_names(file)} - beside
     others = [package_fingerprint(name) for name in sorted(imported) if counts_where_imported(name)]
     return [source_fingerprint(plugin.parent, files), *others]
 
 
-def _with_neighbours(plugin: Path, items: Iterable[Registered]) -> set[Path]:
+def with_neighbours(plugin: Path, items: Iterable[Registered]) -> set[Path]:
     """A plugin file, and the modules and packages beside it that it names as targets or imports, directly or not."""
     found, queue = {plugin}, [plugin]
     names = {name for item in items for name in _target_packages(item)}

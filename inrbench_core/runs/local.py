@@ -126,4 +126,4 @@ class _Worker(Child):
 
     def start(self, job: Job) -> None:
         self.job = job
-        self.send(job)
+        self.send((job, {}))

@@ -14,7 +14,7 @@ import time
 from typing import Any
 
 from inrbench_core.api.errors import InrbenchError
-from inrbench_core.api.executor import Job, Progress
+from inrbench_core.api.executor import Progress
 from inrbench_core.plugins.failures import one_line
 
 _LENGTH = struct.Struct("!Q")
@@ -23,7 +23,7 @@ _WATCH_S = 0.5
 
 
 def serve(connection: socket.socket) -> None:
-    """A job in, events out, until the parent is gone."""
+    """A job and the places of its files in, see `work`; events out, until the parent is gone."""
     import torch
 
     from inrbench_core.runs.work import work
@@ -36,12 +36,12 @@ def serve(connection: socket.socket) -> None:
     jobs = connection.makefile("rb")
     while True:
         try:
-            job: Job = pickle.load(jobs)
+            job, places = pickle.load(jobs)
         except EOFError:
             return
         send(connection, "started", None)
         try:
-            for run_id, content in work(job, report):
+            for run_id, content in work(job, report, places):
                 send(connection, "finished", (run_id, content))
         except Exception as error:
             send(connection, "lost", str(error) if isinstance(error, InrbenchError) else one_line(error))
