@@ -1,0 +1,1 @@
+"""Fields compared across tasks."""
