@@ -8,38 +8,45 @@ from typing import Any
 
 from inrbench_core.api.entries import Metric
 from inrbench_core.api.errors import InrbenchError
+from inrbench_core.results.export import read_known
+from inrbench_core.results.known import kept
 from inrbench_core.results.merging import merge
 from inrbench_core.results.results import ResultBoard, ResultRow, ResultRun, Results
+from inrbench_core.results.table_file import SUFFIXES
+from inrbench_core.runs.identity import run_id
 from inrbench_core.runs.plan import Plan
-from inrbench_core.runs.record import RunRecord
+from inrbench_core.runs.record import KnownRecord, RunRecord
 from inrbench_core.runs.store import RunStore
 
 
-def load_results(*folders: str | Path, every: bool = False) -> Results:
-    """What is in folders of results, put together; no plugin is needed.
+def load_results(*places: str | Path, every: bool = False) -> Results:
+    """What is in folders of results and in exported tables, put together; no plugin is needed.
 
     Args:
-        folders: as `inrbench eval` names them; at least one.
+        places: folders, as `inrbench eval` names them, and files that `Results.export` wrote; at least one. Of a run
+            that is in several, the one in a folder counts, else the one that is given first.
         every: also experiments that were started earlier in the same folder, not only the last one.
 
     Raises:
-        InrbenchError: if a folder holds no results.
+        InrbenchError: if a folder holds no results, or a file is not a whole exported table.
     """
-    if not folders:
-        raise InrbenchError("load_results needs a folder of results")
+    if not places:
+        raise InrbenchError("load_results needs a folder of results, or an exported table")
     parts = []
-    stores = [RunStore(folder) for folder in dict.fromkeys(map(Path, folders))]
-    names = [store.folder.resolve().name for store in stores]
-    for store, folder_name in zip(stores, names, strict=True):
+    paths = list(dict.fromkeys(map(Path, places)))
+    names = [path.resolve().name for path in paths]
+    for path, name in zip(paths, names, strict=True):
+        place = name if names.count(name) == 1 else str(path)
+        if path.is_file() or (path.suffix.lower() in SUFFIXES and not path.is_dir()):
+            parts.append((place, read_known(path, called=path.name)))
+            continue
+        store = RunStore(path)
         experiments = list(store.experiments())
         chosen = experiments if every else experiments[-1:]
-        ids = {
-            run_id for data in chosen for board in data["boards"] for row in board["rows"] for run_id, *_ in row["runs"]
-        }
-        records = store.records(ids)
-        place = folder_name if names.count(folder_name) == 1 else str(store.folder)
+        records = store.records({found for data in chosen for found in ids_of(data)})
         parts += [
-            (str(data["name"]) if len(stores) == 1 else place, results_of(data, records, store)) for data in chosen
+            (str(data["name"]) if len(paths) == 1 else place, results_of(data, kept(store, data, records), store))
+            for data in chosen
         ]
     return parts[0][1] if len(parts) == 1 else merge(parts)
 
@@ -59,7 +66,20 @@ def experiment_data(plan: Plan) -> dict[str, Any]:
         ]
         metrics = [metric.to_data() for metric in board.metrics]
         boards.append({"label": board.board.label, "metrics": metrics, "rank_by": board.rank_by, "rows": rows})
-    return {"name": plan.experiment.name, "spec": plan.experiment.document.text, "boards": boards}
+    experiment = plan.experiment
+    return {
+        "name": experiment.name,
+        "spec": experiment.document.text,
+        # With these the plan can be made again from the text.
+        "settings": list(experiment.settings),
+        "spec_folder": str(experiment.document.folder),
+        "boards": boards,
+    }
+
+
+def ids_of(data: Mapping[str, Any]) -> set[str]:
+    """The ids of all runs of an experiment, as `experiment_data` gives it."""
+    return {found for board in data["boards"] for row in board["rows"] for found, *_ in row["runs"]}
 
 
 def results_of(
@@ -77,22 +97,20 @@ def results_of(
     for board in data["boards"]:
         rows = []
         for row in board["rows"]:
+            facts = {"task": board["label"], "field": row["label"], "baseline": row["baseline"], "folder": store.folder}
             runs = tuple(
-                ResultRun(
-                    id=run_id,
-                    task=board["label"],
-                    signal=signal,
-                    field=row["label"],
-                    seed=seed,
-                    baseline=row["baseline"],
-                    role="final",
-                    record=records.get(run_id),
-                    folder=store.folder,
-                )
-                for run_id, signal, seed in row["runs"]
+                _result_run(planned_id, records.get(planned_id), signal=signal, seed=seed, role="final", **facts)
+                for planned_id, signal, seed in row["runs"]
             )
             rows.append(ResultRow(row["label"], row["baseline"], row["skip"], runs))
         metrics = tuple(Metric(**metric) for metric in board["metrics"])
         boards.append(ResultBoard(board["label"], metrics, board["rank_by"], tuple(rows)))
     warnings = tuple(f"{store.folder}: {name}: {reason}" for name, reason in store.unusable.items())
     return Results(tuple(boards), warnings, frozenset(failed))
+
+
+def _result_run(planned_id: str, record: RunRecord | None, **facts: Any) -> ResultRun:
+    """A run of a table; one whose figures were made elsewhere has the id that it has there."""
+    if isinstance(record, KnownRecord):
+        return ResultRun(id=run_id(record.run), record=record, origin=record.origin, **facts)
+    return ResultRun(id=planned_id, record=record, **facts)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,14 +12,21 @@ from inrbench_core.results.results import ResultBoard, ResultRow, ResultRun, Res
 from inrbench_core.runs.identity import digest, group_of
 from inrbench_core.spec.experiment import plain_identity
 
+# Relative: figures of one run that differ more are told.
+TOLERANCE = 1e-9
+# Runs that are named in a warning of their own.
+MOST_CONFLICTS = 5
+
 
 def merge(parts: Sequence[tuple[str, Results]]) -> Results:
     """Several results as one.
 
     Tables of the same task, with the same options but for the signal, are put together; so are rows of the same
     settings, the same code and the same kind of device, and of a run that is in several places the better record
-    counts. What has the same name and is not the same is told apart: by where it comes from, or by "other code" or
-    the kind of device where only these differ. Signals are the same if their content is.
+    counts; of records that are as good the one made in a folder counts more than what an exported table says, and
+    the first of several. A run of which two places have different figures becomes a warning. What has the same name
+    and is not the same is told apart: by where it comes from, or by "other code" or the kind of device where only
+    these differ. Signals are the same if their content is.
 
     Args:
         parts: (name, results).
@@ -29,7 +37,14 @@ def merge(parts: Sequence[tuple[str, Results]]) -> Results:
             label = _board_label(board, name, boards)
             boards[label] = _joined(boards.get(label, replace(board, label=label, rows=())), board, name)
     warnings = dict.fromkeys(line for _, results in parts for line in results.warnings)
-    return Results(tuple(boards.values()), tuple(warnings))
+    # Sorting keeps the order of the parts.
+    runs = sorted((run for _, results in parts for run in every_run(results)), key=_quality, reverse=True)
+    return Results(tuple(boards.values()), (*warnings, *conflicts(runs)))
+
+
+def every_run(results: Results) -> Iterator[ResultRun]:
+    """Final runs and trials."""
+    return (run for board in results.boards for row in board.rows for run in (*row.runs, *row.trials))
 
 
 def _joined(one: ResultBoard, other: ResultBoard, name: str) -> ResultBoard:
@@ -40,15 +55,41 @@ def _joined(one: ResultBoard, other: ResultBoard, name: str) -> ResultBoard:
         rows[row.baseline][row.label] = row
     for row in other.rows:
         known = rows[row.baseline]
-        row = replace(row, runs=tuple(replace(run, signal=signals[run.signal]) for run in row.runs))
+        row = _renamed(row, one.label, row.label, signals)
         label = _row_label(row, name, known)
-        runs = {run.id: run for run in known[label].runs} if label in known else {}
-        for run in row.runs:
-            renamed = replace(run, task=one.label, field=label)
-            runs[run.id] = max(runs.get(run.id, renamed), renamed, key=_quality)
-        known[label] = replace(row, label=label, runs=tuple(runs.values()))
+        row = _renamed(row, one.label, label)
+        known[label] = _united(known[label], row) if label in known else row
     metrics = {metric.name: metric for metric in (*one.metrics, *other.metrics)}
     return replace(one, metrics=tuple(metrics.values()), rows=(*rows[True].values(), *rows[False].values()))
+
+
+def _renamed(row: ResultRow, task: str, label: str, signals: Mapping[str, str] | None = None) -> ResultRow:
+    """The row as the joined table calls it, its task and its signals."""
+
+    def renamed(runs: Sequence[ResultRun]) -> tuple[ResultRun, ...]:
+        names = signals if signals is not None else {run.signal: run.signal for run in runs}
+        return tuple(replace(run, task=task, field=label, signal=names[run.signal]) for run in runs)
+
+    return replace(row, label=label, runs=renamed(row.runs), trials=renamed(row.trials))
+
+
+def _united(one: ResultRow, other: ResultRow) -> ResultRow:
+    """Two parts of a row."""
+    # Not by the id: what a table says of a run may have been made with other code than the rest of the row.
+    runs = {(run.signal, run.seed): run for run in one.runs}
+    trials = {run.id: run for run in one.trials}
+    for run in other.runs:
+        key = run.signal, run.seed
+        runs[key] = max(runs.get(key, run), run, key=_quality)
+    for run in other.trials:
+        trials[run.id] = max(trials.get(run.id, run), run, key=_quality)
+    return replace(
+        one,
+        runs=tuple(runs.values()),
+        trials=tuple(trials.values()),
+        chosen=one.chosen or other.chosen,
+        skip=one.skip if not runs else "",
+    )
 
 
 def _board_label(board: ResultBoard, name: str, known: Mapping[str, ResultBoard]) -> str:
@@ -91,10 +132,11 @@ class _Kind:
 
     @classmethod
     def of(cls, row: ResultRow) -> _Kind | None:
-        """The row's kind, or None if no run has a record."""
-        data = next((run.record.run for run in row.runs if run.record is not None), None)
-        if data is None:
+        """The row's kind, or None if no run has a record; what a table says counts only where nothing else does."""
+        best = max(row.runs, key=lambda run: (run.record is not None, not run.origin), default=None)
+        if best is None or best.record is None:
             return None
+        data = best.record.run
         return cls(group_of(data), digest([data["code"], data["targets"]]), data["device"].partition(":")[0])
 
     def difference(self, other: _Kind) -> str:
@@ -135,29 +177,62 @@ def _signals(board: ResultBoard) -> dict[str, str]:
     """A hash of the content of each of the table's signals; "" where no run has a record."""
     found: dict[str, str] = {}
     for row in board.rows:
-        for run in row.runs:
+        for run in (*row.runs, *row.trials):
             if run.record is not None:
-                found[run.signal] = _content(run.record.run)
+                found[run.signal] = signal_hash(run.record.run)
             found.setdefault(run.signal, "")
     return found
 
 
-def _content(data: Mapping[str, Any]) -> str:
+def signal_hash(data: Mapping[str, Any]) -> str:
+    """A hash of the content of the signal of a run, of which `data` is the plain data."""
     signal = data["task"].get(data["signal_option"])
     return digest([plain_identity(signal, data["files"]), sorted(data["files"].values())])
 
 
 def _tasks(board: ResultBoard) -> set[str]:
     """Hashes of the task's options without the signal."""
-    found = set()
-    for row in board.rows:
-        for run in row.runs:
-            if run.record is not None:
-                data = run.record.run
-                task = plain_identity(data["task"], data["files"])
-                found.add(digest([{key: value for key, value in task.items() if key != data["signal_option"]}]))
-    return found
+    return {task_hash(run.record.run) for row in board.rows for run in row.runs if run.record is not None}
 
 
-def _quality(run: ResultRun) -> int:
-    return 2 if run.status == "ok" else int(run.record is not None)
+def task_hash(data: Mapping[str, Any]) -> str:
+    """A hash of the options of the task of a run without its signal, of which `data` is the plain data."""
+    task = plain_identity(data["task"], data["files"])
+    return digest([{key: value for key, value in task.items() if key != data["signal_option"]}])
+
+
+def _quality(run: ResultRun) -> tuple[bool, bool, bool]:
+    """Of records that are as good, one that was made here counts more than what a table says."""
+    return run.status == "ok", run.record is not None, not run.origin
+
+
+def conflicts(runs: Iterable[ResultRun]) -> list[str]:
+    """A line for each run of which two places have different figures, the first few only.
+
+    Args:
+        runs: of several places, those that count first.
+    """
+    first: dict[str, ResultRun] = {}
+    lines = []
+    for run in runs:
+        if run.status != "ok":
+            continue
+        one = first.setdefault(run.id, run)
+        differing = (name for name, value in run.metrics.items() if not _agrees(one.metrics.get(name, value), value))
+        name = next(differing, "")
+        if name:
+            lines.append(
+                f"run {run.id} ({run.task} / {run.signal} / {run.field} / seed {run.seed}): {name} is "
+                f"{one.metrics[name]!r} in {_place(one)} and {run.metrics[name]!r} in {_place(run)}; the first counts"
+            )
+    hidden = len(lines) - MOST_CONFLICTS
+    rest = [f"{hidden} more runs have other figures in another place"] if hidden > 0 else []
+    return lines[:MOST_CONFLICTS] + rest
+
+
+def _agrees(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=TOLERANCE) or (math.isnan(one) and math.isnan(other))
+
+
+def _place(run: ResultRun) -> str:
+    return run.origin or str(run.folder)

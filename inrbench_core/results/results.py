@@ -34,7 +34,7 @@ class ResultRun:
         baseline: whether it is a measure for the others.
         role: final; or trial, for a run that only serves to choose options.
         record: its record, or None if it has none.
-        folder: the folder of results that it is in.
+        folder: the folder of results, or the exported table, that it is in.
         origin: where its figures come from if they were not made in this folder, as a table that was given as known,
             and the version of inrbench that made them; "": made here.
     """
@@ -62,7 +62,12 @@ class ResultRun:
 
     @property
     def path(self) -> Path:
-        """Its file."""
+        """Its file. Raises InrbenchError if its figures come from elsewhere."""
+        if self.origin:
+            raise InrbenchError(
+                f"run {self.field} on {self.task}, seed {self.seed}: its figures come from {self.origin}; there is no "
+                "file of it here, and so no weights"
+            )
         return self.folder / "runs" / f"{self.id}.h5"
 
     def facts(self) -> dict[str, Any]:
@@ -214,6 +219,8 @@ class Results:
     def best(self, task: str = "") -> ResultRun:
         """The first run of the field that ranks first; where fields share that rank, of the first of them.
 
+        A run that was made here comes before those that only an exported table tells of.
+
         Args:
             task: the label of the task; "": the first one.
 
@@ -227,4 +234,21 @@ class Results:
         first = next((row for row in self.leaderboards()[index].rows if row.rank == 1), None)
         if first is None:
             raise InrbenchError(f"{labels[index]}: no field has a rank")
-        return next(run for run in first.runs if run.status == "ok")
+        return min((run for run in first.runs if run.status == "ok"), key=lambda run: bool(run.origin))
+
+    def export(self, path: str | Path) -> None:
+        """Write all runs to a csv or parquet file that `load_results` and `evaluate(known=...)` read.
+
+        It has their settings, metrics, costs and versions, one row for each run; no arrays, weights or paths.
+
+        Args:
+            path: its suffix says the format; parquet needs `inrbench[parquet]`.
+
+        Raises:
+            InrbenchError: if there is no run, the suffix is another one, or pyarrow is not installed.
+            StorageError: if the file cannot be written.
+        """
+        # Here, because the module is made of the classes above: at the top the imports would be circular.
+        from inrbench_core.results.export import export_results
+
+        export_results(self, Path(path))

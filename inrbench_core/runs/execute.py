@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from inrbench_core import __version__
 from inrbench_core.api.errors import DataError, InrbenchError
 from inrbench_core.api.executor import Progress
 from inrbench_core.api.problem import Evaluation, Problem, SeedStreams
@@ -67,7 +68,7 @@ class _Prepared:
             self.problem = None
             problem = prepare(run, device)
             # After it was read, so that a change while it was read is seen.
-            _check_files(run)
+            check_files(run)
             self.problem, self.key = problem, key
         problem = self.problem
         if problem.parameters():
@@ -78,7 +79,7 @@ class _Prepared:
 _prepared = _Prepared()
 
 
-def _check_files(run: AnyRun) -> None:
+def check_files(run: AnyRun) -> None:
     """Raise DataError if one of the user's files is not what it was when the experiment was planned."""
     for path, planned in run.files.items():
         if f"sha256:{content_sha256(Path(path))}" != planned.partition(".")[0]:
@@ -100,7 +101,7 @@ def _execute(run: AnyRun, on_progress: OnProgress, started: float) -> RunRecord:
     common: dict[str, Any] = {
         **describe_run(run),
         "data": dict(problem.record),
-        "environment": describe_environment(device, {part.distribution: part.version for part in run.parts}),
+        "environment": describe_environment(device, _versions(run)),
         "frame": problem.frame.to_data(),
     }
     truth = _picture("truth", problem.truth, problems)
@@ -159,6 +160,11 @@ def _execute(run: AnyRun, on_progress: OnProgress, started: float) -> RunRecord:
         read_arrays=lambda: kept,
         **common,
     )
+
+
+def _versions(run: AnyRun) -> dict[str, str]:
+    """Of inrbench, and of the distributions that the run's components come from."""
+    return {"inrbench": __version__, **{part.distribution: part.version for part in run.parts}}
 
 
 _known_flops: dict[str, float] = {}

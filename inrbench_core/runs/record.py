@@ -105,6 +105,17 @@ class RunRecord:
         return cls(**{**facts, **lists}, read_arrays=read_arrays)
 
 
+@dataclass(frozen=True)
+class KnownRecord(RunRecord):
+    """What an exported table says of a run that was made elsewhere: asked for its arrays, it raises InrbenchError.
+
+    Args:
+        origin: the table's file, and the version of inrbench that made the run.
+    """
+
+    origin: str = ""
+
+
 def done_runs(records: Mapping[str, RunRecord]) -> set[str]:
     """The ids of the runs that have a good result."""
     return {run_id for run_id, record in records.items() if record.status == "ok"}
