@@ -140,7 +140,7 @@ def field_of(record: RunRecord, catalog: Catalog, device: torch.device) -> Fitte
         key: FieldShape(len(item.coords), len(item.values), item.resolution) for key, item in frame.fields.items()
     }
     if record.width is not None:
-        component = component.with_spec(**_solved_width(component.spec, record.width))
+        component = component.with_spec(**solved_width(component.spec, record.width))
     model = build_model(component, shapes, seeds=SeedStreams(run["seed"]), device=device).model
     try:
         model.load_state_dict({key: torch.as_tensor(array) for key, array in record.arrays.weights.items()})
@@ -151,7 +151,8 @@ def field_of(record: RunRecord, catalog: Catalog, device: torch.device) -> Fitte
     return FittedField(model, frame, record, device)
 
 
-def _solved_width(spec: ComponentSpec, width: int) -> dict[str, int]:
+def solved_width(spec: ComponentSpec, width: int) -> dict[str, int]:
+    """The options of a field whose parameter budget was solved to a width."""
     return {name: width for name in type(spec).model_fields if isinstance(getattr(spec, name), ParameterBudget)}
 
 

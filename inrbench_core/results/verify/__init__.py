@@ -1,0 +1,1 @@
+"""`inrbench verify`: probes of a folder of results, and what they found."""

@@ -1,0 +1,307 @@
+"""Probes that compute again: the problem from its task, outputs and metrics from the stored weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from inrbench_core.api.errors import InrbenchError
+from inrbench_core.api.problem import Evaluation, Problem, SeedStreams
+from inrbench_core.fit import build_model
+from inrbench_core.fit.hooks import set_progress
+from inrbench_core.plugins.failures import one_line
+from inrbench_core.plugins.fingerprints import Fingerprints
+from inrbench_core.results.field import solved_width
+from inrbench_core.results.results import ResultRun
+from inrbench_core.results.verify.losses import last_loss
+from inrbench_core.results.verify.report import FIT_AGAIN, Finding, Remark, Unchecked, finding, title
+from inrbench_core.results.verify.subject import Subject
+from inrbench_core.results.verify.tolerance import Array, agree, outputs_differ
+from inrbench_core.runs.execute import check_files, prepare
+from inrbench_core.runs.record import RunRecord
+from inrbench_core.runs.run import AnyRun, BaselineRun, FitRun, run_from_data
+
+# Of runs whose weights are not theirs, so many are compared with each other.
+MOST_COMPARED = 50
+# Facts about data are means and scales, which another version of a library may round otherwise.
+DATA_ROUNDING = 1e-5
+
+
+class Unusable(InrbenchError):
+    """A run that cannot be computed again here; the text says why."""
+
+
+class Recomputation:
+    """Computes the runs of a folder again, one after the other.
+
+    Args:
+        subject: the folder.
+        tell: is told each run before it is computed.
+
+    Attributes:
+        done: how many runs were computed.
+    """
+
+    def __init__(self, subject: Subject, tell: Callable[[ResultRun], None]) -> None:
+        self.subject = subject
+        self.tell = tell
+        self.done = 0
+        self.fingerprints = Fingerprints(subject.catalog)
+        self._problem: tuple[str, Problem] | None = None
+        self._exchanged: list[tuple[ResultRun, Mapping[str, Array], Mapping[str, Array], Finding]] = []
+
+    def remarks(self) -> Iterator[Remark]:
+        """What there is to say of each run, those with the same data one after the other."""
+        runs = {run.id: run for board in self.subject.results.boards for row in board.rows for run in row.runs}
+        for run in sorted(runs.values(), key=lambda run: (run.task, run.signal, run.seed)):
+            if run.origin:
+                yield Unchecked((title(run),), f"known from {run.origin}: its weights are not here")
+            elif run.status == "ok":
+                self.tell(run)
+                try:
+                    yield from self._check(run)
+                    self.done += 1
+                except (Exception, SystemExit) as error:
+                    # A plugin may raise anything, and the other runs can be checked all the same.
+                    expected = isinstance(error, InrbenchError)
+                    yield Unchecked((title(run),), str(error) if expected else f"it raised {one_line(error)}")
+        yield from self._exchanged_weights()
+
+    def planned(self, run: ResultRun) -> AnyRun:
+        """The run as this installation would carry it out. Raises Unusable."""
+        data = _record(run).run
+        try:
+            return run_from_data(data, self.subject.catalog, lambda components: data["code"])
+        except ValidationError as error:
+            raise Unusable(error.errors()[0]["msg"]) from None
+
+    def _check(self, run: ResultRun) -> Iterator[Remark]:
+        record, planned = _record(run), self.planned(run)
+        with recorded_threads(record):
+            problem = self._prepared(planned)
+            advice = self._advice(planned)
+            if what := _other_data(record, problem):
+                probe = "stale-baseline" if isinstance(planned, BaselineRun) else "data"
+                yield finding(probe, [run], f"{what} is not that of the signal", advice)
+            elif isinstance(planned, BaselineRun):
+                yield from self._compare(run, problem.baseline(planned.name), advice)
+            else:
+                yield from self._check_fit(run, planned, problem, advice)
+
+    def _check_fit(self, run: ResultRun, planned: FitRun, problem: Problem, advice: str) -> Iterator[Remark]:
+        record = _record(run)
+        field = planned.field
+        if record.width is not None:
+            field = field.with_spec(**solved_width(field.spec, record.width))
+        built = build_model(field, problem.shapes, seeds=SeedStreams(run.seed), device=_device(record))
+        if built.parameters != record.parameters:
+            what, count = "not the number of its parameters", built.parameters
+            yield finding("budget", [run], what, advice, stored=record.parameters, found=count)
+        if not _load(built.model, problem, record):
+            yield finding("weights", [run], "the stored weights do not fit the model of its settings", advice)
+            return
+        evaluation = evaluate(problem, built.model)
+        found = list(self._compare(run, evaluation, advice))
+        yield from found
+        if not found and planned.training.steps:
+            yield from _check_last_loss(run, planned, problem, built.model, advice)
+
+    def _compare(self, run: ResultRun, evaluation: Evaluation, advice: str) -> Iterator[Remark]:
+        """The outputs and metrics of a run with those that were computed now."""
+        record = _record(run)
+        stored = record.arrays.outputs
+        differing = outputs_differ(stored, evaluation.outputs)
+        metrics = [
+            (name, record.metrics[name], evaluation.metrics[name])
+            for name in evaluation.metrics
+            if name in record.metrics and not agree(record.metrics[name], evaluation.metrics[name], _unit(record, name))
+        ]
+        # A mesh may have another number of corners for a rounding error; then the metrics decide.
+        if differing is not None and (math.isfinite(differing[1]) or metrics):
+            name, share = differing
+            if record.run["field"] is None:
+                what = f"the baseline gives another {name} than the stored one"
+                yield finding("stale-baseline", [run], what, advice)
+                return
+            size = "another shape" if math.isinf(share) else f"{share:.2g} of its range"
+            what = f"they give another {name} than the stored one (by {size})"
+            self._note_exchange(run, evaluation.outputs, finding("weights", [run], what, advice))
+        else:
+            for name, value, again in metrics:
+                yield finding("metrics", [run], name, advice, stored=value, found=again)
+            yield from _check_own_figures(run)
+
+    def _note_exchange(self, run: ResultRun, outputs: Mapping[str, Array], found: Finding) -> None:
+        kept = (dict(_record(run).arrays.outputs), outputs) if len(self._exchanged) < MOST_COMPARED else ({}, {})
+        self._exchanged.append((run, *kept, found))
+
+    def _exchanged_weights(self) -> Iterator[Remark]:
+        """Findings about weights; each names the run whose outputs the weights give, if that has other weights, too."""
+        for run, _, outputs, found in self._exchanged:
+            owner = next(
+                (
+                    other
+                    for other, stored, _, _ in self._exchanged
+                    if other.id != run.id and _give_one_of(outputs, stored)
+                ),
+                None,
+            )
+            if owner is None:
+                yield found
+            else:
+                what = f"the stored weights are those of {title(owner)}"
+                yield finding("weights", [run, owner], what, found.advice)
+
+    def _prepared(self, planned: AnyRun) -> Problem:
+        """The run's problem, kept for the next run of the same data. Raises DataError, or what the task raises."""
+        device = _device_of(planned.device)
+        key = repr((planned.task.distribution, planned.task.to_data(), dict(planned.files), planned.seed, device))
+        if self._problem is None or self._problem[0] != key:
+            # Both together may not fit into memory.
+            self._problem = None
+            check_files(planned)
+            self._problem = (key, prepare(planned, device))
+        problem = self._problem[1]
+        if problem.parameters():
+            self._problem = None
+        return problem
+
+    def _advice(self, planned: AnyRun) -> str:
+        """What to do about a run's finding: other code may explain it."""
+        now = self.fingerprints.of(planned.components)
+        edited = sorted(name for name, code in now.items() if planned.code.get(name) != code)
+        if edited:
+            return f"it was made by other code of {', '.join(edited)}: install that, or {FIT_AGAIN}"
+        return FIT_AGAIN
+
+
+def evaluate(problem: Problem, model: nn.Module) -> Evaluation:
+    """The full evaluation of a model with trained weights."""
+    set_progress(model, 1.0)
+    model.eval()
+    with torch.no_grad():
+        return problem.evaluate(model)
+
+
+@contextmanager
+def recorded_threads(record: RunRecord) -> Iterator[None]:
+    """Within it torch uses as many threads as the run did, so that sums are taken in the same order."""
+    before = torch.get_num_threads()
+    wanted = record.environment.get("threads", before)
+    torch.set_num_threads(max(1, int(wanted)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _check_own_figures(run: ResultRun) -> Iterator[Remark]:
+    """The last point of the curve and of each analysis has the step and the metrics of the record."""
+    record = _record(run)
+    curve = record.arrays.curve
+    if not len(curve.get("step", ())):
+        return
+    last = {name: float(values[-1]) for name, values in curve.items() if name not in ("step", "seconds", "loss")}
+    for name, analysis in record.arrays.analyses.items():
+        found = {key.removeprefix("metrics/"): values for key, values in analysis.items() if key.startswith("metrics/")}
+        last |= {f"{name}.{key}": float(values[-1]) for key, values in found.items() if len(values)}
+    if int(curve["step"][-1]) != record.step:
+        what, end = "the curve ends at another step", int(curve["step"][-1])
+        yield finding("steps", [run], what, FIT_AGAIN, stored=record.step, found=end)
+    for name, value in last.items():
+        if name in record.metrics and not agree(record.metrics[name], value, _unit(record, name)):
+            what = f"{name} at the end of its curve"
+            yield finding("metrics", [run], what, FIT_AGAIN, stored=record.metrics[name], found=value)
+
+
+def _check_last_loss(
+    run: ResultRun, planned: FitRun, problem: Problem, model: nn.Module, advice: str
+) -> Iterator[Remark]:
+    curve = _record(run).arrays.curve
+    if not len(curve.get("loss", ())):
+        return
+    stored = float(curve["loss"][-1])
+    loss = last_loss(problem, model, planned.training, SeedStreams(run.seed), stored)
+    if loss.is_leaked:
+        what = "its last loss is that over all samples, not over those that are not held out"
+        yield finding("held-out", [run], what, advice, stored=stored, found=loss.trained)
+    elif loss.is_of_other_samples:
+        what = "its last loss is not that of its training samples"
+        yield finding("data", [run], what, advice, stored=stored, found=loss.trained)
+    elif not math.isnan(loss.everything) and not loss.small:
+        reason = "held-out: after a last step at a large rate the loss does not show what was trained on; use --refit"
+        yield Unchecked((title(run),), reason)
+
+
+def _other_data(record: RunRecord, problem: Problem) -> str:
+    """What of the record's data is not that of the problem, or ""."""
+    if not _alike(record.data, dict(problem.record)):
+        differing = sorted(
+            name
+            for name in {*record.data, *problem.record}
+            if not _alike(record.data.get(name), problem.record.get(name))
+        )
+        return f"data: {', '.join(differing)}"
+    if not _alike(record.frame, problem.frame.to_data()):
+        return "its frame"
+    stored = record.arrays.truth
+    if stored is not None and outputs_differ({"truth": stored}, {"truth": problem.truth()}):
+        return "its picture of the truth"
+    return ""
+
+
+def _alike(stored: Any, found: Any) -> bool:
+    """Whether plain data are equal but for the rounding of numbers, and for lists that JSON has for tuples."""
+    if isinstance(stored, Mapping) and isinstance(found, Mapping):
+        return stored.keys() == found.keys() and all(_alike(stored[key], found[key]) for key in stored)
+    if isinstance(stored, list | tuple) and isinstance(found, list | tuple):
+        return len(stored) == len(found) and all(map(_alike, stored, found))
+    if isinstance(stored, float) or isinstance(found, float):
+        both = isinstance(stored, int | float) and isinstance(found, int | float)
+        return both and bool(np.isclose(stored, found, rtol=DATA_ROUNDING, atol=0.0, equal_nan=True))
+    return bool(stored == found)
+
+
+def _load(model: nn.Module, problem: Problem, record: RunRecord) -> bool:
+    """Load what was trained; False if it does not fit."""
+    try:
+        model.load_state_dict({name: torch.as_tensor(array) for name, array in record.arrays.weights.items()})
+        with torch.no_grad():
+            for name, parameter in problem.parameters().items():
+                parameter.copy_(torch.as_tensor(record.arrays.parameters[name]))
+    except (RuntimeError, KeyError):
+        return False
+    return True
+
+
+def _give_one_of(found: Mapping[str, Array], stored: Mapping[str, Array]) -> bool:
+    """Whether one of the outputs is that of another run."""
+    return any(
+        stored[name].size and outputs_differ({name: stored[name]}, {name: found[name]}) is None
+        for name in stored.keys() & found.keys()
+    )
+
+
+def _device_of(name: str) -> torch.device:
+    """The run's device, or the CPU where there is none of its kind."""
+    return torch.device("cuda" if name.startswith("cuda") and torch.cuda.is_available() else "cpu")
+
+
+def _device(record: RunRecord) -> torch.device:
+    return _device_of(record.run["device"])
+
+
+def _unit(record: RunRecord, name: str) -> str:
+    return next((str(metric["unit"]) for metric in record.declared if metric["name"] == name), "")
+
+
+def _record(run: ResultRun) -> RunRecord:
+    assert run.record is not None, title(run)
+    return run.record
