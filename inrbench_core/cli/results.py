@@ -12,8 +12,9 @@ from inrbench_core.cli.reporting import FormatName, FormatOptions, Sort, find_re
 
 
 def results(
-    folders: Annotated[
-        list[Path], typer.Argument(metavar="DIR...", help="Folders that `inrbench eval` named at its end.")
+    places: Annotated[
+        list[Path],
+        typer.Argument(metavar="DIR...", help="Folders that `inrbench eval` named at its end, and exported tables."),
     ],
     format_name: FormatName = None,
     format_options: FormatOptions = None,
@@ -21,17 +22,28 @@ def results(
     every: Annotated[
         bool, typer.Option("--all", help="Also experiments that were started earlier in the same folder.")
     ] = False,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            "--export",
+            metavar="FILE",
+            help="Write all runs to a .csv or .parquet file for others: metrics, costs, versions; no weights.",
+        ),
+    ] = None,
     as_json: AsJson = False,
     plugin_files: PluginFiles = None,
 ) -> None:
     """Print the ranked tables of experiments, mean and standard deviation over signals and seeds.
 
-    Of several folders the tables of the same task are put together. No plugin is needed.
+    Of several folders and exported tables, those of the same task are put together. No plugin is needed.
     """
+    from inrbench_core.results.export import export_results
     from inrbench_core.results.load import load_results
 
     reporter = find_reporter(get_catalog(plugin_files), format_name, format_options, sort, as_json=as_json)
-    found = load_results(*folders, every=every)
+    found = load_results(*places, every=every)
     for line in found.warnings:
         say(f"warning: {line}")
+    if export is not None:
+        say(f"exported to {export}; runs: {export_results(found, export)}")
     reporter.write(found, as_json=as_json)

@@ -226,7 +226,7 @@ def conflicts(runs: Iterable[ResultRun]) -> list[str]:
                 f"{one.metrics[name]!r} in {_place(one)} and {run.metrics[name]!r} in {_place(run)}; the first counts"
             )
     hidden = len(lines) - MOST_CONFLICTS
-    rest = [f"{hidden} more runs have other figures in another place"] if hidden > 0 else []
+    rest = [f"runs with other figures in another place that are not named: {hidden}"] if hidden > 0 else []
     return lines[:MOST_CONFLICTS] + rest
 
 
