@@ -23,6 +23,7 @@ from inrbench_core.cli import render as render_command
 from inrbench_core.cli import results as results_command
 from inrbench_core.cli import schema as schema_command
 from inrbench_core.cli import show as show_command
+from inrbench_core.cli import verify as verify_command
 from inrbench_core.cli.common import PluginFiles, add_plugin_files, emit, get_catalog, say
 from inrbench_core.plugins.failures import one_line
 from inrbench_core.spec.yaml_io import SpecError
@@ -60,6 +61,7 @@ def build_app(plugin_files: Sequence[Path] = ()) -> typer.Typer:
     app.command("show")(show_command.show)
     app.command("eval")(eval_command.evaluate)
     app.command("results")(results_command.results)
+    app.command("verify")(verify_command.verify)
     app.command("render")(render_command.render)
     app.command("schema")(schema_command.schema)
     app.command("check")(check_command.check)
