@@ -10,58 +10,40 @@ from typing import Any
 
 from rich.console import Console
 
-from inrbench_core.api.entries import Metric
 from inrbench_core.api.text import json_text, one_line
 from inrbench_core.plugins.builtin import RunsSpec, TableSpec
-from inrbench_core.results.leaderboard import Leaderboard, Row, Summary
+from inrbench_core.results.leaderboard import Leaderboard, Row, Standing, Summary
+from inrbench_core.results.numbers import format_number, header
+from inrbench_core.results.remarks import KNOWN, TIED, is_known, remark_lines
 from inrbench_core.results.results import Results
+from inrbench_core.results.statistics.comparisons import Comparisons
+from inrbench_core.results.statistics.variances import Scope
 from inrbench_core.results.tables import WIDE, Column, print_line, print_table
 
-SCHEMA = "inrbench.results/2"
+SCHEMA = "inrbench.results/3"
 RUNS_SCHEMA = "inrbench.runs/1"
+RANKS: Mapping[Scope, str] = {"these signals": "ranks", "such signals": "ranks, such signals"}
 # Characters at which names, and how many runs ended how, may be folded.
 FOLD_NAME, FOLD_RUNS = 26, 18
 
 
-def format_number(value: float, unit: str = "") -> str:
-    """A figure with four significant digits, its exponent kept whatever its size; decibels with two decimals."""
-    if math.isnan(value):
-        return "-"
-    if math.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    if unit == "dB":
-        # A logarithm already: next to zero the digits after these mean nothing. Adding zero drops the sign of -0.
-        return f"{round(value, 2) + 0.0:.2f}"
-    if value != 0 and not 1e-3 <= abs(value) < 1e5:
-        return f"{value:.3e}"
-    return f"{value:#.4g}".rstrip(".")
-
-
-def first_figure(metrics: Sequence[Metric], figures: Mapping[str, float]) -> str:
-    """The primary metric with its unit, or the next one that is defined: a baseline may have none for some."""
-    for metric in metrics:
-        value = float(figures.get(metric.name, math.nan))
-        if not math.isnan(value):
-            return f"{metric.name} {format_number(value, metric.unit)} {metric.unit}".strip()
-    return ""
-
-
-def format_summary(summary: Summary, unit: str = "", plus_minus: str = "±") -> str:
-    """Mean, and the deviation where there are two figures at least, to the decimals of the mean."""
+def format_summary(summary: Summary, unit: str = "", plus_minus: str = "±", scope: Scope = "these signals") -> str:
+    """The mean with its 95 % interval in a scope, to the decimals of the mean; without one where there is none."""
     text = format_number(summary.mean, unit)
-    if math.isnan(summary.std):
+    low, high = summary.intervals.get(scope, (math.nan, math.nan))
+    if math.isnan(low):
         return text
+    half = (high - low) / 2
+    if not math.isclose(high - summary.mean, half, rel_tol=1e-6, abs_tol=1e-12):
+        return f"{text} [{format_number(low, unit)}, {format_number(high, unit)}]"
+    return f"{text} {plus_minus} {_like(half, text)}"
+
+
+def _like(value: float, text: str) -> str:
+    """A figure to the decimals of another one."""
     if "e" in text:
-        return f"{text} {plus_minus} {summary.std:.1e}"
-    decimals = len(text.partition(".")[2])
-    return f"{text} {plus_minus} {summary.std:.{decimals}f}"
-
-
-def header(metric: Metric) -> str:
-    """A column's title: name, unit and, where there is a better side, an arrow to it."""
-    unit = f" [{metric.unit}]" if metric.unit else ""
-    arrow = {True: " ↑", False: " ↓", None: ""}[metric.higher_is_better]
-    return f"{metric.name}{unit}{arrow}"
+        return f"{value:.1e}"
+    return f"{value:.{len(text.partition('.')[2])}f}"
 
 
 def runs_text(row: Row) -> str:
@@ -80,43 +62,50 @@ def heading(board: Leaderboard) -> str:
 
 def cells(board: Leaderboard, plus_minus: str = "±") -> tuple[list[str], list[list[str]]]:
     """Titles and rows of a leaderboard as text, for any table."""
-    metrics = board.shown_metrics()
-    titles = ["#", "field", *map(header, metrics), "parameters", "train [s]", "runs"]
-    rows = [
-        [
-            str(row.rank) if row.rank else "",
-            f"{row.label} (baseline)" if row.baseline else row.label,
-            *(format_summary(row.metrics[metric.name], metric.unit, plus_minus) for metric in metrics),
-            f"{row.parameters:,}" if row.parameters else "-",
-            format_summary(row.train_s, plus_minus=plus_minus),
-            runs_text(row),
-        ]
-        for row in board.rows
-    ]
+    metrics, scopes = board.shown_metrics(), list(board.comparisons)
+    wide: Scope = "such signals"
+    titles = ["#", *(RANKS[scope] for scope in scopes), "field", *map(header, metrics)]
+    titles += [f"{board.rank_by.name}, {wide}"] if wide in scopes else []
+    titles += ["parameters", "train [s]", "runs"]
+    rows = []
+    for row in board.rows:
+        texts = [str(row.rank) if row.rank else "", *(_standing(row.standing.get(scope)) for scope in scopes)]
+        name = f"{row.label} (baseline)" if row.baseline else row.label
+        texts.append(f"{name} {KNOWN}" if is_known(row) else name)
+        texts += [format_summary(row.metrics[metric.name], metric.unit, plus_minus) for metric in metrics]
+        if wide in scopes:
+            summary = row.metrics[board.rank_by.name]
+            known = wide in summary.intervals
+            texts.append(format_summary(summary, board.rank_by.unit, plus_minus, wide) if known else "")
+        texts += [f"{row.parameters:,}" if row.parameters else "-", format_summary(row.train_s), runs_text(row)]
+        rows.append(texts)
     return titles, rows
 
 
-def problem_lines(board: Leaderboard) -> list[str]:
-    """One line for each reason for which a run has no figures, or a row no rank."""
-    return [one_line(f"{row.label}: {problem}") for row in board.rows for problem in row.problems]
+def _standing(standing: Standing | None) -> str:
+    """The ranks that a row may have, marked where it cannot be told apart from the first one."""
+    if standing is None:
+        return ""
+    ranks = f"{standing.low}-{standing.high}" if standing.high > standing.low else str(standing.low)
+    return f"{ranks} {TIED}" if standing.tied else ranks
 
 
 def print_tables(console: Console, boards: Sequence[Leaderboard]) -> None:
-    """Ranked tables, each with the reasons for what is missing in it.
+    """Ranked tables, each with what is sure of it and the reasons for what is missing in it.
 
     A figure is never cut: where the console is narrow, the least important columns are left out and named.
     """
     for board in boards:
         titles, rows = cells(board)
-        last = len(titles) - 1
-        # The time, then secondary metrics, those of held-out parts last. Name, ranking metric and runs stay.
-        secondary = sorted(range(3, last - 2), key=lambda index: ("held_out" in titles[index], -index))
+        last, name = len(titles) - 1, titles.index("field")
+        # The time, then secondary metrics, those of held-out parts last. Name, ranks, ranking metric and runs stay.
+        secondary = sorted(range(name + 2, last - 2), key=lambda index: ("held_out" in titles[index], -index))
         order = {index: number for number, index in enumerate([last - 1, *secondary, last - 2], start=1)}
-        folds = {1: FOLD_NAME, last: FOLD_RUNS}
+        folds = {name: FOLD_NAME, last: FOLD_RUNS}
         columns = [Column(title, folds.get(index, 0), order.get(index, 0)) for index, title in enumerate(titles)]
         styles = ["dim" if row.baseline else "" if row.complete else "yellow" for row in board.rows]
         print_table(console, heading(board), columns, rows, styles, "`inrbench results DIR --format csv` has all")
-        for line in problem_lines(board):
+        for line in remark_lines(board):
             print_line(console, line)
 
 
@@ -133,18 +122,42 @@ def csv_report(spec: TableSpec, results: Results) -> str:
     names = list(dict.fromkeys(metric.name for board in boards for metric in board.shown_metrics()))
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    figures = [f"{name}_{part}" for name in [*names, "train_s"] for part in ("mean", "std")]
     writer.writerow(
-        ["task", "ranked_by", "rank", "field", "baseline", "parameters", "runs_ok", "runs", *figures, "problems"]
+        [
+            *("task", "ranked_by", "rank"),
+            *(f"{name}{suffix}" for suffix in SUFFIXES.values() for name in ("rank_low", "rank_high", "tied")),
+            *("field", "baseline", "parameters", "runs_ok", "runs"),
+            *(f"{name}_{part}" for name in names for part in _PARTS),
+            *("train_s_mean", "train_s_std", "chosen", "origin", "problems"),
+        ]
     )
     for board in boards:
         for row in board.rows:
             summaries = [row.metrics.get(name, Summary(math.nan, math.nan, 0)) for name in names]
-            total = sum(row.statuses.values())
-            shared = [board.task_label, board.rank_by.name, row.rank or "", row.label, row.baseline, row.parameters]
-            values = [_plain(value) for item in [*summaries, row.train_s] for value in (item.mean, item.std)]
-            writer.writerow([*shared, row.statuses.get("ok", 0), total, *values, "; ".join(row.problems)])
+            standings = [row.standing.get(scope) for scope in SUFFIXES]
+            writer.writerow(
+                [
+                    *(board.task_label, board.rank_by.name, row.rank or ""),
+                    *(value for one in standings for value in ((one.low, one.high, one.tied) if one else ("",) * 3)),
+                    *(row.label, row.baseline, row.parameters),
+                    *(row.statuses.get("ok", 0), sum(row.statuses.values())),
+                    *(_plain(value) for item in summaries for value in _parts(item)),
+                    *(_plain(row.train_s.mean), _plain(row.train_s.std)),
+                    "; ".join(f"{key}={value}" for key, value in row.chosen.options.items()) if row.chosen else "",
+                    "; ".join(dict.fromkeys(run.origin for run in row.runs if run.origin)),
+                    "; ".join(row.problems),
+                ]
+            )
     return buffer.getvalue()
+
+
+SUFFIXES: Mapping[Scope, str] = {"these signals": "", "such signals": "_such_signals"}
+_PARTS = ("mean", "std", *(f"{end}{suffix}" for suffix in SUFFIXES.values() for end in ("low", "high")))
+
+
+def _parts(summary: Summary) -> list[float]:
+    ends = [summary.intervals.get(scope, (math.nan, math.nan)) for scope in SUFFIXES]
+    return [summary.mean, summary.std, *(value for pair in ends for value in pair)]
 
 
 def _plain(value: Any) -> str:
@@ -159,10 +172,6 @@ def _finite(value: Any) -> Any:
 
 def json_data(boards: Sequence[Leaderboard]) -> dict[str, Any]:
     """Everything as plain data; a figure that is not finite is null."""
-
-    def summary(item: Summary) -> dict[str, Any]:
-        return {"mean": _finite(item.mean), "std": _finite(item.std), "count": item.count}
-
     return {
         "schema": SCHEMA,
         "tasks": [
@@ -170,23 +179,57 @@ def json_data(boards: Sequence[Leaderboard]) -> dict[str, Any]:
                 "task": board.task_label,
                 "ranked_by": board.rank_by.name,
                 "metrics": [metric.to_data() for metric in board.metrics],
-                "rows": [
-                    {
-                        "field": row.label,
-                        "rank": row.rank,
-                        "baseline": row.baseline,
-                        "parameters": row.parameters,
-                        "metrics": {name: summary(item) for name, item in row.metrics.items()},
-                        "train_s": summary(row.train_s),
-                        "statuses": dict(row.statuses),
-                        "problems": list(row.problems),
-                        "runs": [run.id for run in row.runs],
-                    }
-                    for row in board.rows
-                ],
+                "statistics": {
+                    scope: _comparison_data(board, comparison) for scope, comparison in board.comparisons.items()
+                },
+                "rows": [_row_data(row) for row in board.rows],
+                "remarks": remark_lines(board),
             }
             for board in boards
         ],
+    }
+
+
+def _row_data(row: Row) -> dict[str, Any]:
+    return {
+        "field": row.label,
+        "rank": row.rank,
+        "ranks": {scope: vars(standing) for scope, standing in row.standing.items()},
+        "baseline": row.baseline,
+        "parameters": row.parameters,
+        "metrics": {name: _summary_data(item) for name, item in row.metrics.items()},
+        "train_s": _summary_data(row.train_s),
+        "chosen": vars(row.chosen) if row.chosen else None,
+        "statuses": dict(row.statuses),
+        "problems": list(row.problems),
+        "runs": [run.id for run in row.runs],
+        "origins": list(dict.fromkeys(run.origin for run in row.runs if run.origin)),
+    }
+
+
+def _summary_data(item: Summary) -> dict[str, Any]:
+    intervals = {scope: [_finite(value) for value in pair] for scope, pair in item.intervals.items()}
+    return {"mean": _finite(item.mean), "std": _finite(item.std), "count": item.count, "intervals": intervals}
+
+
+def _comparison_data(board: Leaderboard, comparison: Comparisons) -> dict[str, Any]:
+    """The resolution, and each pair of rows, the better one first."""
+    labels = [row.label for row in board.ranked]
+    pairs = [(one, other) for one in range(len(labels)) for other in range(one + 1, len(labels))]
+    return {
+        "method": comparison.method,
+        "resolution": _finite(comparison.resolution),
+        "pairs": [
+            {
+                "fields": [labels[one], labels[other]],
+                "difference": _finite(float(comparison.differences[one, other])),
+                "interval": [_finite(value) for value in comparison.interval(one, other)],
+                "p": float(comparison.p[one, other]),
+                "p_holm": float(comparison.adjusted[one, other]),
+            }
+            for one, other in pairs
+        ],
+        "needed_for_first_two": comparison.needed(0, 1, len(pairs)),
     }
 
 
@@ -226,10 +269,10 @@ def markdown_report(spec: TableSpec, results: Results) -> str:
     for board in results.leaderboards(spec.sort):
         titles, rows = cells(board)
         lines = [f"### {heading(board)}", "", _markdown_row(titles)]
-        lines.append("| " + " | ".join("---" if index == 1 else "---:" for index in range(len(titles))) + " |")
+        lines.append("| " + " | ".join("---" if title == "field" else "---:" for title in titles) + " |")
         lines += [_markdown_row(row) for row in rows]
-        problems = problem_lines(board)
-        parts.append("\n".join([*lines, *([""] if problems else []), *(f"- {line}" for line in problems)]))
+        remarks = remark_lines(board)
+        parts.append("\n".join([*lines, *([""] if remarks else []), *(f"- {line}" for line in remarks)]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -242,7 +285,7 @@ def latex_report(spec: TableSpec, results: Results) -> str:
     parts = []
     for board in results.leaderboards(spec.sort):
         titles, rows = cells(board, plus_minus="@pm@")
-        columns = "".join("l" if index == 1 else "r" for index in range(len(titles)))
+        columns = "".join("l" if title == "field" else "r" for title in titles)
         body = [" & ".join(map(_latex, row)) + r" \\" for row in rows]
         parts.append(
             "\n".join(
@@ -255,7 +298,7 @@ def latex_report(spec: TableSpec, results: Results) -> str:
                     *body,
                     r"\bottomrule",
                     r"\end{tabular}",
-                    *(f"% {line}" for line in problem_lines(board)),
+                    *(f"% {line}" for line in remark_lines(board)),
                 ]
             )
         )

@@ -6,21 +6,35 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from inrbench_core.api.entries import Metric
 from inrbench_core.api.errors import InrbenchError
 from inrbench_core.api.suggest import did_you_mean
-from inrbench_core.results.results import ResultBoard, ResultRow, ResultRun, Results
+from inrbench_core.results.results import Chosen, ResultBoard, ResultRow, ResultRun, Results
+from inrbench_core.results.samples import samples_of
+from inrbench_core.results.statistics.comparisons import Comparisons, compare_all, rank_intervals
+from inrbench_core.results.statistics.intervals import mean_intervals
+from inrbench_core.results.statistics.variances import SCOPES, Scope, has_scope
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A figure over signals and seeds: arithmetic mean and sample standard deviation, NaN for less than two."""
+    """A figure over signals and seeds.
+
+    Args:
+        mean: arithmetic mean.
+        std: sample standard deviation, NaN for less than two figures.
+        count: of the figures.
+        intervals: the 95 % interval of the mean in each scope that the figures are enough for.
+    """
 
     mean: float
     std: float
     count: int
+    intervals: Mapping[Scope, tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Summary:
@@ -31,6 +45,21 @@ class Summary:
         if len(known) == 1 or not all(math.isfinite(value) for value in known):
             return cls(statistics.fmean(known), math.nan, len(known))
         return cls(statistics.fmean(known), statistics.stdev(known), len(known))
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is sure of a row's place among those with a rank, in one scope.
+
+    Args:
+        low: the lowest rank that it may have: 1 + the rows that are surely better.
+        high: the highest one: the number of rows - those that are surely worse.
+        tied: whether it cannot be told apart from the first row, or is the first.
+    """
+
+    low: int
+    high: int
+    tied: bool
 
 
 @dataclass(frozen=True)
@@ -48,6 +77,8 @@ class Row:
         statuses: how many runs ended how; "missing" counts those without a result.
         problems: why runs have no figures, and why a row whose runs are ok has no rank, without repetition.
         runs: over signals and seeds.
+        standing: what is sure of its rank, in each scope that the figures are enough for; empty without a rank.
+        chosen: what `select:` or `tuning:` chose for it, or None.
     """
 
     label: str
@@ -59,6 +90,8 @@ class Row:
     statuses: Mapping[str, int]
     problems: tuple[str, ...]
     runs: tuple[ResultRun, ...]
+    standing: Mapping[Scope, Standing] = field(default_factory=dict)
+    chosen: Chosen | None = None
 
     @property
     def complete(self) -> bool:
@@ -74,16 +107,23 @@ class Leaderboard:
         task_label: the task's name in tables.
         metrics: the one that ranks first, then the task's others.
         rows: ranked rows, baselines among them.
+        comparisons: of the rows with a rank, in their order, in each scope that the figures are enough for.
     """
 
     task_label: str
     metrics: tuple[Metric, ...]
     rows: tuple[Row, ...]
+    comparisons: Mapping[Scope, Comparisons]
 
     @property
     def rank_by(self) -> Metric:
         """The metric that ranks."""
         return self.metrics[0]
+
+    @property
+    def ranked(self) -> list[Row]:
+        """The rows with a rank, best first."""
+        return [row for row in self.rows if row.rank is not None]
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -136,7 +176,66 @@ def _leaderboard(board: ResultBoard, sort: str) -> Leaderboard:
         else:
             ranked.append(row)
     others = tuple(metric for metric in board.metrics if metric.name != chosen.name)
-    return Leaderboard(board.label, (chosen, *others), tuple(ranked))
+    metrics = (chosen, *others)
+    compared = [row for row in ranked if row.rank is not None]
+    comparisons = _comparisons(compared, chosen)
+    standings = dict(zip((row.label for row in compared), _standings(comparisons, len(compared)), strict=True))
+    intervals = _intervals(compared, metrics)
+    for row in ranked:
+        if row.baseline and row.complete:
+            # By itself: what deviations have in common is a matter of fields that are trained alike.
+            intervals[row.baseline, row.label] = _intervals([row], metrics)[row.baseline, row.label]
+    final = [
+        replace(
+            row,
+            metrics=intervals.get((row.baseline, row.label), row.metrics),
+            standing={} if row.rank is None else standings[row.label],
+        )
+        for row in ranked
+    ]
+    return Leaderboard(board.label, metrics, tuple(final), comparisons)
+
+
+def _comparisons(rows: Sequence[Row], metric: Metric) -> dict[Scope, Comparisons]:
+    values = samples_of(rows, metric).values
+    # Infinite figures, as of a perfect answer, cannot be compared by their means.
+    if len(rows) < 2 or np.isnan(values).any():
+        return {}
+    return {
+        scope: compare_all(values, scope, higher_is_better=metric.higher_is_better)
+        for scope in SCOPES
+        if has_scope(values, scope)
+    }
+
+
+def _standings(comparisons: Mapping[Scope, Comparisons], rows: int) -> list[dict[Scope, Standing]]:
+    """The standing of each row, the best one first."""
+    found: list[dict[Scope, Standing]] = [{} for _ in range(rows)]
+    for scope, comparison in comparisons.items():
+        low, high = rank_intervals(comparison.surely_better)
+        for index in range(rows):
+            tied = not comparison.surely_better[0, index]
+            found[index][scope] = Standing(int(low[index]), int(high[index]), bool(tied))
+    return found
+
+
+def _intervals(rows: Sequence[Row], metrics: Sequence[Metric]) -> dict[tuple[bool, str], dict[str, Summary]]:
+    """The summaries of some rows, with intervals for each metric that all their runs have; by baseline and label."""
+    found = {(row.baseline, row.label): dict(row.metrics) for row in rows}
+    for metric in metrics:
+        samples = samples_of(rows, metric)
+        known = [index for index, values in enumerate(samples.values) if np.isfinite(values).all()]
+        values = samples.values[known]
+        for scope in SCOPES:
+            if not has_scope(values, scope):
+                continue
+            intervals = mean_intervals(values, scope)
+            for index, low, high in zip(known, intervals.low, intervals.high, strict=True):
+                summaries = found[rows[index].baseline, rows[index].label]
+                old = summaries[metric.name]
+                own = {**old.intervals, scope: (float(low), float(high))}
+                summaries[metric.name] = replace(old, intervals=own)
+    return found
 
 
 def _observed(row: Row) -> set[tuple[str, int]]:
@@ -192,6 +291,7 @@ def _row(row: ResultRow, metrics: Sequence[Metric]) -> Row:
         statuses=statuses,
         problems=tuple(problems),
         runs=row.runs,
+        chosen=row.chosen,
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from inrbench_core.api.errors import InrbenchError
-from inrbench_core.results.formats import first_figure
+from inrbench_core.results.numbers import first_figure
 from inrbench_core.results.leaderboard import Leaderboard
 
 PANEL_WIDTH = 256

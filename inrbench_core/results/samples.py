@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from inrbench_core.api.entries import Metric
-from inrbench_core.results.results import ResultRow
+from inrbench_core.results.results import ResultRun
 
 Array = np.ndarray[Any, Any]
 
@@ -37,7 +37,16 @@ class Samples:
     values: Array
 
 
-def samples_of(rows: Sequence[ResultRow], metric: Metric) -> Samples:
+class RowOfRuns(Protocol):
+    """A row of a table: of results or of a leaderboard."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def runs(self) -> tuple[ResultRun, ...]: ...
+
+
+def samples_of(rows: Sequence[RowOfRuns], metric: Metric) -> Samples:
     """The figures of some rows, signals and seeds in the order in which they are first met.
 
     Args:

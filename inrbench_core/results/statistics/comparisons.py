@@ -60,7 +60,7 @@ class Comparisons:
 
     def interval(self, one: int, other: int) -> tuple[float, float]:
         """The 95 % interval of the difference of two rows that were chosen beforehand."""
-        half = t_quantile(1 - ALPHA / 2, self.variances.df[one, other])
+        half = float(t_quantile(1 - ALPHA / 2, self.variances.df[one, other]))
         half *= math.sqrt(self.variances.values[one, other])
         difference = float(self.differences[one, other])
         return difference - half, difference + half

@@ -17,14 +17,13 @@ from inrbench_core.api.errors import InrbenchError
 from inrbench_core.results.formats import (
     FOLD_NAME,
     FOLD_RUNS,
-    format_number,
     format_summary,
-    header,
     heading,
     json_data,
     runs_text,
 )
 from inrbench_core.results.leaderboard import Leaderboard, Row, Summary
+from inrbench_core.results.numbers import format_number, header
 from inrbench_core.results.results import ResultRun, Results
 from inrbench_core.results.tables import Column, print_line, print_table
 

@@ -1,0 +1,128 @@
+"""What is said below a table: what is sure, what more data would show, and what rows are made of. Imports no torch."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from inrbench_core.api.entries import Metric
+from inrbench_core.api.text import one_line
+from inrbench_core.results.leaderboard import Leaderboard, Row
+from inrbench_core.results.numbers import format_number, with_unit
+from inrbench_core.results.statistics.comparisons import Comparisons
+from inrbench_core.results.statistics.variances import LEAST_SEEDS, LEAST_SIGNALS, SCOPES, Scope
+
+TIED = "="
+KNOWN = "†"
+ABOUT: Mapping[Scope, str] = {"these signals": "on these signals", "such signals": "for signals like them"}
+REPEATS: Mapping[Scope, str] = {"these signals": "seeds", "such signals": "signals"}
+
+
+def remark_lines(board: Leaderboard) -> list[str]:
+    """Every line that belongs below a table, each complete by itself."""
+    problems = [f"{row.label}: {problem}" for row in board.rows for problem in row.problems]
+    return [one_line(line) for line in (*_statistics(board), *_choices(board), *_origins(board), *problems)]
+
+
+def is_known(row: Row) -> bool:
+    """Whether some of its figures come from elsewhere."""
+    return any(run.origin for run in row.runs)
+
+
+def comparison_text(comparison: Comparisons, one: int, other: int, metric: Metric) -> str:
+    """The difference of two rows with its interval, such as "0.31 dB [0.10, 0.52]"."""
+    low, high = comparison.interval(one, other)
+    ends = ", ".join(format_number(value, metric.unit) for value in (low, high))
+    return f"{with_unit(float(comparison.differences[one, other]), metric)} [{ends}]"
+
+
+def _statistics(board: Leaderboard) -> list[str]:
+    rows = board.ranked
+    if not rows:
+        return []
+    seeds = board.counts[1]
+    if seeds < LEAST_SEEDS:
+        return ["one seed: no interval, and no order is sure; `seeds: 3` in the spec gives both"]
+    lines = []
+    for scope in SCOPES:
+        if scope in board.comparisons:
+            lines.append(_comparison(board, scope))
+        elif scope == "such signals" and len(rows) > 1:
+            lines.append(f"{ABOUT[scope]}: nothing is known with fewer than {LEAST_SIGNALS} signals")
+    if any(standing.tied for row in rows[1:] for standing in row.standing.values()):
+        lines.append(f"{TIED} cannot be told apart from the first row")
+    return lines
+
+
+def _comparison(board: Leaderboard, scope: Scope) -> str:
+    comparison, metric = board.comparisons[scope], board.rank_by
+    first, second = (row.label for row in board.ranked[:2])
+    text = f"{ABOUT[scope]} ({comparison.method}): gaps of {with_unit(comparison.resolution, metric)} are told apart"
+    lead = comparison_text(comparison, 0, 1, metric)
+    if comparison.surely_better[0, 1]:
+        return f"{text}; {first} leads {second} by {lead}"
+    return f"{text}; {first} and {second} are not, {lead}{_needed(comparison, 0, 1, pairs=_pairs(board))}"
+
+
+def _pairs(board: Leaderboard) -> int:
+    return math.comb(len(board.ranked), 2)
+
+
+def _needed(comparison: Comparisons, one: int, other: int, *, pairs: int) -> str:
+    needed = comparison.needed(one, other, pairs)
+    repeats = REPEATS[comparison.scope]
+    return f": it would take about {needed} {repeats}" if needed else f": more than 10,000 {repeats} would be needed"
+
+
+def needed_text(comparison: Comparisons, one: int, other: int) -> str:
+    """How many repeats would tell two rows apart that are compared alone; "" if they are told apart."""
+    return "" if comparison.p[one, other] <= 0.05 else _needed(comparison, one, other, pairs=1).removeprefix(": ")
+
+
+def _choices(board: Leaderboard) -> list[str]:
+    lines = []
+    for row in board.rows:
+        if (chosen := row.chosen) is None:
+            continue
+        options = ", ".join(f"{key}={_option(value)}" for key, value in chosen.options.items()) or "nothing changed"
+        seeds = f"seed{'s' if len(chosen.seeds) > 1 else ''} {', '.join(map(str, chosen.seeds))}"
+        where = f"{', '.join(chosen.signals)}, {seeds}"
+        lines.append(
+            f"{row.label}: {options}; best of {chosen.trials} by {chosen.metric} on {where}{gain_text(board, row)}"
+        )
+    return lines
+
+
+def _option(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def gain_text(board: Leaderboard, row: Row) -> str:
+    """By how much a tuned row is better than the published one, where both have a rank."""
+    labels = [item.label for item in board.ranked]
+    published = row.chosen.published if row.chosen else ""
+    if row.label not in labels or published not in labels:
+        return ""
+    one, other = labels.index(row.label), labels.index(published)
+    if "these signals" in board.comparisons:
+        gain = comparison_text(board.comparisons["these signals"], one, other, board.rank_by)
+    else:
+        means = [item.metrics[board.rank_by.name].mean for item in (row, board.ranked[other])]
+        gain = with_unit((means[0] - means[1]) * (-1 if board.rank_by.higher_is_better is False else 1), board.rank_by)
+    return f"; gain over {published} {gain}"
+
+
+def _origins(board: Leaderboard) -> list[str]:
+    lines: list[str] = []
+    for row in board.rows:
+        counts = Counter(run.origin for run in row.runs if run.origin)
+        lines += [f"{KNOWN} {row.label}: {count} runs from {origin}" for origin, count in counts.items()]
+    return _folded(lines)
+
+
+def _folded(lines: Sequence[str], most: int = 12) -> list[str]:
+    """At most so many lines, and how many there are beside them."""
+    rest = len(lines) - most
+    return [*lines[:most], f"{KNOWN} and {rest} more rows with such figures"] if rest > 0 else list(lines)
