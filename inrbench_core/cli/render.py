@@ -110,8 +110,9 @@ def _choose(folder: Path, field: str | None) -> list[RunRecord]:
         rows = [row for row in board.rows if (not row.baseline if field is None else row.label == field)]
         # Incomplete rows have no rank, and keep their place among the others by their figures.
         rows.sort(key=lambda row: row.rank or math.inf)
-        good = (run.record for row in rows for run in row.runs if run.status == "ok")
-        record = next(good, None)
+        good = next(filter(None, ([run for run in row.runs if run.status == "ok"] for row in rows)), [])
+        # Of runs that only an exported table tells of there are no weights.
+        record = next((run.record for run in sorted(good, key=lambda run: bool(run.origin))), None)
         if record is not None:
             chosen.append(record)
     if not chosen:
