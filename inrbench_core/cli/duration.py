@@ -3,6 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
+
+import typer
+
+UNITS_S = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+
+
+def seconds_of(text: str) -> float:
+    """The seconds of a time span such as 90s, 30m, 8h or 1h30m. Raises typer.BadParameter if it is none."""
+    parts = re.findall(r"(\d+)([dhms])", text)
+    seconds = sum(int(number) * UNITS_S[unit] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != text or not seconds:
+        raise typer.BadParameter(f"expected a time span such as 90s, 30m, 8h or 1h30m, got {text!r}")
+    return float(seconds)
 
 
 def duration(seconds: float) -> str:

@@ -22,6 +22,7 @@ from inrbench_core.cli.common import (
     say,
     warn_of_broken_plugins,
 )
+from inrbench_core.cli.duration import seconds_of
 from inrbench_core.cli.reporting import FormatName, FormatOptions, Reporter, Sort, find_reporter
 
 if TYPE_CHECKING:
@@ -45,6 +46,31 @@ Jobs = Annotated[int | None, typer.Option(min=1, help="Jobs at a time.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Repeat runs that have a good result.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait while another process writes into the folder.")]
+MaxTime = Annotated[
+    float | None,
+    typer.Option(
+        "--max-time",
+        metavar="DURATION",
+        parser=seconds_of,
+        help="Stop after 90s, 30m, 8h or 1h30m; the same command continues from there.",
+    ),
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="PATTERN",
+        help="Carry out only runs of which the label of the field, the task or the signal matches; repeatable.",
+    ),
+]
+KnownFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--known",
+        metavar="FILE",
+        help="Count the good runs of this exported table as done, whoever made them; repeatable.",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 
 
@@ -59,6 +85,9 @@ def evaluate(
     ] = False,
     fresh: Fresh = False,
     wait: Wait = False,
+    max_time_s: MaxTime = None,
+    only: Only = None,
+    known: KnownFiles = None,
     quiet: Quiet = False,
     format_name: FormatName = None,
     format_options: FormatOptions = None,
@@ -79,7 +108,7 @@ def evaluate(
     warn_of_broken_plugins(catalog)
     experiment = load_experiment(spec, catalog, changes(settings, device))
     check_metric(reporter.sort, _metric_names(experiment))
-    options = Options(out, jobs, fresh, wait)
+    options = Options(out, jobs, fresh, wait, max_time_s, tuple(only or ()), tuple(known or ()))
     if dry_run:
         from inrbench_core.cli.dry_run import print_plan
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 
 import pluggy
 from rich.cells import cell_len
@@ -26,7 +27,7 @@ from inrbench_core.api.hookspecs import hookimpl
 from inrbench_core.api.text import one_line
 from inrbench_core.cli.common import emit, make_console
 from inrbench_core.cli.duration import duration
-from inrbench_core.results.formats import first_figure, format_number
+from inrbench_core.results.numbers import first_figure, format_number
 from inrbench_core.runs.eta import Estimate
 from inrbench_core.runs.events import StartedExperiment
 from inrbench_core.runs.record import RunRecord
@@ -62,7 +63,8 @@ class Display:
 
     def __init__(self) -> None:
         self.total = self.count = 0
-        self.estimate = Estimate({})
+        self.estimate = Estimate()
+        self.experiment: StartedExperiment | None = None
 
     def __enter__(self) -> Display:
         return self
@@ -71,9 +73,18 @@ class Display:
 
     def begin(self, experiment: StartedExperiment) -> None:
         """Take in the plan."""
-        self.total, self.count = len(experiment.runs), len(experiment.done)
-        todo = {run_id: run for run_id, run in experiment.runs.items() if run_id not in experiment.done}
-        self.estimate = Estimate(todo)
+        self.experiment = experiment
+        self.follow()
+
+    def follow(self) -> None:
+        """Take in the runs that were planned since, such as those of options that trial runs have chosen."""
+        if self.experiment is None or len(self.experiment.runs) == self.total:
+            return
+        new = list(islice(self.experiment.runs.values(), self.total, None))
+        todo = [run for run in new if run.id not in self.experiment.done]
+        self.total += len(new)
+        self.count += len(new) - len(todo)
+        self.estimate.add(todo)
 
     def finish(self, run: AnyRun, record: RunRecord) -> None:
         """Take in that a run has ended."""
@@ -110,6 +121,7 @@ class PlainDisplay(Display):
 
     @hookimpl
     def inrbench_run_started(self, run: AnyRun) -> None:
+        self.follow()
         self.estimate.started(run)
 
     @hookimpl
@@ -195,11 +207,12 @@ class LiveDisplay(Display):
 
     @hookimpl
     def inrbench_run_started(self, run: AnyRun) -> None:
+        self.follow()
         self.estimate.started(run)
         steps = run.training.steps if isinstance(run, FitRun) else None
         if run.id not in self.lines:
             self.lines[run.id] = self.fits.add_task(run.title, total=steps, note="")
-        self.overall.update(self.bar, note=self.left())
+        self.overall.update(self.bar, total=self.total, completed=self.count, note=self.left())
 
     @hookimpl
     def inrbench_progress(self, run: AnyRun, progress: Progress) -> None:

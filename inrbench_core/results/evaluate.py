@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,12 +16,13 @@ from typing import Any
 from inrbench_core.api.errors import StorageError, UnsupportedError
 from inrbench_core.plugins.catalog import Catalog, check_plugin_files
 from inrbench_core.plugins.loading import load_catalog
+from inrbench_core.results.known import Known, keep, planned
 from inrbench_core.results.load import experiment_data, results_of
 from inrbench_core.results.results import Results
 from inrbench_core.runs.check_process import check_apart
 from inrbench_core.runs.driver import Driver
 from inrbench_core.runs.plan import GridStrategy, Plan, make_plan
-from inrbench_core.runs.record import done_runs
+from inrbench_core.runs.record import KnownRecord, done_runs
 from inrbench_core.runs.store import FolderInUse, RunStore
 from inrbench_core.spec.builder import build_experiment
 from inrbench_core.spec.experiment import Experiment
@@ -35,12 +38,18 @@ class Options:
         jobs: jobs at a time, or None.
         fresh: repeat runs that have a good result.
         wait: wait while another process writes into the folder.
+        max_time_s: when to stop, in s from the begin on; None: when all is done.
+        only: patterns of the labels of fields, tasks and signals, see `make_plan`; none: carry out all runs.
+        known: exported tables whose good runs count as done, unless `fresh`.
     """
 
     out: Path | None = None
     jobs: int | None = None
     fresh: bool = False
     wait: bool = False
+    max_time_s: float | None = None
+    only: tuple[str, ...] = ()
+    known: tuple[Path, ...] = ()
 
 
 class Stopped(KeyboardInterrupt):
@@ -66,6 +75,9 @@ def evaluate(
     jobs: int | None = None,
     fresh: bool = False,
     wait: bool = False,
+    max_time_s: float | None = None,
+    only: Sequence[str] = (),
+    known: Sequence[str | Path] = (),
 ) -> Results:
     """Carry out a spec, as `inrbench eval` does: finished runs are kept and not repeated.
 
@@ -77,13 +89,21 @@ def evaluate(
         jobs: jobs at a time.
         fresh: repeat runs that have a good result.
         wait: wait while another process writes into the folder.
+        max_time_s: stop after so many seconds, with a warning if not all is done. What is done is kept, and the same
+            call continues from there.
+        only: carry out those runs only of which the label of the field, the task or the signal matches one of these
+            patterns, as in `fnmatch`, case-sensitive.
+        known: tables that `Results.export` wrote. A run whose settings are in one of them with a good result is not
+            carried out, unless `fresh`; its `origin` says where its figures come from, and they are kept in `out`.
 
     Returns:
-        the results of this very spec. Runs that went wrong are in it with their status; `failed` names them.
+        the results of this very spec. Runs that went wrong are in it with their status; `failed` names them. Those
+        that were not carried out are "missing".
 
     Raises:
         SpecError: with every problem found, each with its line.
-        InrbenchError: if a plugin file is not there.
+        InrbenchError: if a plugin file is not there, a pattern of `only` matches no label, or a table in `known` is not
+            usable.
         StorageError: if results cannot be written.
         Stopped: on KeyboardInterrupt, after workers are ended; what is done is kept.
     """
@@ -92,33 +112,66 @@ def evaluate(
     catalog = load_catalog(files)
     document = document_of(spec) if isinstance(spec, Mapping) else load_yaml(Path(spec))
     experiment = build_experiment(document, catalog, settings)
-    options = Options(Path(out) if out is not None else None, jobs, fresh, wait)
+    options = Options(
+        Path(out) if out is not None else None, jobs, fresh, wait, max_time_s, tuple(only), tuple(map(Path, known))
+    )
     return carry_out(experiment, catalog, options, files)
 
 
 def carry_out(experiment: Experiment, catalog: Catalog, options: Options, plugin_files: Sequence[Path]) -> Results:
     """Carry out an experiment; see `evaluate`."""
+    deadline = math.inf if options.max_time_s is None else time.monotonic() + options.max_time_s
     experiment = with_jobs(experiment, options.jobs)
     store = RunStore(results_folder(experiment, options))
+    elsewhere = Known(() if options.fresh else options.known)
     with _locked(store, wait=options.wait):
         # Not before: waiting may take hours, in which code may change.
-        plan = make_plan(experiment, catalog, find_device(experiment.device))
-        known = store.records(plan.runs.keys())
+        plan = make_plan(experiment, catalog, find_device(experiment.device), options.only)
         data = experiment_data(plan)
-        driver = Driver(plan, store, catalog, plugin_files=plugin_files, known=known, fresh=options.fresh)
+        known = store.records({run.id for run in planned(plan)})
+        taken = elsewhere.take(planned(plan), known)
+        for line in elsewhere.remarks(planned(plan), results_of(data, known, store)):
+            warnings.warn(line, stacklevel=2)
+        driver = Driver(
+            plan,
+            store,
+            catalog,
+            plugin_files=plugin_files,
+            known={**known, **taken},
+            fresh=options.fresh,
+            deadline=deadline,
+        )
         try:
             check(plan, plugin_files, plan.runs.keys() - driver.done)
             try:
                 store.sweep()
-                store.add_experiment(data)
+                store.add_experiment(_described(plan, store, taken))
             except OSError as error:
                 raise StorageError(f"{store.folder}: cannot be written: {error.strerror}") from None
             outcome = driver.drive(GridStrategy(plan))
         except KeyboardInterrupt:
-            raise Stopped(len(done_runs(driver.outcome.records)), len(plan.runs)) from None
+            raise Stopped(*_progress(driver)) from None
+        if outcome.stopped:
+            done, count = _progress(driver)
+            warnings.warn(
+                f"the time is over: {done} of {count} runs are done and kept in {store.folder}; "
+                "the same command continues from there",
+                stacklevel=2,
+            )
         results = results_of(data, outcome.records, store, outcome.failed)
         driver.events.send("inrbench_experiment_finished", results=results)
     return results
+
+
+def _described(plan: Plan, store: RunStore, taken: Mapping[str, KnownRecord]) -> dict[str, Any]:
+    """What is kept of an experiment, with what it takes from exported tables."""
+    data = experiment_data(plan)
+    return keep(store, data, taken, results_of(data, taken, store))
+
+
+def _progress(driver: Driver) -> tuple[int, int]:
+    """How many of the planned runs have a good result, and how many there are."""
+    return len(done_runs(driver.outcome.records) & driver.plan.runs.keys()), len(driver.plan.runs)
 
 
 @contextmanager

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 import warnings
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,10 +48,21 @@ class Outcome:
     Args:
         records: the record of every run that has one, by id; good ones of before count.
         failed: ids of the runs that were carried out now and did not go well.
+        stopped: whether the time was over before all was done.
     """
 
     records: dict[str, RunRecord] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
+    stopped: bool = False
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """What a run took: the best estimate for other seeds and signals of its row."""
+
+    flops: float = 0.0
+    memory_bytes: float = 0.0
+    seconds: float = 0.0
 
 
 class Driver:
@@ -63,6 +75,8 @@ class Driver:
         plugin_files: plugin files that workers load as well.
         known: the record of every planned run that has one.
         fresh: repeat runs that have a good result.
+        deadline: when to stop, on the clock of `time.monotonic`. A job is not begun where it is known to take longer
+            than what is left; one that is still under way then is recorded as interrupted.
     """
 
     def __init__(
@@ -74,6 +88,7 @@ class Driver:
         plugin_files: Sequence[Path],
         known: dict[str, RunRecord],
         fresh: bool,
+        deadline: float = math.inf,
     ) -> None:
         self.plan = plan
         self.store = store
@@ -81,22 +96,29 @@ class Driver:
         self.plugin_files = tuple(str(file.resolve()) for file in plugin_files)
         self.outcome = Outcome(dict(known))
         self.done = frozenset() if fresh else frozenset(done_runs(known))
-        # What a run of each row took: the best estimate for its other seeds and signals.
-        self._costs: dict[str, tuple[float, float]] = {}
+        self.deadline = deadline
+        # By row.
+        self._costs: dict[str, _Cost] = {}
         for run_id, record in known.items():
-            self._learn_cost(plan.runs[run_id], record)
+            if run_id in plan.runs:
+                self._learn_cost(plan.runs[run_id], record)
         # The runs of a job and how often it was tried; the job itself is made when it is submitted.
         self._waiting: deque[tuple[dict[str, AnyRun], int]] = deque()
         self._submitted: dict[str, _Submitted] = {}
 
-    def drive(self, strategy: Strategy) -> Outcome:
+    def drive(self, strategy: Strategy, on_growth: Callable[[Plan], None] = lambda plan: None) -> Outcome:
         """Carry out all that the strategy hands out.
+
+        Args:
+            strategy: of this plan.
+            on_growth: is told the new plan when the strategy has added runs.
 
         Raises:
             KeyboardInterrupt: after workers are ended and runs under way are recorded as interrupted.
             StorageError: if results cannot be written any more, as on a full disk.
         """
-        runs = self.plan.runs
+        # Listeners see it grow.
+        runs = dict(self.plan.runs)
         executor: Executor | None = None
         self.events.send(
             "inrbench_experiment_started",
@@ -104,7 +126,14 @@ class Driver:
             store=self.store,
         )
         try:
-            while given := strategy.next(self.outcome.records):
+            while not self.outcome.stopped:
+                given = strategy.next(self.outcome.records)
+                if strategy.plan is not self.plan:
+                    self.plan = strategy.plan
+                    runs.update(self.plan.runs)
+                    on_growth(self.plan)
+                if not given:
+                    break
                 todo = [run for run in given if run.id not in self.done]
                 self._waiting.extend(({run.id: run}, 0) for run in todo)
                 if self._waiting and executor is None:
@@ -114,7 +143,7 @@ class Driver:
         except KeyboardInterrupt:
             if executor is not None:
                 self._shut_down(executor)
-            self._record_interrupted()
+            self._record_interrupted("interrupted by the user")
             raise
         finally:
             if executor is not None:
@@ -127,7 +156,7 @@ class Driver:
         Raises:
             InrbenchError: by which an executor says that it cannot work here.
         """
-        context = ExecutorContext(jobs=len(self.plan.runs), device=self.plan.device)
+        context = ExecutorContext(jobs=self.plan.count, device=self.plan.device)
         try:
             executor: Executor = self.plan.experiment.executor.build(context)
         except InrbenchError:
@@ -139,17 +168,22 @@ class Driver:
 
     def _learn_cost(self, run: AnyRun, record: RunRecord) -> None:
         if record.status == "ok":
-            self._costs[run.group] = record.flops, float(record.peak_memory_bytes)
+            seconds = record.times.get("total", 0.0)
+            self._costs[run.group] = _Cost(record.flops, float(record.peak_memory_bytes), seconds)
 
     def _carry_out(self, executor: Executor) -> None:
         """Until every waiting job has ended. What an executor raises costs the runs that it has not done."""
         while self._waiting or self._submitted:
+            if time.monotonic() >= self.deadline:
+                self._stop(executor)
+                return
             self._submit(executor)
+            self._withdraw(executor)
             happened: list[Any] = []
             raised, unfinished = "", set()
             try:
                 # What it has told before it raises counts.
-                for event in executor.events(POLL_S):
+                for event in executor.events(min(POLL_S, max(0.0, self.deadline - time.monotonic()))):
                     happened.append(event)
                 if not happened:
                     unfinished = set(executor.unfinished())
@@ -166,6 +200,9 @@ class Driver:
     def _submit(self, executor: Executor) -> None:
         while self._waiting and len(self._submitted) < MOST_SUBMITTED:
             runs, tries = self._waiting.popleft()
+            if not self._fits(runs):
+                self.outcome.stopped = True
+                continue
             job = self._job(list(runs.values()))
             self._submitted[job.id] = _Submitted(job, runs, tries + 1)
             try:
@@ -174,15 +211,45 @@ class Driver:
                 self._lose(self._submitted[job.id], f"the executor raised {one_line(error)}", retry=False)
 
     def _job(self, runs: Sequence[AnyRun]) -> Job:
-        costs = [self._costs.get(run.group, (0.0, 0.0)) for run in runs]
+        costs = [self._costs.get(run.group, _Cost()) for run in runs]
         return Job(
             id=runs[0].id,
             runs=tuple(run.to_data() for run in runs),
             plugin_files=self.plugin_files,
             files=tuple(dict.fromkeys(file for run in runs for file in run.files)),
-            flops=sum(flops for flops, _ in costs),
-            bytes=max(memory for _, memory in costs),
+            flops=sum(cost.flops for cost in costs),
+            bytes=max(cost.memory_bytes for cost in costs),
         )
+
+    def _fits(self, runs: Mapping[str, AnyRun]) -> bool:
+        """Whether a job, begun now, would end before the deadline; of an unknown one, as far as is known."""
+        seconds = sum(self._costs.get(run.group, _Cost()).seconds for run in runs.values())
+        return time.monotonic() + seconds < self.deadline
+
+    def _withdraw(self, executor: Executor) -> None:
+        """Take back the jobs that have waited so long that they cannot end before the deadline."""
+        for item in list(self._submitted.values()):
+            if item.since is None and not self._fits(item.runs):
+                self._cancel(executor, item)
+                del self._submitted[item.job.id]
+                self.outcome.stopped = True
+
+    def _stop(self, executor: Executor) -> None:
+        """Abandon what is left at the deadline; what is under way is recorded as interrupted."""
+        self.outcome.stopped = True
+        self._waiting.clear()
+        for item in self._submitted.values():
+            self._cancel(executor, item)
+        self._record_interrupted("interrupted at the time limit of the experiment")
+        self._submitted.clear()
+
+    def _cancel(self, executor: Executor, item: _Submitted) -> str:
+        """Have the executor abandon a job. Returns what it raised, or ""."""
+        try:
+            executor.cancel(item.job.id)
+        except (Exception, SystemExit) as error:
+            return one_line(error)
+        return ""
 
     def _take(self, event: Any) -> None:
         if not _is_event(event):
@@ -230,10 +297,8 @@ class Driver:
         for item in list(self._submitted.values()):
             if item.since is not None and time.monotonic() - item.since > limit * len(item.job.runs):
                 reason = f"timed out after {limit:g} s"
-                try:
-                    executor.cancel(item.job.id)
-                except (Exception, SystemExit) as error:
-                    reason += f", and the executor raised when told to stop it: {one_line(error)}"
+                if raised := self._cancel(executor, item):
+                    reason += f", and the executor raised when told to stop it: {raised}"
                 self._lose(item, reason, retry=False)
 
     def _give_up(self, reason: str) -> None:
@@ -273,13 +338,15 @@ class Driver:
             self.outcome.records[run.id] = record
         self.events.send("inrbench_run_finished", run=run, record=record)
 
-    def _record_interrupted(self) -> None:
+    def _record_interrupted(self, reason: str) -> None:
         for item in list(self._submitted.values()):
             if item.since is not None:
                 for run in item.runs.values():
                     # A full disk must not hide that the user interrupted.
                     with contextlib.suppress(OSError):
-                        self.store.put(run.id, self._failure(run, "interrupted", "interrupted by the user"))
+                        record = self.store.put(run.id, self._failure(run, "interrupted", reason))
+                        old = self.outcome.records.get(run.id)
+                        self.outcome.records[run.id] = old if old is not None and old.status == "ok" else record
 
     def _shut_down(self, executor: Executor) -> None:
         try:

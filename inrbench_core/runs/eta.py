@@ -6,7 +6,7 @@ import math
 import statistics
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 from inrbench_core.api.executor import Progress
 from inrbench_core.runs.record import RunRecord
@@ -20,16 +20,21 @@ class Estimate:
     has done a few steps; a row that has not begun is taken to be as slow as the mean of those that have.
 
     Args:
-        todo: the runs that are to be carried out, by id.
+        todo: the runs that are to be carried out.
     """
 
-    def __init__(self, todo: Mapping[str, AnyRun]) -> None:
+    def __init__(self, todo: Iterable[AnyRun] = ()) -> None:
         # By row, because there may be a million runs and this is asked ten times a second.
-        self._waiting = Counter(run.group for run in todo.values() if isinstance(run, FitRun))
+        self._waiting: Counter[str] = Counter()
+        self.add(todo)
         self._by_group: dict[str, float] = {}
         self._since: dict[str, float] = {}
         self._whole: dict[str, float] = {}
         self._most_at_once = 1
+
+    def add(self, todo: Iterable[AnyRun]) -> None:
+        """Some more runs are to be carried out."""
+        self._waiting.update(run.group for run in todo if isinstance(run, FitRun))
 
     def started(self, run: AnyRun) -> None:
         """A run begins now."""

@@ -21,8 +21,8 @@ class StartedExperiment:
     Args:
         name: of the experiment.
         folder: of its results.
-        runs: every run that is planned so far, by id.
-        done: ids of those that have a good result already.
+        runs: every run that is planned so far, by id; a choice of options adds some while the experiment runs.
+        done: ids of the runs of the experiment that have a good result already, those among them that it plans later.
     """
 
     name: str

@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Any, Protocol
 
 from inrbench_core.api.entries import Metric
+from inrbench_core.api.errors import InrbenchError
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.plugins.fingerprints import Fingerprints
 from inrbench_core.runs.record import RunRecord
 from inrbench_core.runs.run import AnyRun, FitRun, RunFactory
-from inrbench_core.spec.experiment import Experiment, FieldRow, Signal, TaskBoard
+from inrbench_core.spec.experiment import Choice, Experiment, FieldRow, Signal, TaskBoard
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """One of the settings that a row is chosen from.
+
+    Args:
+        options: dotted key -> value, of the options that are chosen.
+        runs: those that choose, over the seeds and signals of trials.
+        final: the runs of the row if this setting is chosen.
+        source: the field with these options.
+    """
+
+    options: Mapping[str, Any]
+    runs: tuple[AnyRun, ...]
+    final: tuple[AnyRun, ...]
+    source: FieldRow
 
 
 @dataclass(frozen=True)
@@ -21,9 +40,12 @@ class PlannedRow:
     Args:
         label: what the table calls it.
         baseline: whether it is a measure for the others.
-        runs: its runs, over signals and seeds.
+        runs: its runs, over seeds and, for each seed, over signals; none while its options are not chosen.
         skip: why there are none, or "".
-        source: the field's row in the spec; None for a task's own baseline.
+        source: the field's row in the spec; None for a task's own baseline, and while its options are not chosen.
+        trials: the settings that it is chosen from.
+        published: the label of the row of the same field with the options that the spec says, or "".
+        chosen: what was chosen, as plain data with the keys of `results.Chosen`; None: nothing (yet).
     """
 
     label: str
@@ -31,6 +53,14 @@ class PlannedRow:
     runs: tuple[AnyRun, ...]
     skip: str = ""
     source: FieldRow | None = None
+    trials: tuple[PlannedTrial, ...] = ()
+    published: str = ""
+    chosen: Mapping[str, Any] | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether its options are still to be chosen."""
+        return bool(self.trials) and self.chosen is None and not self.skip
 
 
 @dataclass(frozen=True)
@@ -52,79 +82,165 @@ class PlannedBoard:
 
 @dataclass(frozen=True)
 class Plan:
-    """Every run of an experiment.
+    """Every run of an experiment, as far as it is known: what `select:` or `tuning:` chooses adds runs later.
 
     Args:
         experiment: what was asked for.
         boards: the tables.
-        runs: by id, each once however many rows it is in: by task, then seed, then signal, then row, so that a
-            stopped experiment has something of every field, and prepared data is used several times in a row.
+        runs: those that are to be carried out, by id, each once however many rows it is in. First the runs of rows:
+            by seed, then the signal's place in its task, then task, then row, so that a stopped experiment has
+            something of every field on every task, and prepared data is used several times in a row. Then trials,
+            the first of every row before the second.
         device: where runs are carried out: cpu, cuda or cuda:N.
+        count: how many runs the whole experiment has, whatever `only` says; as if every row that is still to be
+            chosen had runs of its own.
+        only: patterns, see `make_plan`; none: all runs.
     """
 
     experiment: Experiment
     boards: tuple[PlannedBoard, ...]
     runs: Mapping[str, AnyRun]
     device: str
+    count: int
+    only: tuple[str, ...] = ()
+
+    def with_boards(self, boards: tuple[PlannedBoard, ...]) -> Plan:
+        """The plan with other boards of the same experiment, and their runs."""
+        runs: dict[str, AnyRun] = {}
+        for selected, run in _in_order(self.experiment, boards, self.only):
+            if selected:
+                runs.setdefault(run.id, run)
+        return replace(self, boards=boards, runs=runs)
 
 
-def make_plan(experiment: Experiment, catalog: Catalog, device: str) -> Plan:
+def make_plan(experiment: Experiment, catalog: Catalog, device: str, only: Sequence[str] = ()) -> Plan:
     """The plan of an experiment.
 
     Args:
         experiment: what was asked for.
         catalog: for the fingerprints of code.
         device: cpu, cuda or cuda:N; what the experiment's `device` stands for on this machine.
+        only: patterns as in `fnmatch`, case-sensitive; a run is carried out if one of them is or matches the label
+            of its row, its task or its signal. The label of a row whose options are chosen is also that of the row
+            with the published ones; its trials are carried out if one of its own runs is.
+
+    Raises:
+        InrbenchError: if a pattern matches no label.
     """
-    fingerprints = Fingerprints(catalog)
-    runs: dict[str, AnyRun] = {}
-    boards = []
-    for board in experiment.boards:
-        entry = board.entry
-        rows: dict[int, list[AnyRun]] = {}
-        names: list[str | FieldRow] = [*entry.baselines, *board.rows]
-        for index, run in _board_runs(experiment, board, names, fingerprints, device):
-            rows.setdefault(index, []).append(run)
-            runs.setdefault(run.id, run)
-        analyses = next((run.analysis_metrics for run in runs.values() if isinstance(run, FitRun)), ())
-        planned = [_planned(name, tuple(rows.get(index, ()))) for index, name in enumerate(names)]
-        boards.append(PlannedBoard(board, tuple(planned), (*entry.metrics, *analyses), entry.rank_by))
-    return Plan(experiment, tuple(boards), runs, device)
+    planner = _Planner(experiment, Fingerprints(catalog), device)
+    boards = tuple(planner.board(board) for board in experiment.boards)
+    _check_only(only, boards)
+    count = len({run.id for _, run in _in_order(experiment, boards, ())})
+    count += sum(len(row.trials[0].final) for board in boards for row in board.rows if row.pending)
+    return Plan(experiment, boards, {}, device, count, tuple(only)).with_boards(boards)
 
 
-def _board_runs(
-    experiment: Experiment, board: TaskBoard, names: Sequence[str | FieldRow], fingerprints: Fingerprints, device: str
-) -> Iterator[tuple[int, AnyRun]]:
-    """(row, run) of a table, in the order in which runs are carried out."""
-    factories: dict[tuple[str, int], RunFactory] = {}
-    for seed in experiment.seeds:
-        for signal in board.signals:
-            for index, name in enumerate(names):
-                if isinstance(name, FieldRow) and name.skip:
-                    continue
-                key = (signal.label, index)
-                if key not in factories:
-                    factories[key] = _factory(experiment, signal, name, fingerprints, device)
-                label = name if isinstance(name, str) else name.label
-                run = factories[key].run(seed, label=label, task_label=board.label, signal=signal.label)
-                yield index, run
+class _Planner:
+    """Makes the runs of an experiment's tables."""
+
+    def __init__(self, experiment: Experiment, fingerprints: Fingerprints, device: str) -> None:
+        self.experiment = experiment
+        self.fingerprints = fingerprints
+        self.device = device
+
+    def board(self, board: TaskBoard) -> PlannedBoard:
+        rows = [PlannedRow(name, True, self._final(board, name, name)) for name in board.entry.baselines]
+        choices = {choice.published: choice for choice in board.choices if choice.published}
+        for row in board.rows:
+            runs = () if row.skip else self._final(board, row, row.label)
+            rows.append(PlannedRow(row.label, row.is_baseline, runs, row.skip, row))
+            if row.label in choices:
+                rows.append(self._choice(board, choices[row.label]))
+        rows += [self._choice(board, choice) for choice in board.choices if not choice.published]
+        runs_of_all = (run for row in rows for part in (row, *row.trials) for run in part.runs)
+        analyses = next((run.analysis_metrics for run in runs_of_all if isinstance(run, FitRun)), ())
+        return PlannedBoard(board, tuple(rows), (*board.entry.metrics, *analyses), board.entry.rank_by)
+
+    def _choice(self, board: TaskBoard, choice: Choice) -> PlannedRow:
+        seeds = self.experiment.trial_seeds
+        trials = tuple(
+            PlannedTrial(
+                trial.options,
+                self._runs(board, board.trial_signals, seeds, trial.row, f"{choice.label}, trial {number}"),
+                self._final(board, trial.row, choice.label),
+                trial.row,
+            )
+            for number, trial in enumerate(choice.trials)
+        )
+        return PlannedRow(choice.label, False, (), choice.skip, trials=trials, published=choice.published)
+
+    def _final(self, board: TaskBoard, what: str | FieldRow, label: str) -> tuple[AnyRun, ...]:
+        return self._runs(board, board.signals, self.experiment.seeds, what, label)
+
+    def _runs(
+        self, board: TaskBoard, signals: Sequence[Signal], seeds: Sequence[int], what: str | FieldRow, label: str
+    ) -> tuple[AnyRun, ...]:
+        made = what if isinstance(what, str) else (what.field, what.training, self.experiment.analyses)
+        factories = [
+            (signal.label, RunFactory(signal.task, signal.files, self.device, self.fingerprints.of, made))
+            for signal in signals
+        ]
+        return tuple(
+            factory.run(seed, label=label, task_label=board.label, signal=signal)
+            for seed in seeds
+            for signal, factory in factories
+        )
 
 
-def _factory(
-    experiment: Experiment, signal: Signal, name: str | FieldRow, fingerprints: Fingerprints, device: str
-) -> RunFactory:
-    what = name if isinstance(name, str) else (name.field, name.training, experiment.analyses)
-    return RunFactory(signal.task, signal.files, device, fingerprints.of, what)
+def _in_order(
+    experiment: Experiment, boards: Sequence[PlannedBoard], only: Sequence[str]
+) -> Iterator[tuple[bool, AnyRun]]:
+    """Every run, and whether one of the patterns selects it, in the order in which runs are carried out."""
+    for seed in range(len(experiment.seeds)):
+        for signal in range(max((len(board.board.signals) for board in boards), default=0)):
+            for board in boards:
+                count = len(board.board.signals)
+                for row in board.rows if signal < count else ():
+                    if row.runs:
+                        run = row.runs[seed * count + signal]
+                        yield _selects(only, [run.signal, *_labels(board, row)]), run
+    chosen = [
+        (row.trials, _selects(only, [*(signal.label for signal in board.board.signals), *_labels(board, row)]))
+        for board in boards
+        for row in board.rows
+        if row.trials
+    ]
+    for number in range(max((len(trials) for trials, _ in chosen), default=0)):
+        for trials, selected in chosen:
+            for run in trials[number].runs if number < len(trials) else ():
+                yield selected, run
 
 
-def _planned(name: str | FieldRow, runs: tuple[AnyRun, ...]) -> PlannedRow:
-    if isinstance(name, str):
-        return PlannedRow(name, True, runs)
-    return PlannedRow(name.label, name.is_baseline, runs, name.skip, name)
+def _labels(board: PlannedBoard, row: PlannedRow) -> list[str]:
+    return [board.board.label, row.label, *([row.published] if row.published else [])]
+
+
+def _selects(only: Sequence[str], labels: Sequence[str]) -> bool:
+    # A label may have brackets in it, which mean something else in a pattern.
+    return not only or any(label == pattern or fnmatchcase(label, pattern) for pattern in only for label in labels)
+
+
+def _check_only(only: Sequence[str], boards: Sequence[PlannedBoard]) -> None:
+    """Raise InrbenchError, with all labels, for a pattern that matches none."""
+    labels = {
+        "fields": dict.fromkeys(row.label for board in boards for row in board.rows),
+        "tasks": dict.fromkeys(board.board.label for board in boards),
+        "signals": dict.fromkeys(signal.label for board in boards for signal in board.board.signals),
+    }
+    for pattern in only:
+        if not any(_selects([pattern], list(group)) for group in labels.values()):
+            known = "; ".join(f"{word}: {', '.join(group)}" for word, group in labels.items())
+            raise InrbenchError(f"only {pattern!r}: no field, task or signal has such a label; there are {known}")
 
 
 class Strategy(Protocol):
-    """Says what to do next; asked again when all of that has ended."""
+    """Says what to do next; asked again when all of that has ended.
+
+    Args:
+        plan: the experiment as it is planned so far; another one after `next` where that has added runs.
+    """
+
+    plan: Plan
 
     def next(self, results: Mapping[str, RunRecord]) -> Sequence[AnyRun]:
         """The runs that are to be carried out now; none: the experiment is complete.
@@ -138,6 +254,7 @@ class GridStrategy:
     """Hands out every run of a plan at once."""
 
     def __init__(self, plan: Plan) -> None:
+        self.plan = plan
         self._runs = list(plan.runs.values())
 
     def next(self, results: Mapping[str, RunRecord]) -> Sequence[AnyRun]:

@@ -56,6 +56,36 @@ class FieldRow:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """One of the settings that `select:` or `tuning:` chooses from.
+
+    Args:
+        options: dotted key -> value, of the options that are chosen.
+        row: the field and its training with these options.
+    """
+
+    options: Mapping[str, Any]
+    row: FieldRow
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A row of a table whose options are chosen by trial runs.
+
+    Args:
+        label: what tables call it.
+        trials: the settings, without duplicates; of equally good ones the first is chosen.
+        published: the label of the row of the same field with the options that the spec says; "" if there is none.
+        skip: why there are no trials, or "".
+    """
+
+    label: str
+    trials: tuple[Trial, ...]
+    published: str = ""
+    skip: str = ""
+
+
+@dataclass(frozen=True)
 class TaskBoard:
     """One table: a task, its signals and the fields that are compared on them.
 
@@ -63,11 +93,16 @@ class TaskBoard:
         label: what tables call the task.
         signals: at least one.
         rows: the fields.
+        choices: rows whose options are chosen.
+        trial_signals: the signals that they are chosen on; with `Experiment.trial_seeds` they have no (signal, seed)
+            in common with the table.
     """
 
     label: str
     signals: tuple[Signal, ...]
     rows: tuple[FieldRow, ...]
+    choices: tuple[Choice, ...] = ()
+    trial_signals: tuple[Signal, ...] = ()
 
     @property
     def entry(self) -> TaskEntry:
@@ -91,6 +126,8 @@ class Experiment:
         device: auto, cpu, cuda or cuda:N.
         document: what it was read from.
         settings: the changes of it, as "dotted.key=value".
+        trial_seeds: the seeds of trial runs.
+        choose_by: the metric by which trials are chosen; "": the one that ranks.
     """
 
     name: str
@@ -102,6 +139,8 @@ class Experiment:
     device: str
     document: Document = field(compare=False)
     settings: tuple[str, ...] = field(default=(), compare=False)
+    trial_seeds: tuple[int, ...] = ()
+    choose_by: str = ""
 
 
 def plain_identity(value: Any, files: Mapping[str, str]) -> Any:

@@ -98,7 +98,7 @@ def step(number, seconds):
 
 def test_nothing_is_known_before_the_first_steps(clock):
     run = fit()
-    estimate = Estimate({run.id: run})
+    estimate = Estimate([run])
     estimate.started(run)
     estimate.progress(run, Progress(0, 100, 0.0, math.nan, phase="preparing"))
     assert math.isnan(estimate.seconds_left())
@@ -106,7 +106,7 @@ def test_nothing_is_known_before_the_first_steps(clock):
 
 def test_a_few_steps_of_one_run_tell_what_it_takes_and_what_its_other_seeds_take(clock):
     runs = [fit(seed) for seed in range(3)]
-    estimate = Estimate({run.id: run for run in runs})
+    estimate = Estimate(runs)
     estimate.started(runs[0])
     clock.now += 5  # Preparation.
     estimate.progress(runs[0], Progress(0, 100, 0.0, math.nan, phase="compiling"))
@@ -121,7 +121,7 @@ def test_a_few_steps_of_one_run_tell_what_it_takes_and_what_its_other_seeds_take
 
 def test_a_field_that_has_not_begun_is_taken_to_be_as_slow_as_the_mean_of_the_others(clock):
     first, second, third = fit(group="a"), fit(group="b"), fit(group="c")
-    estimate = Estimate({run.id: run for run in (first, second, third)})
+    estimate = Estimate([first, second, third])
     for run, seconds in ((first, 10.0), (second, 30.0)):
         estimate.started(run)
         estimate.finished(run, record(seconds=seconds))
@@ -130,7 +130,7 @@ def test_a_field_that_has_not_begun_is_taken_to_be_as_slow_as_the_mean_of_the_ot
 
 def test_several_at_a_time_share_the_rest_and_the_longest_run_is_the_least(clock):
     runs = [fit(seed) for seed in range(6)]
-    estimate = Estimate({run.id: run for run in runs})
+    estimate = Estimate(runs)
     for run in runs[:2]:
         estimate.started(run)
     for run in runs[:2]:
@@ -145,7 +145,7 @@ def test_several_at_a_time_share_the_rest_and_the_longest_run_is_the_least(clock
 def test_baselines_and_failures_cost_nothing_that_is_counted(clock):
     runs = [fit(seed) for seed in range(2)]
     measure = baseline()
-    estimate = Estimate({run.id: run for run in (*runs, measure)})
+    estimate = Estimate([*runs, measure])
     estimate.started(measure)
     estimate.finished(measure, record(seconds=1000.0))
     assert math.isnan(estimate.seconds_left())
@@ -160,7 +160,7 @@ def test_baselines_and_failures_cost_nothing_that_is_counted(clock):
 
 def test_a_run_that_is_lost_before_it_began_is_not_waited_for(clock):
     runs = [fit(0), fit(1)]
-    estimate = Estimate({run.id: run for run in runs})
+    estimate = Estimate(runs)
     estimate.started(runs[0])
     estimate.finished(runs[0], record())
     estimate.finished(runs[1], record("failed"))

@@ -24,19 +24,21 @@ def test_lists_where_components_go_expand_to_all_combinations(plan):
     assert len(made.runs) == (1 + 4) * 3
 
 
-def test_runs_go_by_task_then_seed_then_signal_then_row(plan):
+def test_every_field_runs_once_on_all_tasks_and_signals_before_the_second_seed(plan):
     made = plan("""
         tasks: [{name: curve, signals: [square, circle]}, line]
         fields: [shallow, swell]
         seeds: 2
     """)
-    order = [(run.task_label, run.seed, run.signal, run.label) for run in made.runs.values()]
+    order = [(run.seed, run.task_label, run.signal, run.label) for run in made.runs.values()]
+    blocks = [
+        ("curve", "square", ["mean", "zero", "wave", "swell"]),
+        ("line", "line", ["zero", "wave", "swell"]),
+        ("curve", "circle", ["mean", "zero", "wave", "swell"]),
+    ]
     assert order == [
-        ("curve", seed, signal, label)
-        for seed in (0, 1)
-        for signal in ("square", "circle")
-        for label in ("mean", "zero", "wave", "swell")
-    ] + [("line", seed, "line", label) for seed in (0, 1) for label in ("zero", "wave", "swell")]
+        (seed, task, signal, label) for seed in (0, 1) for task, signal, labels in blocks for label in labels
+    ]
 
 
 def test_a_recipe_is_a_field_with_changes(rows):
