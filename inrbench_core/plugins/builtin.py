@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -67,18 +67,36 @@ class RunsSpec(ComponentSpec):
     """Comma-separated values, one row per run."""
 
 
+class TimeToTargetSpec(TableSpec):
+    """Steps and seconds until a target quality is reached, and how many runs reach it."""
+
+    target: float | str = Field(
+        "", description="a value, or the row whose mean on each signal it is; default: the median field's"
+    )
+
+
+class ParetoSpec(TableSpec):
+    """Which fields no other one beats in both quality and cost."""
+
+    against: Literal["parameters", "flops", "seconds"] = Field(
+        "parameters", description="the cost: trainable parameters, estimated FLOPs, or seconds of training"
+    )
+
+
 OPTIMIZERS: dict[str, tuple[type[ComponentSpec], str]] = {
     "adam": (AdamSpec, "Kingma and Ba 2015, arXiv:1412.6980"),
     "adamw": (AdamWSpec, "Loshchilov and Hutter 2019, arXiv:1711.05101"),
     "sgd": (SgdSpec, "Sutskever et al. 2013"),
 }
-REPORTERS: dict[str, type[ComponentSpec]] = {
-    "table": TableSpec,
-    "csv": CsvSpec,
-    "json": JsonSpec,
-    "markdown": MarkdownSpec,
-    "latex": LatexSpec,
-    "runs": RunsSpec,
+REPORTERS: dict[str, tuple[type[ComponentSpec], str]] = {
+    "table": (TableSpec, "formats:table_report"),
+    "csv": (CsvSpec, "formats:csv_report"),
+    "json": (JsonSpec, "formats:json_report"),
+    "markdown": (MarkdownSpec, "formats:markdown_report"),
+    "latex": (LatexSpec, "formats:latex_report"),
+    "runs": (RunsSpec, "formats:runs_report"),
+    "time-to-target": (TimeToTargetSpec, "tradeoff_tables:time_to_target_report"),
+    "pareto": (ParetoSpec, "tradeoff_tables:pareto_report"),
 }
 
 
@@ -96,5 +114,5 @@ def inrbench_optimizers() -> Iterator[OptimizerEntry]:
 
 @hookimpl
 def inrbench_reporters() -> Iterator[ReporterEntry]:
-    for name, spec in REPORTERS.items():
-        yield ReporterEntry(name, spec, f"inrbench_core.results.formats:{name}_report", api=API_VERSION)
+    for name, (spec, target) in REPORTERS.items():
+        yield ReporterEntry(name, spec, f"inrbench_core.results.{target}", api=API_VERSION)
