@@ -16,6 +16,7 @@ from inrbench_core.cli.common import make_console, print_json, say
 from inrbench_core.cli.duration import duration
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.results.evaluate import Options, find_device, results_folder, with_jobs
+from inrbench_core.results.known import Known
 from inrbench_core.results.tables import Column, print_line, print_table
 from inrbench_core.runs.check_process import Cost, CostKey, Step, check_apart
 from inrbench_core.runs.local import LocalExecutor
@@ -52,7 +53,8 @@ def print_plan(
     plan = make_plan(experiment, catalog, find_device(experiment.device))
     store = RunStore(results_folder(experiment, options))
     records = store.records(plan.runs.keys()) if store.runs.is_dir() else {}
-    done = set() if options.fresh else done_runs(records)
+    taken = Known(options.known).take(plan.runs.values(), records)
+    done = set() if options.fresh else done_runs({**records, **taken})
     todo = plan.runs.keys() - done
     jobs, threads = _jobs_at_a_time(plan)
     tell = ProgressLines().tell

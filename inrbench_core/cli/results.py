@@ -33,7 +33,7 @@ def results(
     as_json: AsJson = False,
     plugin_files: PluginFiles = None,
 ) -> None:
-    """Print the ranked tables of experiments, mean and standard deviation over signals and seeds.
+    """Print the ranked tables of experiments.
 
     Of several folders and exported tables, those of the same task are put together. No plugin is needed.
     """
