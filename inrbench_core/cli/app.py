@@ -16,6 +16,7 @@ import typer
 import inrbench_core
 from inrbench_core.api.errors import InrbenchError, StorageError
 from inrbench_core.cli import check as check_command
+from inrbench_core.cli import compare as compare_command
 from inrbench_core.cli import eval as eval_command
 from inrbench_core.cli import list as list_command
 from inrbench_core.cli import new as new_command
@@ -61,6 +62,7 @@ def build_app(plugin_files: Sequence[Path] = ()) -> typer.Typer:
     app.command("show")(show_command.show)
     app.command("eval")(eval_command.evaluate)
     app.command("results")(results_command.results)
+    app.command("compare")(compare_command.compare)
     app.command("verify")(verify_command.verify)
     app.command("render")(render_command.render)
     app.command("schema")(schema_command.schema)

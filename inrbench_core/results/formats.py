@@ -16,7 +16,7 @@ from inrbench_core.results.leaderboard import Leaderboard, Row, Standing, Summar
 from inrbench_core.results.numbers import format_number, header
 from inrbench_core.results.remarks import KNOWN, TIED, is_known, remark_lines
 from inrbench_core.results.results import Results
-from inrbench_core.results.statistics.comparisons import Comparisons
+from inrbench_core.results.statistics.comparisons import Comparisons, Difference
 from inrbench_core.results.statistics.variances import Scope
 from inrbench_core.results.tables import WIDE, Column, print_line, print_table
 
@@ -69,7 +69,9 @@ def cells(board: Leaderboard, plus_minus: str = "±") -> tuple[list[str], list[l
     titles += ["parameters", "train [s]", "runs"]
     rows = []
     for row in board.rows:
-        texts = [str(row.rank) if row.rank else "", *(_standing(row.standing.get(scope)) for scope in scopes)]
+        is_first = bool(board.ranked) and row is board.ranked[0]
+        texts = [str(row.rank) if row.rank else ""]
+        texts += [_standing(row.standing.get(scope), is_first=is_first) for scope in scopes]
         name = f"{row.label} (baseline)" if row.baseline else row.label
         texts.append(f"{name} {KNOWN}" if is_known(row) else name)
         texts += [format_summary(row.metrics[metric.name], metric.unit, plus_minus) for metric in metrics]
@@ -82,12 +84,12 @@ def cells(board: Leaderboard, plus_minus: str = "±") -> tuple[list[str], list[l
     return titles, rows
 
 
-def _standing(standing: Standing | None) -> str:
+def _standing(standing: Standing | None, *, is_first: bool) -> str:
     """The ranks that a row may have, marked where it cannot be told apart from the first one."""
     if standing is None:
         return ""
     ranks = f"{standing.low}-{standing.high}" if standing.high > standing.low else str(standing.low)
-    return f"{ranks} {TIED}" if standing.tied else ranks
+    return f"{ranks} {TIED}" if standing.tied and not is_first else ranks
 
 
 def print_tables(console: Console, boards: Sequence[Leaderboard]) -> None:
@@ -212,6 +214,12 @@ def _summary_data(item: Summary) -> dict[str, Any]:
     return {"mean": _finite(item.mean), "std": _finite(item.std), "count": item.count, "intervals": intervals}
 
 
+def difference_data(difference: Difference) -> dict[str, Any]:
+    """A difference as plain data."""
+    interval = [_finite(value) for value in difference.interval]
+    return {"difference": _finite(difference.value), "interval": interval, "p": difference.p}
+
+
 def _comparison_data(board: Leaderboard, comparison: Comparisons) -> dict[str, Any]:
     """The resolution, and each pair of rows, the better one first."""
     labels = [row.label for row in board.ranked]
@@ -222,14 +230,12 @@ def _comparison_data(board: Leaderboard, comparison: Comparisons) -> dict[str, A
         "pairs": [
             {
                 "fields": [labels[one], labels[other]],
-                "difference": _finite(float(comparison.differences[one, other])),
-                "interval": [_finite(value) for value in comparison.interval(one, other)],
-                "p": float(comparison.p[one, other]),
+                **difference_data(comparison.difference(one, other)),
                 "p_holm": float(comparison.adjusted[one, other]),
             }
             for one, other in pairs
         ],
-        "needed_for_first_two": comparison.needed(0, 1, len(pairs)),
+        "needed_for_first_two": comparison.difference(0, 1).needed(comparison.pairs),
     }
 
 

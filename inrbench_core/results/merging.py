@@ -94,9 +94,9 @@ def _united(one: ResultRow, other: ResultRow) -> ResultRow:
 
 def _board_label(board: ResultBoard, name: str, known: Mapping[str, ResultBoard]) -> str:
     """The first of `label`, `label (name)`, `label (name 2)` and so on under which there is nothing or the same."""
-    kinds = _tasks(board)
+    kinds = task_hashes(board)
     for label in itertools.chain([board.label], _labelled(board.label, name)):
-        ours = _tasks(known[label]) if label in known else set()
+        ours = task_hashes(known[label]) if label in known else set()
         # Of what has no record nothing is known: then the label decides.
         if not ours or not kinds or ours & kinds:
             break
@@ -190,7 +190,7 @@ def signal_hash(data: Mapping[str, Any]) -> str:
     return digest([plain_identity(signal, data["files"]), sorted(data["files"].values())])
 
 
-def _tasks(board: ResultBoard) -> set[str]:
+def task_hashes(board: ResultBoard) -> set[str]:
     """Hashes of the task's options without the signal."""
     return {task_hash(run.record.run) for row in board.rows for run in row.runs if run.record is not None}
 

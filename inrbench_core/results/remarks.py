@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +10,7 @@ from inrbench_core.api.entries import Metric
 from inrbench_core.api.text import one_line
 from inrbench_core.results.leaderboard import Leaderboard, Row
 from inrbench_core.results.numbers import format_number, with_unit
-from inrbench_core.results.statistics.comparisons import Comparisons
+from inrbench_core.results.statistics.comparisons import ALPHA, MOST_REPEATS, Difference
 from inrbench_core.results.statistics.variances import LEAST_SEEDS, LEAST_SIGNALS, SCOPES, Scope
 
 TIED = "="
@@ -31,11 +30,10 @@ def is_known(row: Row) -> bool:
     return any(run.origin for run in row.runs)
 
 
-def comparison_text(comparison: Comparisons, one: int, other: int, metric: Metric) -> str:
-    """The difference of two rows with its interval, such as "0.31 dB [0.10, 0.52]"."""
-    low, high = comparison.interval(one, other)
-    ends = ", ".join(format_number(value, metric.unit) for value in (low, high))
-    return f"{with_unit(float(comparison.differences[one, other]), metric)} [{ends}]"
+def difference_text(difference: Difference, metric: Metric) -> str:
+    """A difference with its interval, such as "0.31 dB [0.10, 0.52]"."""
+    ends = ", ".join(format_number(value, metric.unit) for value in difference.interval)
+    return f"{with_unit(difference.value, metric)} [{ends}]"
 
 
 def _statistics(board: Leaderboard) -> list[str]:
@@ -60,25 +58,33 @@ def _comparison(board: Leaderboard, scope: Scope) -> str:
     comparison, metric = board.comparisons[scope], board.rank_by
     first, second = (row.label for row in board.ranked[:2])
     text = f"{ABOUT[scope]} ({comparison.method}): gaps of {with_unit(comparison.resolution, metric)} are told apart"
-    lead = comparison_text(comparison, 0, 1, metric)
+    difference = comparison.difference(0, 1)
+    lead = difference_text(difference, metric)
     if comparison.surely_better[0, 1]:
         return f"{text}; {first} leads {second} by {lead}"
-    return f"{text}; {first} and {second} are not, {lead}{_needed(comparison, 0, 1, pairs=_pairs(board))}"
+    return f"{text}; {first} and {second} ({lead}) are not: {_needed(difference, comparison.pairs)}"
 
 
-def _pairs(board: Leaderboard) -> int:
-    return math.comb(len(board.ranked), 2)
+def _needed(difference: Difference, pairs: int) -> str:
+    needed, repeats = difference.needed(pairs), REPEATS[difference.scope]
+    return f"that takes about {needed:,} {repeats}" if needed else f"that takes more than {MOST_REPEATS:,} {repeats}"
 
 
-def _needed(comparison: Comparisons, one: int, other: int, *, pairs: int) -> str:
-    needed = comparison.needed(one, other, pairs)
-    repeats = REPEATS[comparison.scope]
-    return f": it would take about {needed} {repeats}" if needed else f": more than 10,000 {repeats} would be needed"
+def verdict(difference: Difference, labels: tuple[str, str], metric: Metric) -> str:
+    """What two rows that were chosen beforehand come to, in one sentence.
 
-
-def needed_text(comparison: Comparisons, one: int, other: int) -> str:
-    """How many repeats would tell two rows apart that are compared alone; "" if they are told apart."""
-    return "" if comparison.p[one, other] <= 0.05 else _needed(comparison, one, other, pairs=1).removeprefix(": ")
+    Args:
+        difference: of the first to the second.
+        labels: what to call them.
+        metric: whose figures were compared.
+    """
+    text, scope = difference_text(difference, metric), difference.scope
+    about = f"{ABOUT[scope]}, p = {difference.p:.2g}, {difference.repeats} {REPEATS[scope]}"
+    if difference.p > ALPHA:
+        needed = _needed(difference, pairs=1)
+        return f"{labels[0]} and {labels[1]} cannot be told apart by {metric.name}: {text} ({about}); {needed}"
+    word = "better" if difference.value > 0 else "worse"
+    return f"{labels[0]} is {word} than {labels[1]} by {metric.name}: {text} ({about})"
 
 
 def _choices(board: Leaderboard) -> list[str]:
@@ -107,7 +113,7 @@ def gain_text(board: Leaderboard, row: Row) -> str:
         return ""
     one, other = labels.index(row.label), labels.index(published)
     if "these signals" in board.comparisons:
-        gain = comparison_text(board.comparisons["these signals"], one, other, board.rank_by)
+        gain = difference_text(board.comparisons["these signals"].difference(one, other), board.rank_by)
     else:
         means = [item.metrics[board.rank_by.name].mean for item in (row, board.ranked[other])]
         gain = with_unit((means[0] - means[1]) * (-1 if board.rank_by.higher_is_better is False else 1), board.rank_by)

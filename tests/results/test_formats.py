@@ -12,8 +12,6 @@ from rich.console import Console
 from inrbench_core.plugins.builtin import RunsSpec, TableSpec
 from inrbench_core.results.formats import (
     csv_report,
-    first_figure,
-    format_number,
     format_summary,
     json_report,
     latex_report,
@@ -24,6 +22,7 @@ from inrbench_core.results.formats import (
     table_report,
 )
 from inrbench_core.results.leaderboard import Summary
+from inrbench_core.results.numbers import first_figure, format_number
 from inrbench_core.results.results import Results
 
 DIVERGED = "diverged: the loss is not finite at step 7"
@@ -37,6 +36,8 @@ def outcomes(*figures):
 
 
 GOOD = (0.1, 0.2, 0.3)
+# By a table of Student's t: 4.302653 standard errors, of 0.1 / sqrt(3).
+INTERVAL = "0.2000 ± 0.2484"
 
 
 @pytest.fixture
@@ -58,6 +59,10 @@ def one_seed(make_board, make_row):
     return Results((make_board(make_row("only", outcomes(0.25))),))
 
 
+def interval(mean, low, high):
+    return Summary(mean, 0.5, 3, {"these signals": (low, high)})
+
+
 def printed(results, width):
     buffer = io.StringIO()
     print_tables(Console(file=buffer, width=width), results.leaderboards())
@@ -75,14 +80,14 @@ def test_what_went_wrong_is_in_the_table_and_below_it(results):
 
 def test_a_row_without_a_rank_has_an_empty_cell_and_the_others_count_on(results):
     rows = markdown_report(TableSpec(), results).splitlines()[4:10]
-    cells = [[cell.strip() for cell in row.split("|")[1:3]] for row in rows]
+    cells = [[cell.strip() for cell in row.split("|")[1:4]] for row in rows]
     assert cells == [
-        ["", "measure (baseline)"],
-        ["", "half"],
-        ["1", "better"],
-        ["2", "good"],
-        ["", "none"],
-        ["", "kink"],
+        ["", "", "measure (baseline)"],
+        ["", "", "half"],
+        ["1", "1-2", "better"],
+        ["2", "1-2 =", "good"],
+        ["", "", "none"],
+        ["", "", "kink"],
     ]
 
 
@@ -93,7 +98,7 @@ def test_a_narrow_terminal_leaves_out_columns_by_name_and_cuts_no_figure(results
     assert "…" not in text
     flat = " ".join(text.split())
     table, _, hidden = flat.partition("not shown at this width: ")
-    for kept in ("0.2000 ± 0.1000", "measure", "(baseline)", "3/3"):
+    for kept in (INTERVAL, "measure", "(baseline)", "3/3"):
         assert kept in table
     for title in ("psnr [dB] ↑", "psnr_held_out [dB] ↑", "parameters", "train [s]"):
         assert (title in table) != (title in hidden)
@@ -102,7 +107,7 @@ def test_a_narrow_terminal_leaves_out_columns_by_name_and_cuts_no_figure(results
 
 def test_what_cannot_be_narrower_is_wider_than_the_terminal_and_not_cut(results):
     text = printed(results, 20)
-    for figure in ("0.2000 ± 0.1000", "0.1000 ± 0.0000", "3/3"):
+    for figure in (INTERVAL, "0.1000 ± 0.0000", "3/3"):
         assert figure in text
 
 
@@ -115,14 +120,23 @@ def test_no_figure_loses_its_exponent():
         "inf",
         "-",
     ]
-    assert format_summary(Summary(21.4567, 0.5, 3)) == "21.46 ± 0.50"
-    assert format_summary(Summary(1.5e-7, 2.25e-8, 3)) == "1.500e-07 ± 2.2e-08"
+    assert format_summary(interval(21.4567, 20.9567, 21.9567)) == "21.46 ± 0.50"
+    assert format_summary(interval(1.5e-7, 1.275e-7, 1.725e-7)) == "1.500e-07 ± 2.2e-08"
+
+
+def test_an_interval_that_is_not_symmetrical_shows_its_ends():
+    assert format_summary(interval(21.4567, 21.1, 21.6)) == "21.46 [21.10, 21.60]"
+
+
+def test_a_figure_without_an_interval_in_a_scope_has_none_of_another_one():
+    summary = interval(21.4567, 20.9567, 21.9567)
+    assert format_summary(summary, scope="such signals") == "21.46"
 
 
 def test_decibels_have_two_decimals_at_any_size():
     shown = [format_number(value, "dB") for value in (-1.3e-4, 9.3561, 119.44, math.inf)]
     assert shown == ["0.00", "9.36", "119.44", "inf"]
-    assert format_summary(Summary(-1.3e-4, 8.7e-5, 3), "dB") == "0.00 ± 0.00"
+    assert format_summary(interval(-1.3e-4, -2.2e-4, -0.4e-4), "dB") == "0.00 ± 0.00"
 
 
 def test_the_figure_of_a_run_is_the_first_that_is_defined(make_board):
@@ -136,13 +150,14 @@ def test_one_seed_has_nothing_after_its_figure_an_empty_cell_and_null(one_seed):
     for report in (table_report, markdown_report, latex_report):
         text = report(TableSpec(), one_seed)
         assert "0.2500" in text
+        assert "one seed: no interval, and no order is sure" in text
         assert "±" not in text
         assert "pm" not in text
     (row,) = csv.DictReader(io.StringIO(csv_report(TableSpec(), one_seed)))
     assert (row["chamfer_mean"], row["chamfer_std"]) == ("0.25", "")
     assert (row["train_s_mean"], row["train_s_std"]) == ("1.5", "")
     (only,) = json.loads(json_report(TableSpec(), one_seed))["tasks"][0]["rows"]
-    assert only["metrics"]["chamfer"] == {"mean": 0.25, "std": None, "count": 1}
+    assert only["metrics"]["chamfer"] == {"mean": 0.25, "std": None, "count": 1, "intervals": {}}
 
 
 def test_csv_has_every_row_with_its_count_its_reason_and_no_figure_where_there_is_none(results):
@@ -160,7 +175,7 @@ def test_json_keeps_every_digit_and_knows_no_infinity(results):
     data = json.loads(json_report(TableSpec(), results), parse_constant=pytest.fail)
     good = next(row for row in data["tasks"][0]["rows"] if row["field"] == "good")
     assert good["metrics"]["chamfer"]["std"] == pytest.approx(np.std(GOOD, ddof=1), rel=1e-15)
-    assert good["metrics"]["psnr_held_out"] == {"mean": None, "std": None, "count": 3}
+    assert good["metrics"]["psnr_held_out"] == {"mean": None, "std": None, "count": 3, "intervals": {}}
     assert data["tasks"][0]["metrics"][1] == {"name": "psnr", "unit": "dB", "higher_is_better": True, "column": True}
 
 
@@ -186,7 +201,7 @@ def test_one_line_for_each_run_in_csv_and_json(results):
 def test_latex_is_escaped(results):
     text = latex_report(TableSpec(), results)
     assert r"psnr\_held\_out [dB] $\uparrow$" in text
-    assert r"0.2000 $\pm$ 0.1000" in text
+    assert r"0.2000 $\pm$ 0.2484" in text
 
 
 def test_a_bar_in_a_name_does_not_split_a_cell_of_markdown(make_board, make_row):

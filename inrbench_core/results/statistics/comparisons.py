@@ -18,6 +18,53 @@ MOST_REPEATS = 10_000
 
 
 @dataclass(frozen=True)
+class Difference:
+    """A difference of two means, paired by signal and seed.
+
+    Args:
+        scope: what is random.
+        value: by how much the first is better than the second, in the metric's unit.
+        variance: of the value.
+        df: degrees of freedom of the variance.
+        repeats: seeds or signals, as the scope says.
+    """
+
+    scope: Scope
+    value: float
+    variance: float
+    df: float
+    repeats: int
+
+    @property
+    def p(self) -> float:
+        """Two-sided, by Student's t, of this difference by itself."""
+        return float(p_values(np.asarray(self.value), np.asarray(self.variance), np.asarray(self.df)))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of a difference that was chosen beforehand."""
+        half = float(t_quantile(1 - ALPHA / 2, self.df)) * math.sqrt(self.variance)
+        return self.value - half, self.value + half
+
+    def needed(self, pairs: int = 1) -> int | None:
+        """How many repeats would tell the two apart with a chance of 80 %, if they differ by this value.
+
+        Args:
+            pairs: how many differences are looked at, each of which costs a share of the error.
+
+        Returns:
+            seeds or signals, as the scope says, at least two; None: more than 10,000.
+        """
+        counts = np.arange(2, MOST_REPEATS + 1)
+        # What rows share stays; a difference's own degrees of freedom grow with the repeats.
+        df = np.maximum(counts - 1 + self.df - (self.repeats - 1), 1.0)
+        error = np.sqrt(self.variance * self.repeats / counts)
+        quantiles = t_quantile(1 - ALPHA / 2 / pairs, df) + t_quantile(POWER, df)
+        found = np.flatnonzero((abs(self.value) >= quantiles * error) & (self.value != 0))
+        return int(counts[found[0]]) if found.size else None
+
+
+@dataclass(frozen=True)
 class Comparisons:
     """All pairs of rows in one scope: t on paired differences, Holm's correction over all pairs (Holm 1979).
 
@@ -26,15 +73,13 @@ class Comparisons:
         differences: (rows, rows), by how much the first is better than the second, in the metric's unit; a metric
             of which less is better has its sign changed.
         variances: of the differences.
-        p: (rows, rows), of each pair by itself, two-sided; 1 on the diagonal.
-        adjusted: (rows, rows), by Holm's correction for all pairs.
+        adjusted: (rows, rows), p-values, by Holm's correction for all pairs; 1 on the diagonal.
         repeats: seeds or signals, as the scope says.
     """
 
     scope: Scope
     differences: Array
     variances: Variances
-    p: Array
     adjusted: Array
     repeats: int
 
@@ -46,46 +91,41 @@ class Comparisons:
     @property
     def method(self) -> str:
         """The name of the method."""
-        shared = "paired t with shared variances" if self.variances.shared else "paired t"
-        return f"{shared}, Holm"
+        return "paired t with shared variances, Holm" if self.variances.shared else "paired t, Holm"
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs of rows there are."""
+        return math.comb(len(self.differences), 2)
 
     @property
     def resolution(self) -> float:
         """The smallest gap between two rows that is told apart: the median over all pairs; NaN for one row."""
-        pairs = np.triu_indices(len(self.differences), 1)
-        if not pairs[0].size:
+        upper = np.triu_indices(len(self.differences), 1)
+        if not self.pairs:
             return math.nan
-        critical = t_quantile(1 - ALPHA / 2 / pairs[0].size, self.variances.df[pairs])
-        return float(np.median(critical * np.sqrt(self.variances.values[pairs])))
+        critical = t_quantile(1 - ALPHA / 2 / self.pairs, self.variances.df[upper])
+        return float(np.median(critical * np.sqrt(self.variances.values[upper])))
 
-    def interval(self, one: int, other: int) -> tuple[float, float]:
-        """The 95 % interval of the difference of two rows that were chosen beforehand."""
-        half = float(t_quantile(1 - ALPHA / 2, self.variances.df[one, other]))
-        half *= math.sqrt(self.variances.values[one, other])
-        difference = float(self.differences[one, other])
-        return difference - half, difference + half
+    def difference(self, one: int, other: int) -> Difference:
+        """The difference of two rows."""
+        return Difference(
+            self.scope,
+            float(self.differences[one, other]),
+            float(self.variances.values[one, other]),
+            float(self.variances.df[one, other]),
+            self.repeats,
+        )
 
-    def needed(self, one: int, other: int, pairs: int = 1) -> int | None:
-        """How many repeats would tell two rows apart with a chance of 80 %, if they differ by what was measured.
 
-        Args:
-            one: the first row.
-            other: the second row.
-            pairs: how many pairs are compared, each of which costs a share of the error.
+def p_values(differences: Array, variances: Array, df: Array) -> Array:
+    """Two-sided p-values of differences, by Student's t."""
+    from scipy.special import stdtr
 
-        Returns:
-            seeds or signals, as the scope says, at least two; None: more than 10,000.
-        """
-        variance = float(self.variances.values[one, other]) * self.repeats
-        gap = abs(float(self.differences[one, other]))
-        # What rows share stays; its own degrees of freedom grow with the repeats.
-        added = float(self.variances.df[one, other]) - (self.repeats - 1)
-        counts = np.arange(2, MOST_REPEATS + 1)
-        df = np.maximum(counts - 1 + added, 1.0)
-        error = np.sqrt(variance / counts)
-        enough = gap >= (t_quantile(1 - ALPHA / 2 / pairs, df) + t_quantile(POWER, df)) * error
-        found = np.flatnonzero(enough & (gap > 0))
-        return int(counts[found[0]]) if found.size else None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.abs(differences) / np.sqrt(variances)
+    # Figures that repeat without any deviation differ surely, or not at all.
+    return np.asarray(np.minimum(2 * stdtr(df, -np.where(differences == 0, 0.0, ratios)), 1.0))
 
 
 def t_quantile(share: float, df: Array | float) -> Array:
@@ -103,25 +143,20 @@ def compare_all(values: Array, scope: Scope, *, higher_is_better: bool | None = 
         scope: what is random.
         higher_is_better: of the metric.
     """
-    from scipy.special import stdtr
-
     rows, signals, seeds = values.shape
     means = values.mean(axis=(1, 2)) * (-1.0 if higher_is_better is False else 1.0)
     differences = means[:, None] - means[None, :]
     variances = variances_of_differences(values, scope)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.abs(differences) / np.sqrt(variances.values)
-    # Figures that repeat without any deviation differ surely, or not at all.
-    ratio = np.where(differences == 0, 0.0, ratio)
-    p = np.minimum(2 * stdtr(variances.df, -ratio), 1.0)
+    upper = np.triu_indices(rows, 1)
+    p = p_values(differences, variances.values, variances.df)[upper]
     if scope == "such signals":
         # What seeds may explain on these very signals is no difference for others.
-        p = np.maximum(p, compare_all(values, "these signals", higher_is_better=higher_is_better).p)
-    upper = np.triu_indices(rows, 1)
-    adjusted = np.ones_like(p)
-    adjusted[upper] = holm(p[upper])
+        narrow = variances_of_differences(values, "these signals")
+        p = np.maximum(p, p_values(differences, narrow.values, narrow.df)[upper])
+    adjusted = np.ones_like(differences)
+    adjusted[upper] = holm(p)
     adjusted.T[upper] = adjusted[upper]
-    return Comparisons(scope, differences, variances, p, adjusted, seeds if scope == "these signals" else signals)
+    return Comparisons(scope, differences, variances, adjusted, seeds if scope == "these signals" else signals)
 
 
 def holm(p: Array) -> Array:

@@ -60,7 +60,7 @@ def variances_of_means(values: Array, scope: Scope) -> Variances:
     Returns:
         variances of shape (rows,).
     """
-    return _variances(values, scope, lambda residuals: (residuals**2).sum(axis=1))
+    return _variances(values, scope, lambda residuals: np.asarray((residuals**2).sum(axis=1)))
 
 
 def variances_of_differences(values: Array, scope: Scope) -> Variances:
