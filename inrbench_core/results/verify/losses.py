@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from inrbench_core.api.problem import Problem, SeedStreams, grid_coords, predict
 from inrbench_core.fit.batches import Batches
 from inrbench_core.fit.device import model_device
-from inrbench_core.fit.hooks import set_progress
+from inrbench_core.fit.hooks import parameter_groups, set_progress
 from inrbench_core.fit.schedule import learning_rate
 from inrbench_core.spec.training import TrainingSpec
 
@@ -23,8 +23,10 @@ from inrbench_core.spec.training import TrainingSpec
 CHUNK_POINTS = 8_192
 # The last rate as a share of the first, up to which the last step is small enough.
 SMALL_RATE = 0.05
-# Ratios of losses: after a small last step, and after any, within which honest fits stay; docs/verify.md.
-SMALL_STEP, ANY_STEP = 1.2, 3.0
+# Honest fits stay within the one share of the loss, or within so many times what a step changes to first order.
+SHARE, STEPS = 0.01, 3.0
+# An optimiser with momentum moves a parameter by up to so many times its rate times the gradient.
+MOMENTUM = 10.0
 # By how much better the stored loss has to be explained by all samples than by the training samples.
 EXPLAINED = 4.0
 # Standard errors by which errors on held-out and on trained samples may differ if both were trained on.
@@ -40,13 +42,16 @@ class LastLoss:
     Args:
         stored: as the curve has it.
         trained: of the stored weights over the samples that the step saw by its seed; NaN where the loss is random.
-        everything: the same, if no sample had been held out; NaN where none is, or the task does not say which.
+        change: by how much the last step changed it at most, to first order, if each parameter moved by its rate, or
+            by its rate times the gradient where that is more.
+        everything: `trained`, if no sample had been held out; NaN where none is, or the task does not say which.
         gap: how much larger errors on held-out samples are than on trained ones, in standard errors of that.
         small: whether the last rate is small.
     """
 
     stored: float
     trained: float
+    change: float
     everything: float
     gap: float
     small: bool
@@ -63,7 +68,7 @@ class LastLoss:
         """Whether neither explains the stored loss."""
         if math.isnan(self.trained) or max(self.stored, self.trained) < LEAST_LOSS:
             return False
-        return self._distance(self.trained) > math.log(SMALL_STEP if self.small else ANY_STEP)
+        return abs(self.stored - self.trained) > max(SHARE * self.trained, STEPS * self.change)
 
     def _distance(self, loss: float) -> float:
         return abs(math.log(max(self.stored, LEAST_LOSS) / max(loss, LEAST_LOSS)))
@@ -85,14 +90,18 @@ def last_loss(
     index = _last_batch(problem.elements, training, seeds, device)
     set_progress(model, (training.steps - 1) / training.steps)
     model.train()
-    trained, again = (_loss(problem, model, index, seed) for seed in (0, 1))
+    again = _loss(problem, model, index, 1)
+    model.zero_grad(set_to_none=True)
+    trained = _loss(problem, model, index, 0)
+    change = _last_change(problem, model, training)
+    model.zero_grad(set_to_none=True)
     model.eval()
     if not math.isclose(trained, again, rel_tol=1e-4):
         trained = math.nan
     everything, gap = _without_mask(problem, model, training, seeds)
     set_progress(model, 1.0)
     small = learning_rate(training, training.steps - 1, 1.0) <= SMALL_RATE
-    return LastLoss(stored, trained, everything, gap, small)
+    return LastLoss(stored, trained, change, everything, gap, small)
 
 
 def _last_batch(elements: int, training: TrainingSpec, seeds: SeedStreams, device: torch.device) -> Tensor:
@@ -106,12 +115,27 @@ def _last_batch(elements: int, training: TrainingSpec, seeds: SeedStreams, devic
 
 
 def _loss(problem: Problem, model: nn.Module, index: Tensor, seed: int) -> float:
-    """The mean loss of some elements."""
+    """The mean loss of some elements; its gradients are added to those of the model."""
     chunk = max(1, CHUNK_POINTS // problem.points_per_element)
     with torch.random.fork_rng(devices=[index.device] if index.is_cuda else []), torch.enable_grad():
         torch.manual_seed(seed)
-        parts = [problem.loss(model, problem.batch(part)).detach().sum() for part in torch.split(index, chunk)]
-    return float(torch.stack(parts).sum()) / len(index)
+        total = 0.0
+        for part in torch.split(index, chunk):
+            loss = problem.loss(model, problem.batch(part)).sum() / len(index)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.item()
+    return total
+
+
+def _last_change(problem: Problem, model: nn.Module, training: TrainingSpec) -> float:
+    """See `LastLoss.change`; the model has its gradients."""
+    return sum(
+        learning_rate(training, training.steps - 1, group["lr"])
+        * float((parameter.grad.abs() * (MOMENTUM * parameter.grad.abs()).clamp(min=1.0)).sum())
+        for group in parameter_groups(model, problem, training.lr)
+        for parameter in group["params"]
+        if parameter.grad is not None
+    )
 
 
 def _without_mask(

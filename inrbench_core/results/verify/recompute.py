@@ -108,9 +108,11 @@ class Recomputation:
             yield finding("weights", [run], "the stored weights do not fit the model of its settings", advice)
             return
         evaluation = evaluate(problem, built.model)
+        exchanged = len(self._exchanged)
         found = list(self._compare(run, evaluation, advice))
         yield from found
-        if not found and planned.training.steps:
+        # Of wrong weights the loss says nothing more.
+        if not found and len(self._exchanged) == exchanged and planned.training.steps:
             yield from _check_last_loss(run, planned, problem, built.model, advice)
 
     def _compare(self, run: ResultRun, evaluation: Evaluation, advice: str) -> Iterator[Remark]:
@@ -121,7 +123,9 @@ class Recomputation:
         metrics = [
             (name, record.metrics[name], evaluation.metrics[name])
             for name in evaluation.metrics
-            if name in record.metrics and not agree(record.metrics[name], evaluation.metrics[name], _unit(record, name))
+            if name in record.metrics
+            and not agree(record.metrics[name], evaluation.metrics[name], _unit(record, name))
+            and not _is_best_so_far(record.arrays.curve, name)
         ]
         # A mesh may have another number of corners for a rounding error; then the metrics decide.
         if differing is not None and (math.isfinite(differing[1]) or metrics):
@@ -219,6 +223,15 @@ def _check_own_figures(run: ResultRun) -> Iterator[Remark]:
         if name in record.metrics and not agree(record.metrics[name], value, _unit(record, name)):
             what = f"{name} at the end of its curve"
             yield finding("metrics", [run], what, FIT_AGAIN, stored=record.metrics[name], found=value)
+
+
+def _is_best_so_far(curve: Mapping[str, Array], name: str) -> bool:
+    """Whether a metric is by definition the best that another one was along the curve, which the end does not tell."""
+    own = curve.get(name)
+    if own is None or len(own) < 2:
+        return False
+    others = [values for other, values in curve.items() if other not in (name, "step", "seconds", "loss")]
+    return any(np.array_equal(own, best.accumulate(values)) for values in others for best in (np.maximum, np.minimum))
 
 
 def _check_last_loss(

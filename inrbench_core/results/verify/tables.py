@@ -223,10 +223,10 @@ def _odd_ones(
         of_baselines: the probe that finds those that are baselines.
     """
     keys = {run.id: key(run) for run in runs}
-    counts = Counter(keys[run.id] for run in runs if not run.baseline) or Counter(keys.values())
     if len(set(keys.values())) < 2:
         return
-    usual = counts.most_common(1)[0][0]
+    fields, everything = Counter(keys[run.id] for run in runs if not run.baseline), Counter(keys.values())
+    usual = max(everything, key=lambda value: (fields[value], everything[value]))
     odd: dict[str, list[ResultRun]] = {}
     for run in runs:
         if keys[run.id] != usual:
