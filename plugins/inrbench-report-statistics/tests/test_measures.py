@@ -1,12 +1,14 @@
 """Ranks, scores, win rates and profiles by hand, and resampling against all that can be drawn."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 from inrbench_report_statistics.blocks import Block
 from inrbench_report_statistics.measures import (
     interquartile_mean,
+    interval,
     profile,
     ranks,
     ratios,
@@ -100,3 +102,31 @@ def test_what_makes_a_signal_difficult_for_all_fields_adds_no_spread():
     assert (spread.mean_rank == [1.0, 2.0]).all()
     assert (spread.win_rate == [1.0, 0.0]).all()
     assert (resample([one, one, one]).score == spread.score).all()
+
+
+@pytest.mark.parametrize("blocks", [4, 10, 50])
+def test_where_resamples_are_normal_the_interval_is_that_of_students_t(blocks):
+    # A resampled mean has the variance (n - 1) / n of that which Student's t takes.
+    deviation = math.sqrt((blocks - 1) / blocks)
+    samples = stats.norm.ppf(np.linspace(0, 1, 1_000_001)[1:-1, None]) * deviation
+    low, high = interval(samples, blocks)
+    assert [low[0], high[0]] == pytest.approx(stats.t.interval(0.95, blocks - 1), rel=1e-2)
+
+
+@pytest.mark.slow
+def test_intervals_of_mean_ranks_cover_what_many_tasks_would_show():
+    rng = np.random.default_rng(0)
+
+    def tasks(count):
+        of_task = np.array([0.0, -0.6, -1.2])[:, None] + rng.normal(0, 1.0, (count, 3, 1))
+        return [
+            block(*(effect + rng.normal(0, 0.5, (3, 1)) + rng.normal(0, 0.45, (3, 2)) for _ in range(2)))
+            for effect in of_task
+        ]
+
+    truth = ranks(np.stack([item.observations.mean(axis=1) for item in tasks(10_000)])).mean(axis=0)
+    covered = []
+    for repetition in range(200):
+        low, high = interval(resample(tasks(8), 500, repetition).mean_rank, 8)
+        covered.append((low <= truth) & (truth <= high))
+    assert 0.93 <= np.mean(covered) <= 0.99

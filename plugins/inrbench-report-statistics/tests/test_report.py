@@ -36,7 +36,7 @@ def test_fields_are_in_order_of_their_mean_rank_with_intervals_and_the_test_belo
     assert "| a | 1.00 [1.00, 1.00] | 1.00 [1.00, 1.00] | 1.00 | 1.00 [1.00, 1.00] | 1.00 | 1.00 | 1.00 |  |" in text
     assert "Friedman's test over tasks: chi2(2) = 8.00, p = 0.018" in text
     assert "| b | 0.50 | 0.50 | 0.50 | 0.50 |" in text
-    assert "4 tasks: intervals from fewer than 10 are somewhat too narrow" in text
+    assert "4 tasks: intervals from fewer than 5 are somewhat too narrow" in text
 
 
 def test_a_field_takes_part_only_with_every_figure_of_every_task(make_results):

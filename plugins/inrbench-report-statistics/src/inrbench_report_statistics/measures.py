@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -123,9 +124,18 @@ class Spread:
     win_rate: Array
 
 
-def interval(samples: Array) -> tuple[Array, Array]:
-    """Ends of the central 95 % of (resamples, fields), each (fields,)."""
-    low, high = np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+def interval(samples: Array, blocks: int) -> tuple[Array, Array]:
+    """Ends of the 95 % interval of (resamples, fields), each (fields,).
+
+    Percentiles, further out the fewer blocks there are: those at which an interval of a mean would be as wide as by
+    Student's t (expanded percentiles, Hesterberg 2015, doi:10.1080/00031305.2015.1089789).
+
+    Args:
+        samples: one of the figures of a `Spread`.
+        blocks: how many there are, at least two.
+    """
+    tail = stats.norm.sf(stats.t.isf((1 - LEVEL) / 2, blocks - 1) * math.sqrt(blocks / (blocks - 1)))
+    low, high = np.quantile(samples, [tail, 1 - tail], axis=0)
     return low, high
 
 
@@ -133,8 +143,8 @@ def resample(blocks: Sequence[Block], count: int = RESAMPLES, seed: int = 0) -> 
     """Figures of resampled results: blocks are drawn with replacement, in each signals, and in each of them seeds.
 
     The same draws are used for all fields, so what makes a block, signal or seed difficult for all cancels. Ranks,
-    and what is worst and best for scores, are found anew each time. Efron and Tibshirani 1993, chapter 13
-    (percentile intervals); Davison and Hinkley 1997, section 3.8 (resampling at several levels).
+    and what is worst and best for scores, are found anew each time. Davison and Hinkley 1997,
+    section 3.8 (resampling at several levels).
 
     Args:
         blocks: of the same fields.

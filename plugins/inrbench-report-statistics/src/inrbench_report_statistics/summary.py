@@ -27,8 +27,8 @@ SCHEMA = "inrbench.statistics/1"
 TAUS = (1.0, 1.25, 2.0)
 # Fewer blocks give no interval, and Friedman's test no chance to find anything.
 LEAST_BLOCKS = 3
-# Percentile intervals of so few blocks are too narrow.
-FEW_BLOCKS = 10
+# With fewer blocks the intervals cover less than they should; the README has how much.
+FEW_BLOCKS = 5
 ALPHA = 0.05
 
 
@@ -104,7 +104,7 @@ def _compare(found: Blocks, data: dict[str, Any]) -> None:
     if len(found.blocks) >= LEAST_BLOCKS:
         spread = resample(found.blocks)
         for name in ("mean_rank", "score", "win_rate"):
-            ends[f"{name}_low"], ends[f"{name}_high"] = interval(getattr(spread, name))
+            ends[f"{name}_low"], ends[f"{name}_high"] = interval(getattr(spread, name), len(found.blocks))
     within = _profile(found, data)
     order = np.argsort(figures["mean_rank"], kind="stable")
     for index in order:
