@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from inrbench_core.spec.experiment import Experiment
 from inrbench_core.spec.yaml_io import document_of
 
 sys.path.append(str(Path(__file__).parent))
-from runs_support import PLUGINS, TINY, CarryOut, MakeExperiment, MakePlan
+from runs_support import PLUGINS, TINY, CarryOut, ExecutorCase, MakeCase, MakeExperiment, MakePlan
 
 
 @pytest.fixture(scope="session")
@@ -80,3 +81,33 @@ def store(tmp_path: Path, made_runs: list[tuple[AnyRun, bytes]]) -> RunStore:
     for run, content in made_runs:
         made.put(run.id, content)
     return made
+
+
+@pytest.fixture(scope="session")
+def ray_case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExecutorCase]:
+    """A Ray cluster of one node with two CPUs, on loopback."""
+    from inrbench_executor_ray.testing import LocalCluster
+
+    place = tmp_path_factory.mktemp("place")
+    # Its nodes keep the environment that they were started with.
+    with LocalCluster(nodes=1, cpus=2, environment={"TROUBLE_PLACE": str(place)}) as cluster:
+        spec = {"name": "ray", "address": cluster.address, "wait_s": 60}
+        yield ExecutorCase(spec, place, cluster.process.pid)
+
+
+@pytest.fixture
+def case_of(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeCase:
+    """Makes the executor of a name ready for a test."""
+
+    def make(name: str) -> ExecutorCase:
+        if name == "ray":
+            found: ExecutorCase = request.getfixturevalue("ray_case")
+            for file in found.place.iterdir():
+                file.unlink()
+            return found
+        place = tmp_path / "place"
+        place.mkdir()
+        monkeypatch.setenv("TROUBLE_PLACE", str(place))
+        return ExecutorCase({"name": name}, place)
+
+    return make

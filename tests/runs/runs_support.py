@@ -7,10 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from inrbench_core.results.results import ResultRun, Results
 from inrbench_core.runs.plan import Plan
@@ -25,6 +29,45 @@ TINY = {"steps": 3, "evaluate_every": 0, "compile": "off"}
 MakeExperiment = Callable[..., Experiment]
 MakePlan = Callable[..., Plan]
 CarryOut = Callable[..., Results]
+RAY = pytest.param(
+    "ray",
+    marks=[
+        pytest.mark.ray,
+        pytest.mark.slow,
+        pytest.mark.skipif(find_spec("inrbench_executor_ray") is None, reason="needs inrbench-executor-ray"),
+    ],
+)
+
+
+@dataclass(frozen=True)
+class ExecutorCase:
+    """An executor under test.
+
+    Args:
+        spec: as in a spec's `executor:`.
+        place: where evaluations of the task `trouble` leave a file each; empty.
+        cluster: the process under which its workers are, or None: they are under the driver.
+    """
+
+    spec: Mapping[str, Any]
+    place: Path
+    cluster: int | None = None
+
+    def workers(self, driver: int) -> list[int]:
+        """The ids of the processes that fit."""
+        found = children_of(self.cluster or driver)
+        return [process_id for process_id in found if "inrbench_core.runs.serve" in command_line(process_id)]
+
+
+def command_line(process_id: int) -> str:
+    """What a process was started with; "" if it is gone."""
+    try:
+        return Path(f"/proc/{process_id}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
+
+
+MakeCase = Callable[[str], ExecutorCase]
 
 
 def fits(results: Results) -> list[ResultRun]:

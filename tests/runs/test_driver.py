@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runs_support import TINY, CarryOut, MakePlan, fits, record_of, times_of_files
+from runs_support import RAY, TINY, CarryOut, MakeCase, MakePlan, fits, record_of, times_of_files
 
 from inrbench_core.api.errors import StorageError
 from inrbench_core.runs import store as store_module
@@ -142,9 +142,11 @@ def test_the_content_of_a_file_is_part_of_the_run_and_its_path_is_not(plan: Make
     assert not set(ids("one", "4")) & set(first)
 
 
+@pytest.mark.parametrize("executor", ["inline", RAY])
 def test_a_full_disk_stops_with_one_line_and_keeps_what_is_done(
-    evaluate: CarryOut, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    evaluate: CarryOut, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case_of: MakeCase, executor: str
 ) -> None:
+    spec = {"seeds": 3, "executor": dict(case_of(executor).spec)}
     written = []
 
     def replace_file(target: Path, content: bytes) -> None:
@@ -157,12 +159,12 @@ def test_a_full_disk_stops_with_one_line_and_keeps_what_is_done(
     original = store_module.replace_file
     monkeypatch.setattr(store_module, "replace_file", replace_file)
     with pytest.raises(StorageError, match=r"results: cannot be written: No space left on device; stopped\. What is"):
-        evaluate(seeds=3)
+        evaluate(**spec)
     assert len(written) == 3
     monkeypatch.undo()
     before = times_of_files(tmp_path / "results")
     assert set(before) == {path.name for path in written[:2]}
-    results = evaluate(seeds=3)
+    results = evaluate(**spec)
     assert {run.status for run in results.runs} == {"ok"}
     after = times_of_files(tmp_path / "results")
     assert {name: after[name] for name in before} == before

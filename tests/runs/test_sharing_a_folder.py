@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from runs_support import CarryOut, fits, started, times_of_files, wait_until
+from runs_support import RAY, CarryOut, MakeCase, fits, started, times_of_files, wait_until
 
 from inrbench_core.results.load import load_results
 
 pytestmark = pytest.mark.slow
-RunCli = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -79,11 +77,14 @@ def test_repeating_what_fails_now_loses_no_good_record(spec: Path, tmp_path: Pat
     assert {run.id: dict(run.metrics) for run in load_results(out).runs} == before
 
 
-def test_a_second_driver_is_told_and_changes_nothing(spec: Path, place: Path, tmp_path: Path, run_cli: RunCli) -> None:
-    out = tmp_path / "out"
-    environment = {"TROUBLE_DO": "hold", "TROUBLE_PLACE": str(place)}
-    with started("eval", "--spec", spec, "--out", out, "--jobs", "1", env=environment) as first:
-        wait_until(lambda: list(place.iterdir()))
+@pytest.mark.parametrize("executor", ["local", RAY])
+def test_a_second_driver_is_told_and_changes_nothing(tmp_path: Path, case_of: MakeCase, executor: str) -> None:
+    case = case_of(executor)
+    out, spec = tmp_path / "out", tmp_path / "hold.yaml"
+    keys = {"task": {"name": "trouble", "do": "hold"}, "fields": ["shallow"], "training": {"steps": 3}}
+    spec.write_text(json.dumps({**keys, "executor": dict(case.spec)}))
+    with started("eval", "--spec", spec, "--out", out, "--jobs", "1") as first:
+        wait_until(lambda: list(case.place.iterdir()))
         before = times_of_files(out)
         assert before
         with started("eval", "--spec", spec, "--out", out) as second:
@@ -140,12 +141,14 @@ def test_overlapping_specs_one_after_the_other(evaluate: CarryOut, tmp_path: Pat
     assert {row.label for row in every.rows} == {*ROWS["one"], *ROWS["two"]}
 
 
-def test_overlapping_specs_at_the_same_time(tmp_path: Path) -> None:
+@pytest.mark.parametrize("executor", ["local", RAY])
+def test_overlapping_specs_at_the_same_time(tmp_path: Path, case_of: MakeCase, executor: str) -> None:
     drivers = {}
+    common = {"training": {"steps": 500}, "seeds": 2, "executor": dict(case_of(executor).spec)}
     out = tmp_path / "out"
     for spec in (ONE, TWO):
         file = tmp_path / f"{spec['name']}.yaml"
-        file.write_text(json.dumps({**spec, "training": {"steps": 500}, "seeds": 2}))
+        file.write_text(json.dumps({**spec, **common}))
         drivers[spec["name"]] = started("eval", "--spec", file, "--out", out, "--jobs", "1", "--wait", "--json")
     with drivers["one"] as one, drivers["two"] as two:
         found = {}

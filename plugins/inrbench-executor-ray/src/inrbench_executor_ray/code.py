@@ -44,7 +44,7 @@ def stage(folder: Path) -> list[str]:
 
 
 def _developed_here(packages: Iterable[str]) -> set[str]:
-    """What packages import, directly or not, and no machine is expected to have: plugins, and code under development."""
+    """What packages import, directly or not, of plugins and of code that is not installed but developed here."""
     found: set[str] = set()
     queue = list(packages)
     while queue:

@@ -158,7 +158,9 @@ class RayExecutor(Executor):
         if self._lost:
             return
         if relay.ended or relay.process.poll() is not None:
-            self._lost = f"the connection to the Ray cluster at {self.spec.address} has ended ({self._last_words(relay)})"
+            self._lost = (
+                f"the connection to the Ray cluster at {self.spec.address} has ended ({self._last_words(relay)})"
+            )
         elif time.monotonic() - self._heard > self.spec.wait_s:
             self._lost = f"the Ray cluster at {self.spec.address} has not answered for {self.spec.wait_s:g} s"
         if self._lost:

@@ -17,7 +17,9 @@ class RaySpec(ComponentSpec):
         description="auto: the cluster that this machine is a node of, or the one that RAY_ADDRESS names; host:port of "
         "its head; local: start Ray on this machine for this experiment",
     )
-    jobs: int | None = Field(None, gt=0, description="jobs at a time; if not given, as many as the cluster has room for")
+    jobs: int | None = Field(
+        None, gt=0, description="jobs at a time; if not given, as many as the cluster has room for"
+    )
     cpus_per_run: int = Field(1, gt=0, description="CPU cores of a run, and its threads")
     gpus_per_run: float | None = Field(
         None, ge=0, description="GPUs of a run, below 1 for a share of one; if not given, 1 on cuda and 0 on the CPU"

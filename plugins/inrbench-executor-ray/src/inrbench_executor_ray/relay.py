@@ -17,7 +17,9 @@ from inrbench_core.api.executor import Job
 from inrbench_core.plugins.failures import one_line
 from inrbench_core.runs.serve import connect, send
 from inrbench_executor_ray.code import Parcels, stage
+from inrbench_executor_ray.worker import carry_out
 
+LOOPBACK = "127.0.0.1"
 _POLL_S = 0.05
 # How often it looks at the cluster's nodes and says that it is there.
 _LOOK_S = 2.0
@@ -33,47 +35,20 @@ class Relay:
     """
 
     def __init__(self, connection: socket.socket, options: dict[str, Any]) -> None:
-        import ray
-
-        from inrbench_executor_ray.worker import carry_out
-
-        self.ray = ray
         self.connection = connection
         self.options = options
-        self._connect()
+        self.ray = _connected(options["address"], options["wait_s"])
         resources = {"num_cpus": options["cpus_per_run"], "num_gpus": options["gpus_per_run"]}
         # Whether a job is tried again is the driver's business.
-        self._task = ray.remote(max_retries=0, **resources)(carry_out)
+        self._task = self.ray.remote(max_retries=0, **resources)(carry_out)
         self._needed = {"CPU": float(options["cpus_per_run"]), "GPU": float(options["gpus_per_run"])}
-        self._parcels = Parcels(ray.put)
+        self._parcels = Parcels(self.ray.put)
         # What Ray gives of each job, by its number.
         self._streams: dict[int, Any] = {}
         self._waiting: set[int] = set()
         self._looked = 0.0
         self._moved = self._possible = time.monotonic()
         self._said = False
-
-    def _connect(self) -> None:
-        address, wait_s = self.options["address"], self.options["wait_s"]
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        # Under `ray job submit` the job may have a working folder of its own, which is not where our code is.
-        os.environ["RAY_OVERRIDE_JOB_RUNTIME_ENV"] = "1"
-        os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", str(max(1, int(wait_s))))
-        if address == "auto":
-            address = os.environ.get("RAY_ADDRESS") or address
-        here: dict[str, Any] = {}
-        if address == "local":
-            # Nobody else is to reach it.
-            os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-            here = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-        with tempfile.TemporaryDirectory(prefix="inrbench-code-") as folder:
-            distributions = stage(Path(folder))
-            environment = {
-                "working_dir": folder,
-                # A plugin that only the node has could take the name of one that travels.
-                "env_vars": {"INRBENCH_PLUGINS": ",".join(distributions)},
-            }
-            self.ray.init(address, runtime_env=environment, log_to_driver=False, logging_level="ERROR", **here)
 
     def serve(self, commands: queue.Queue[tuple[str, Any]]) -> None:
         """Until the driver says that it is over."""
@@ -164,7 +139,7 @@ class Relay:
             self._moved = now
         if not self._said and now - self._moved > _SAY_S:
             self._said = True
-            send(self.connection, "waiting", f"waiting for {self._asked()}{'' if possible else self._has(nodes)}")
+            send(self.connection, "waiting", f"waiting for a {self._asked()}{'' if possible else self._has(nodes)}")
         if now - self._possible > self.options["wait_s"]:
             reason = f"there has been no {self._asked()} for {self.options['wait_s']:g} s{self._has(nodes)}"
             for number in list(self._waiting):
@@ -176,8 +151,35 @@ class Relay:
         return f"Ray node with {cpus:g} free CPUs" + (f" and {gpus:g} free GPUs" if gpus else "")
 
     def _has(self, nodes: list[dict[str, float]]) -> str:
-        most = ", ".join(f"{max((node.get(name, 0.0) for node in nodes), default=0.0):g} {name}s" for name in self._needed)
-        return f"; the cluster has {len(nodes)} nodes, of which one has at most {most}"
+        most = {name: max((node.get(name, 0.0) for node in nodes), default=0.0) for name in self._needed}
+        largest = " and ".join(f"{amount:g} {name}s" for name, amount in most.items())
+        return f"; the cluster has {len(nodes)} nodes, of which one has at most {largest}"
+
+
+def _connected(address: str, wait_s: float) -> Any:
+    """The module `ray`, connected to the cluster, whose workers find our code."""
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS") or address
+    # Ray reads these when it is imported.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", str(max(1, int(wait_s))))
+    # Under `ray job submit` the job may have a working folder of its own, which is not where our code is.
+    os.environ["RAY_OVERRIDE_JOB_RUNTIME_ENV"] = "1"
+    if address == "local" or address.startswith(f"{LOOPBACK}:"):
+        # Ray would use the network card's address, under which others reach it, and a cluster on loopback not us.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    import ray
+
+    here = {"include_dashboard": False, "_node_ip_address": LOOPBACK} if address == "local" else {}
+    with tempfile.TemporaryDirectory(prefix="inrbench-code-") as folder:
+        distributions = stage(Path(folder))
+        environment = {
+            "working_dir": folder,
+            # A plugin that only the node has could take the name of one that travels.
+            "env_vars": {"INRBENCH_PLUGINS": ",".join(distributions)},
+        }
+        ray.init(address, runtime_env=environment, log_to_driver=False, logging_level="ERROR", **here)
+    return ray
 
 
 def main() -> None:
@@ -191,7 +193,9 @@ def main() -> None:
     try:
         relay = Relay(connection, options)
     except Exception as error:
-        send(connection, "refused", f"no connection to the Ray cluster at {options['address']}: {one_line(error)[:500]}")
+        send(
+            connection, "refused", f"no connection to the Ray cluster at {options['address']}: {one_line(error)[:500]}"
+        )
         sys.exit(1)
     send(connection, "connected", None)
     commands: queue.Queue[tuple[str, Any]] = queue.Queue()
