@@ -23,7 +23,7 @@ from inrbench_core.spec.experiment import plain_identity
 
 KNOWN_SCHEMA = "inrbench.known/1"
 METRIC, SECONDS = "metric.", "seconds."
-# A row of a table that has no run, because its field does not go with the task.
+# Of a row of a table that has no final run: why, as where its field does not go with the task.
 SKIPPED = "skipped"
 # The end of the origin of a run that was made with other code than what is installed.
 OTHER_CODE = ", other code"
@@ -122,7 +122,7 @@ def _rows(board: ResultBoard, row: ResultRow) -> Iterable[Row]:
     runs = (*row.runs, *row.trials)
     for run in runs:
         yield {**common, **_run_cells(run)}
-    if not runs:
+    if row.skip or not runs:
         yield {**common, "role": "final", "status": SKIPPED, "message": row.skip}
 
 

@@ -49,11 +49,14 @@ def results(make_row):
         trials=(replace(trial, role="trial"),),
         chosen=Chosen({"training.lr": 0.2}, "psnr", 2, ("csg",), (7, 8), published="a"),
     )
+    pending = replace(
+        make_row("pending", [], skip="its options are not chosen yet"),
+        trials=(replace(trial, field="pending", role="trial"),),
+    )
     zero = make_row("a", [{"psnr": 0.5}], baseline=True)
     metrics = tuple(Metric(name, "dB", higher_is_better=number != 2) for number, name in enumerate(ODD_NAMES))
-    boards = [
-        ResultBoard(label, metrics, "psnr", (zero, good, bad, skipped, tuned)) for label in ("solid", "solid (2)")
-    ]
+    rows = (zero, good, bad, skipped, tuned, pending)
+    boards = [ResultBoard(label, metrics, "psnr", rows) for label in ("solid", "solid (2)")]
     return Results(tuple(boards))
 
 
