@@ -22,7 +22,7 @@ REPEATS: Mapping[Scope, str] = {"these signals": "seeds", "such signals": "signa
 def remark_lines(board: Leaderboard) -> list[str]:
     """Every line that belongs below a table, each complete by itself."""
     problems = [f"{row.label}: {problem}" for row in board.rows for problem in row.problems]
-    return [one_line(line) for line in (*_statistics(board), *_choices(board), *_origins(board), *problems)]
+    return [one_line(line) for line in (*_statistics(board), *_choices(board), *origin_lines(board), *problems)]
 
 
 def is_known(row: Row) -> bool:
@@ -120,7 +120,8 @@ def gain_text(board: Leaderboard, row: Row) -> str:
     return f"; gain over {published} {gain}"
 
 
-def _origins(board: Leaderboard) -> list[str]:
+def origin_lines(board: Leaderboard) -> list[str]:
+    """Which rows have figures from elsewhere, and from where."""
     lines: list[str] = []
     for row in board.rows:
         counts = Counter(run.origin for run in row.runs if run.origin)

@@ -12,8 +12,9 @@ from inrbench_core.api.entries import Metric
 from inrbench_core.api.errors import InrbenchError
 from inrbench_core.api.suggest import did_you_mean
 from inrbench_core.plugins.builtin import ParetoSpec, TimeToTargetSpec
-from inrbench_core.results.numbers import format_number, header
 from inrbench_core.results.leaderboard import Leaderboard
+from inrbench_core.results.numbers import format_number, header
+from inrbench_core.results.remarks import KNOWN, is_known, origin_lines
 from inrbench_core.results.results import Results
 from inrbench_core.results.tables import WIDE, Column, print_line, print_table
 from inrbench_core.results.tradeoffs import ParetoRow, curve_metrics, find_targets, pareto_front, time_to_target
@@ -102,9 +103,10 @@ def _print_front(console: Console, board: Leaderboard, against: str) -> None:
     if not lines:
         print_line(console, f"{title}: no field has a rank and known {against}")
         return
+    known = {row.label for row in board.rows if is_known(row)}
     rows = [
         [
-            line.label,
+            f"{line.label} {KNOWN}" if line.label in known else line.label,
             f"{line.cost:,.0f}" if against == "parameters" else format_number(line.cost),
             format_number(line.quality, metric.unit),
             _place(line),
@@ -118,6 +120,8 @@ def _print_front(console: Console, board: Leaderboard, against: str) -> None:
         "By means over signals and seeds. Not told apart: no field that dominates it has surely a better quality "
         "(paired t over seeds, Holm's correction over all pairs).",
     )
+    for text in origin_lines(board):
+        print_line(console, text)
     _print_left_out(console, board, [line.label for line in lines], f"without a rank or known {against}")
 
 

@@ -10,10 +10,8 @@ import numpy as np
 
 from inrbench_core.api.entries import Metric
 from inrbench_core.results.leaderboard import Leaderboard, Row
-from inrbench_core.results.results import ResultRow, ResultRun
-from inrbench_core.results.samples import Array, samples_of
-from inrbench_core.results.statistics.comparisons import compare_all
-from inrbench_core.results.statistics.variances import has_scope
+from inrbench_core.results.results import ResultRun
+from inrbench_core.results.samples import Array
 
 
 @dataclass(frozen=True)
@@ -161,23 +159,24 @@ def pareto_front(board: Leaderboard, against: str) -> list[ParetoRow]:
         against: "parameters", "flops" (of the whole training, estimated) or "seconds" (of training).
     """
     metric = board.rank_by
-    known = [(row, cost) for row in board.rows if row.rank is not None and (cost := _cost(row, against)) > 0]
-    values = samples_of([ResultRow(row.label, row.baseline, "", row.runs) for row, _ in known], metric).values
-    told = None
-    if known and np.isfinite(values).all() and has_scope(values, "these signals"):
-        told = compare_all(values, "these signals", higher_is_better=metric.higher_is_better).surely_better
+    comparisons = board.comparisons.get("these signals")
+    costs = [_cost(row, against) for row in board.ranked]
     sign = -1.0 if metric.higher_is_better is False else 1.0
-    quality = [sign * row.metrics[metric.name].mean for row, _ in known]
+    quality = [sign * row.metrics[metric.name].mean for row in board.ranked]
+    known = [index for index, cost in enumerate(costs) if cost > 0]
     lines = []
-    for index, (row, cost) in enumerate(known):
+    for index in known:
+        point = (quality[index], costs[index])
         by = [
             other
-            for other, (_, price) in enumerate(known)
-            if quality[other] >= quality[index] and price <= cost and (quality[other], price) != (quality[index], cost)
+            for other in known
+            if quality[other] >= point[0] and costs[other] <= point[1] and (quality[other], costs[other]) != point
         ]
-        best = known[max(by, key=lambda other: quality[other])][0].label if by else ""
-        surely = bool(told[by, index].any()) if told is not None and by else None
-        lines.append(ParetoRow(row.label, row.metrics[metric.name].mean, cost, best, surely))
+        # Rows are in the order of their quality.
+        best = board.ranked[by[0]].label if by else ""
+        surely = bool(comparisons.surely_better[by, index].any()) if comparisons and by else None
+        row = board.ranked[index]
+        lines.append(ParetoRow(row.label, row.metrics[metric.name].mean, costs[index], best, surely))
     return sorted(lines, key=lambda line: (line.cost, -sign * line.quality))
 
 

@@ -218,3 +218,11 @@ def test_costs_are_parameters_flops_or_seconds(make_row, make_board):
     assert {line.label: line.cost for line in pareto_front(board, "parameters")} == {"a": 7, "unknown": 1234}
     assert {line.label: line.cost for line in pareto_front(board, "seconds")} == {"a": 1.5, "unknown": 1.5}
     assert "without a rank or known flops: unknown" in pareto_report(ParetoSpec(against="flops"), results)
+
+
+def test_a_field_whose_figures_come_from_elsewhere_is_marked(make_row, make_board):
+    row = make_row("theirs", [{"psnr": 1.0}])
+    known = replace(row, runs=tuple(replace(run, origin="all.csv, inrbench 0.2.0") for run in row.runs))
+    text = pareto_report(ParetoSpec(against="seconds"), Results((make_board(known, rank_by="psnr"),)))
+    assert "theirs †" in text
+    assert "  † theirs: 1 runs from all.csv, inrbench 0.2.0" in text.splitlines()

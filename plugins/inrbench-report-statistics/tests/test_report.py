@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from inrbench_report_statistics.plugin import StatisticsSpec
@@ -113,6 +114,14 @@ def test_a_task_whose_figures_have_no_ratios_is_left_out_of_the_profile_only(mak
 def test_the_json_is_what_was_computed(make_results):
     results = make_results(tables(4))
     assert json.loads(report(results, output="json")) == summarise(results)
+
+
+def test_figures_from_elsewhere_are_named(make_results):
+    results = make_results(tables(3))
+    board, row = results.boards[1], results.boards[1].rows[0]
+    known = replace(row, runs=tuple(replace(run, origin="all.csv, inrbench 0.2.0") for run in row.runs))
+    boards = (results.boards[0], replace(board, rows=(known, *board.rows[1:])), results.boards[2])
+    assert "task 1: † a: 2 runs from all.csv, inrbench 0.2.0" in summarise(Results(boards))["remarks"]
 
 
 def test_another_metric_that_no_task_has_is_one_line(make_results):

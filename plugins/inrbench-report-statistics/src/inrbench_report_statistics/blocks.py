@@ -12,6 +12,7 @@ import numpy as np
 from inrbench_core import Metric, Results
 from inrbench_core.results.formats import runs_text
 from inrbench_core.results.leaderboard import Leaderboard, Row
+from inrbench_core.results.remarks import origin_lines
 from inrbench_core.results.samples import samples_of
 
 Array = np.ndarray[Any, Any]
@@ -52,12 +53,14 @@ class Blocks:
         fields: labels of those that have all figures of all tasks.
         blocks: one for each task, or for each signal of the only task; empty without fields.
         left_out: label of every other field -> why it is left out.
+        origins: which figures come from elsewhere, one line each.
     """
 
     of: str
     fields: tuple[str, ...]
     blocks: tuple[Block, ...]
     left_out: dict[str, str]
+    origins: tuple[str, ...]
 
 
 def blocks_of(results: Results, sort: str = "") -> Blocks:
@@ -76,8 +79,9 @@ def blocks_of(results: Results, sort: str = "") -> Blocks:
     fields = tuple(label for label, reason in reasons.items() if not reason)
     left_out = {label: reason for label, reason in reasons.items() if reason}
     of = "signal" if len(boards) == 1 else "task"
+    origins = tuple(f"{board.task_label}: {line}" for board in boards for line in origin_lines(board))
     if not fields:
-        return Blocks(of, fields, (), left_out)
+        return Blocks(of, fields, (), left_out, origins)
     blocks: list[Block] = []
     for ranked, board in zip(boards, results.boards, strict=True):
         rows = {row.label: row for row in board.rows if not row.baseline}
@@ -89,7 +93,7 @@ def blocks_of(results: Results, sort: str = "") -> Blocks:
         else:
             named = zip(samples.signals, signals, strict=True)
             blocks += [Block(signal, ranked.rank_by, (values,)) for signal, values in named]
-    return Blocks(of, fields, tuple(blocks), left_out)
+    return Blocks(of, fields, tuple(blocks), left_out, origins)
 
 
 def _reason(label: str, boards: Sequence[Leaderboard]) -> str:

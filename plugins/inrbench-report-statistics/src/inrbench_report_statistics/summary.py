@@ -60,7 +60,7 @@ def summarise(results: Results, sort: str = "") -> dict[str, Any]:
         "win_rates": None,
         "profile": None,
         "left_out": found.left_out,
-        "remarks": _remarks(found),
+        "remarks": [*_remarks(found), *found.origins],
     }
     if len(found.fields) >= 2:
         _compare(found, data)
