@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 FormatName = Annotated[
     str | None,
-    typer.Option("--format", help="table, runs, csv, json, markdown, latex, time-to-target, pareto, or a plugin's reporter."),
+    typer.Option(
+        "--format", help="table, runs, csv, json, markdown, latex, time-to-target, pareto, or a plugin's reporter."
+    ),
 ]
 FormatOptions = Annotated[
     list[str] | None,
