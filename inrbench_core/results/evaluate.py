@@ -21,9 +21,10 @@ from inrbench_core.results.load import experiment_data, results_of
 from inrbench_core.results.results import Results
 from inrbench_core.runs.check_process import check_apart
 from inrbench_core.runs.driver import Driver
-from inrbench_core.runs.plan import GridStrategy, Plan, make_plan
+from inrbench_core.runs.plan import Plan, make_plan
 from inrbench_core.runs.record import KnownRecord, done_runs
 from inrbench_core.runs.store import FolderInUse, RunStore
+from inrbench_core.runs.tuning import make_strategy
 from inrbench_core.spec.builder import build_experiment
 from inrbench_core.spec.experiment import Experiment
 from inrbench_core.spec.yaml_io import document_of, load_yaml
@@ -132,8 +133,9 @@ def carry_out(experiment: Experiment, catalog: Catalog, options: Options, plugin
         taken = elsewhere.take(planned(plan), known)
         for line in elsewhere.remarks(planned(plan), results_of(data, known, store)):
             warnings.warn(line, stacklevel=2)
+        strategy = make_strategy(plan, {**known, **taken})
         driver = Driver(
-            plan,
+            strategy.plan,
             store,
             catalog,
             plugin_files=plugin_files,
@@ -143,12 +145,15 @@ def carry_out(experiment: Experiment, catalog: Catalog, options: Options, plugin
         )
         try:
             check(plan, plugin_files, plan.runs.keys() - driver.done)
-            try:
+            with _writing(store):
                 store.sweep()
-                store.add_experiment(_described(plan, store, taken))
-            except OSError as error:
-                raise StorageError(f"{store.folder}: cannot be written: {error.strerror}") from None
-            outcome = driver.drive(GridStrategy(plan))
+
+            def keep_plan(grown: Plan) -> None:
+                with _writing(store):
+                    store.add_experiment(_described(grown, store, taken), data)
+
+            keep_plan(strategy.plan)
+            outcome = driver.drive(strategy, keep_plan)
         except KeyboardInterrupt:
             raise Stopped(*_progress(driver)) from None
         if outcome.stopped:
@@ -158,7 +163,7 @@ def carry_out(experiment: Experiment, catalog: Catalog, options: Options, plugin
                 "the same command continues from there",
                 stacklevel=2,
             )
-        results = results_of(data, outcome.records, store, outcome.failed)
+        results = results_of(experiment_data(driver.plan), outcome.records, store, outcome.failed)
         driver.events.send("inrbench_experiment_finished", results=results)
     return results
 
@@ -172,6 +177,15 @@ def _described(plan: Plan, store: RunStore, taken: Mapping[str, KnownRecord]) ->
 def _progress(driver: Driver) -> tuple[int, int]:
     """How many of the planned runs have a good result, and how many there are."""
     return len(done_runs(driver.outcome.records) & driver.plan.runs.keys()), len(driver.plan.runs)
+
+
+@contextmanager
+def _writing(store: RunStore) -> Iterator[None]:
+    """Turns what the operating system refuses into one line."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{store.folder}: cannot be written: {error.strerror}") from None
 
 
 @contextmanager

@@ -11,10 +11,10 @@ from inrbench_core.api.errors import InrbenchError
 from inrbench_core.results.export import read_known
 from inrbench_core.results.known import kept
 from inrbench_core.results.merging import merge
-from inrbench_core.results.results import ResultBoard, ResultRow, ResultRun, Results
+from inrbench_core.results.results import Chosen, ResultBoard, ResultRow, ResultRun, Results
 from inrbench_core.results.table_file import SUFFIXES
 from inrbench_core.runs.identity import run_id
-from inrbench_core.runs.plan import Plan
+from inrbench_core.runs.plan import Plan, PlannedRow
 from inrbench_core.runs.record import KnownRecord, RunRecord
 from inrbench_core.runs.store import RunStore
 
@@ -61,6 +61,7 @@ def experiment_data(plan: Plan) -> dict[str, Any]:
                 "baseline": row.baseline,
                 "skip": row.skip,
                 "runs": [[run.id, run.signal, run.seed] for run in row.runs],
+                **_choice_data(row),
             }
             for row in board.rows
         ]
@@ -77,9 +78,18 @@ def experiment_data(plan: Plan) -> dict[str, Any]:
     }
 
 
+def _choice_data(row: PlannedRow) -> dict[str, Any]:
+    """What a row has beside its runs if its options are chosen by trial runs."""
+    if not row.trials:
+        return {}
+    trials = [[run.id, run.signal, run.seed] for trial in row.trials for run in trial.runs]
+    return {"trials": trials, "chosen": None if row.chosen is None else dict(row.chosen)}
+
+
 def ids_of(data: Mapping[str, Any]) -> set[str]:
     """The ids of all runs of an experiment, as `experiment_data` gives it."""
-    return {found for board in data["boards"] for row in board["rows"] for found, *_ in row["runs"]}
+    rows = [row for board in data["boards"] for row in board["rows"]]
+    return {found for row in rows for found, *_ in (*row["runs"], *row.get("trials", ()))}
 
 
 def results_of(
@@ -98,15 +108,28 @@ def results_of(
         rows = []
         for row in board["rows"]:
             facts = {"task": board["label"], "field": row["label"], "baseline": row["baseline"], "folder": store.folder}
-            runs = tuple(
-                _result_run(planned_id, records.get(planned_id), signal=signal, seed=seed, role="final", **facts)
-                for planned_id, signal, seed in row["runs"]
+            runs, trials = (
+                tuple(
+                    _result_run(planned_id, records.get(planned_id), signal=signal, seed=seed, role=role, **facts)
+                    for planned_id, signal, seed in row.get(key, ())
+                )
+                for key, role in (("runs", "final"), ("trials", "trial"))
             )
-            rows.append(ResultRow(row["label"], row["baseline"], row["skip"], runs))
+            chosen, skip = _chosen(row.get("chosen")), row["skip"]
+            if trials and chosen is None and not skip:
+                done = sum(trial.status == "ok" for trial in trials)
+                skip = f"its options are not chosen yet: {done} of {len(trials)} trial runs are done"
+            rows.append(ResultRow(row["label"], row["baseline"], skip, runs, trials, chosen))
         metrics = tuple(Metric(**metric) for metric in board["metrics"])
         boards.append(ResultBoard(board["label"], metrics, board["rank_by"], tuple(rows)))
     warnings = tuple(f"{store.folder}: {name}: {reason}" for name, reason in store.unusable.items())
     return Results(tuple(boards), warnings, frozenset(failed))
+
+
+def _chosen(data: Mapping[str, Any] | None) -> Chosen | None:
+    if data is None:
+        return None
+    return Chosen(**{**data, "signals": tuple(data["signals"]), "seeds": tuple(data["seeds"])})
 
 
 def _result_run(planned_id: str, record: RunRecord | None, **facts: Any) -> ResultRun:

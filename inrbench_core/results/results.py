@@ -188,12 +188,15 @@ class Results:
         return make_leaderboards(self, sort)
 
     def to_records(self) -> list[dict[str, Any]]:
-        """One mapping for each run and metric, as in `to_frame`; a run without metrics has one, with metric None."""
+        """One mapping for each run and metric, as in `to_frame`, trial runs after those of their row.
+
+        A run without metrics has one, with metric None.
+        """
         rows = []
         for board in self.boards:
             units = {metric.name: metric.unit for metric in board.metrics}
             for row in board.rows:
-                for run in row.runs:
+                for run in (*row.runs, *row.trials):
                     facts = run.facts()
                     for name, value in run.metrics.items():
                         rows.append({**facts, "metric": name, "unit": units.get(name, ""), "value": value})

@@ -48,11 +48,12 @@ def check_plan(
 
 def runs_to_check(board: PlannedBoard, todo: Collection[str], *, everything: bool) -> Mapping[str, RowRuns]:
     """The runs of a table that are to be looked at, by the signal's label."""
-    with_files = {signal.label for signal in board.board.signals if signal.files}
-    found: dict[str, dict[int, AnyRun]] = {signal.label: {} for signal in board.board.signals}
+    signals = _signals(board)
+    with_files = {signal.label for signal in signals if signal.files}
+    found: dict[str, dict[int, AnyRun]] = {signal.label: {} for signal in signals}
     for index, row in enumerate(board.rows):
         seen = set()
-        for run in row.runs:
+        for run in (*row.runs, *(run for trial in row.trials for run in trial.runs)):
             if run.signal in seen or run.id not in todo:
                 continue
             seen.add(run.signal)
@@ -60,6 +61,12 @@ def runs_to_check(board: PlannedBoard, todo: Collection[str], *, everything: boo
             if everything or run.has_budget or (run.signal in with_files and not runs):
                 runs[index] = run
     return found
+
+
+def _signals(board: PlannedBoard) -> list[Signal]:
+    """Those of the table, and those of trial runs that it does not have; labels tell them apart."""
+    by_label = {signal.label: signal for signal in (*board.board.signals, *board.board.trial_signals)}
+    return list(by_label.values())
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ class _Check:
             isinstance(run, FitRun) for _, found in chosen for runs in found.values() for run in runs.values()
         )
         for board, found in chosen:
-            for signal in board.board.signals:
+            for signal in _signals(board):
                 if found[signal.label]:
                     self._check_signal(board, signal, found[signal.label])
         return self.answer
@@ -118,11 +125,11 @@ class _Check:
 
     def _check_field(self, board: PlannedBoard, index: int, run: FitRun, problem: Problem) -> None:
         row = board.rows[index]
-        assert row.source is not None
+        source = row.source or row.trials[0].source
         try:
             self.answer.costs[board.board.label, row.label, run.signal] = self._cost(run, problem)
         except BudgetError as error:
-            self.answer.problems.append(self.plan.experiment.document.problem(row.source.origin, str(error)))
+            self.answer.problems.append(self.plan.experiment.document.problem(source.origin, str(error)))
         except SystemExit as error:
             self.answer.unchecked.append(f"{board.board.label} / {row.label}: it raised {one_line(error)}")
         except Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -152,8 +153,8 @@ class _Planner:
             if row.label in choices:
                 rows.append(self._choice(board, choices[row.label]))
         rows += [self._choice(board, choice) for choice in board.choices if not choice.published]
-        runs_of_all = (run for row in rows for part in (row, *row.trials) for run in part.runs)
-        analyses = next((run.analysis_metrics for run in runs_of_all if isinstance(run, FitRun)), ())
+        made = itertools.chain.from_iterable((*row.runs, *(trial.runs[0] for trial in row.trials)) for row in rows)
+        analyses = next((run.analysis_metrics for run in made if isinstance(run, FitRun)), ())
         return PlannedBoard(board, tuple(rows), (*board.entry.metrics, *analyses), board.entry.rank_by)
 
     def _choice(self, board: TaskBoard, choice: Choice) -> PlannedRow:

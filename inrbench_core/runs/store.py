@@ -158,11 +158,15 @@ class RunStore:
         path.rename(target)
         return target
 
-    def add_experiment(self, data: dict[str, Any]) -> None:
-        """Keep what an experiment is made of; see `experiments`. The same one again only gets another time."""
-        experiment_id = digest(data)
-        content = {"schema": EXPERIMENT_SCHEMA, "id": experiment_id, "started": time.time(), "experiment": data}
-        path = self.folder / EXPERIMENTS / f"{experiment_id}.json"
+    def add_experiment(self, data: dict[str, Any], key: dict[str, Any] | None = None) -> None:
+        """Keep what an experiment is made of; see `experiments`. The same one again only gets another time.
+
+        Args:
+            data: plain data.
+            key: the data that the experiment began with, if it may have grown since: what was kept of it is replaced.
+        """
+        content = {"schema": EXPERIMENT_SCHEMA, "id": digest(data), "started": time.time(), "experiment": data}
+        path = self.folder / EXPERIMENTS / f"{digest(data if key is None else key)}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, json.dumps(content).encode())
 

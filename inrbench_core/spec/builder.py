@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from inrbench_core.api.entries import TaskEntry
-from inrbench_core.api.errors import DataError
-from inrbench_core.api.sources import content_sha256
+from inrbench_core.api.entries import AnalysisEntry, TaskEntry
 from inrbench_core.api.spec import Component, TaskSpec
+from inrbench_core.api.suggest import did_you_mean
 from inrbench_core.plugins.catalog import Catalog, shorten, validate
-from inrbench_core.spec.experiment import Experiment, FieldRow, Signal, TaskBoard, plain_identity
+from inrbench_core.spec.choices import MadeRow, RowKey, TrialChanges, selected, told_apart, tuned
+from inrbench_core.spec.choosing import options_of, row_data
+from inrbench_core.spec.experiment import Experiment, FieldRow, TaskBoard
 from inrbench_core.spec.head import ExperimentHead, name_of
 from inrbench_core.spec.merging import Changes, changed, combinations, merged_training, without
-from inrbench_core.spec.resolving import Resolver
+from inrbench_core.spec.plain_data import MOST_LEVELS
 from inrbench_core.spec.settings import with_settings
-from inrbench_core.spec.signals import expand_signals, signal_labels
-from inrbench_core.spec.variants import Variant, canonical, tell_apart
+from inrbench_core.spec.task_signals import TASK_KEYS, SignalReader, Signals, task_labels
+from inrbench_core.spec.variants import Variant, canonical, flatten
 from inrbench_core.spec.yaml_io import Document, YamlPath, load_yaml
 
 # Runs of one experiment; more take hours to plan and could not be carried out.
 MOST_RUNS = 1_000_000
-# Signals that the label of a task names where others have the same label.
-MOST_NAMED = 3
-TASK_KEYS = ("label", "signals")
 FIELD_KEYS = ("label", "training")
-# Label, field and training: rows that agree in all of them are one.
-RowKey = tuple[str, str, str]
 
 
 def load_experiment(file: Path, catalog: Catalog, settings: Sequence[str] = ()) -> Experiment:
@@ -53,40 +48,19 @@ def build_experiment(document: Document, catalog: Catalog, settings: Sequence[st
     return _Builder(document, catalog, settings).build()
 
 
-@dataclass(frozen=True)
-class _Signals:
-    """A task with its signals: what one table is about.
-
-    Args:
-        label: the user's, or "".
-        signals: may be none, where none is valid.
-        text: equal for equal ones.
-    """
-
-    label: str
-    signals: tuple[Signal, ...]
-    text: str
-
-    @property
-    def baselines(self) -> int:
-        """How many baselines the task has of its own."""
-        entry = self.signals[0].task.entry if self.signals else None
-        return len(entry.baselines) if isinstance(entry, TaskEntry) else 0
-
-
-class _Builder(Resolver):
+class _Builder(SignalReader):
     """Makes boards and rows of the parts of a document."""
 
     def __init__(self, document: Document, catalog: Catalog, settings: Sequence[str]) -> None:
         super().__init__(document, catalog)
         self.settings = settings
-        self.hashes: dict[Path, str] = {}
 
     def build(self) -> Experiment:
         head = self._head()
         self.training(head.training, {(): ("training",)})
         self._check_analyses(head)
         sweep = combinations(head.sweep, self.problem)
+        self._check_choosing(head)
         tasks = self._task_variants(head)
         fields = self.expand("field", head.fields, ("fields",))
         if not tasks:
@@ -94,6 +68,7 @@ class _Builder(Resolver):
         self._check_count(len(sweep) * len(tasks) * len(fields) * len(head.seeds))
         boards = self._boards(head, sweep, tasks, fields)
         self.stop_on_problems()
+        choosing = head.choosing
         return Experiment(
             name=head.name,
             boards=tuple(boards),
@@ -104,6 +79,8 @@ class _Builder(Resolver):
             device=head.device,
             document=self.document,
             settings=tuple(self.settings),
+            trial_seeds=choosing.trial_seeds(head.seeds) if choosing else (),
+            choose_by=choosing.by if choosing else "",
         )
 
     def _check_count(self, count: int) -> None:
@@ -140,6 +117,26 @@ class _Builder(Resolver):
             if name in names[:index]:
                 self.problem(("analyses", index), f"{name!r} is already in the list")
 
+    def _check_choosing(self, head: ExperimentHead) -> None:
+        """Look for mistakes in `select:` and `tuning:` that need neither tasks nor fields."""
+        if head.select is not None and head.tuning is not None:
+            self.problem(("select",), "give either select: or tuning:")
+        for index, key in enumerate(head.select.over if head.select else ()):
+            if key not in head.sweep:
+                self.problem(("select", "over", index), f"{key!r} is no key of sweep:{did_you_mean(key, head.sweep)}")
+            elif key.startswith("task."):
+                self.problem(("select", "over", index), "select goes over training.KEY and field.KEY")
+        for key, path in head.tuning.paths().items() if head.tuning else ():
+            if len(path) < 2 or not all(path) or len(path) > MOST_LEVELS:
+                self.problem(
+                    ("tuning", "over", key), "expected training.KEY, or a path in a field such as activation.omega"
+                )
+            elif ".".join(map(str, path)) in head.sweep:
+                self.problem(("tuning", "over", key), "sweep: has it as well")
+        if head.choosing is not None and (both := sorted(set(head.choosing.seeds) & set(head.seeds))):
+            numbers = ", ".join(map(str, both))
+            self.problem((head.choosing_key, "seeds"), f"the tables have {numbers} as well; choose by other seeds")
+
     def _probe(self, kind: str, variants: list[Variant]) -> None:
         """Look for mistakes in what cannot be resolved into runs."""
         for variant in variants:
@@ -158,94 +155,106 @@ class _Builder(Resolver):
         self, head: ExperimentHead, sweep: list[Changes], tasks: list[Variant], fields: list[Variant]
     ) -> list[TaskBoard]:
         """One board for each task and combination of its options, with the rows of all other combinations."""
-        known: dict[str, _Signals] = {}
-        chosen: list[tuple[Changes, _Signals]] = []
-        observations = 0
+        known: dict[str, Signals] = {}
+        chosen: list[tuple[Changes, Signals]] = []
+        observations = trials = 0
         for changes, value in itertools.product(sweep, tasks):
             variant = changed(value, changes, "task")
             key = canonical(variant.value)
             if key not in known:
-                known[key] = found = self._signals(variant)
+                known[key] = found = self._all_signals(head, variant)
                 observations += len(found.signals) * found.baselines
             chosen.append((changes, known[key]))
             observations += len(known[key].signals) * len(fields)
+            trials += len(known[key].trial_signals) * len(fields)
+        if head.choosing is not None:
+            of_row = head.tuning.trials if head.tuning else 1
+            observations *= 2 if head.tuning else 1
+            observations += -(-trials * of_row * len(head.choosing.trial_seeds(head.seeds)) // len(head.seeds))
         self._check_count(observations * len(head.seeds))
-        boards: dict[str, tuple[_Signals, dict[RowKey, FieldRow]]] = {}
+        boards: dict[str, tuple[Signals, dict[RowKey, MadeRow]]] = {}
         for changes, found in chosen:
             task = found.signals[0].task if found.signals else None
             _, rows = boards.setdefault(found.text, (found, {}))
-            for identity, row in self._rows(head, task, fields, changes):
-                rows.setdefault(identity, row)
+            for number, variant in enumerate(fields):
+                if made := self._row(head, task, variant, changes):
+                    rows.setdefault(made[0], MadeRow(made[1], number, changes))
         # Without signals there is a problem, and this was done for the sake of others.
         self.stop_on_problems()
-        labels = _task_labels([found for found, _ in boards.values()])
-        return [
-            TaskBoard(label, found.signals, tuple(_told_apart(list(rows.values()))))
+        labels = task_labels([found for found, _ in boards.values()])
+        tables = [
+            self._board(head, label, found, list(rows.values()), fields)
             for label, (found, rows) in zip(labels, boards.values(), strict=True)
         ]
+        self._check_tuned(head, tables)
+        return tables
 
-    def _signals(self, variant: Variant) -> _Signals:
-        """The task once for each of its signals; signals with the same content are one."""
-        own = self._label(variant)
+    def _all_signals(self, head: ExperimentHead, variant: Variant) -> Signals:
+        found = self.signals(variant)
         entry = self.entry("task", variant.value)
-        if not isinstance(entry, TaskEntry):
-            self.component("task", without(variant, *TASK_KEYS))
-            return _Signals(own, (), "")
-        option = entry.signal_option
-        known = option in entry.spec.model_fields
-        found: dict[str, Signal] = {}
-        for one in expand_signals(variant, option, known, self.document.folder, self.problem):
-            resolved = self.component("task", without(one, *TASK_KEYS))
-            origin = one.origin((option,))
-            files = None if resolved is None else self._files(resolved.value, origin)
-            if resolved is not None and files is not None:
-                task: Component = resolved.value
-                label = getattr(task.spec, option, None) or task.name
-                identity = canonical(plain_identity(task.to_data(), files))
-                found.setdefault(identity, Signal(str(label), task, files, origin))
-        labels = signal_labels(list(found.values()))
-        signals = tuple(replace(signal, label=label) for signal, label in zip(found.values(), labels, strict=True))
-        return _Signals(own, signals, canonical([own, list(found) or canonical(variant.value)]))
+        if head.choosing is None or not isinstance(entry, TaskEntry):
+            return found
+        names = [metric.name for metric in entry.metrics]
+        for analysis in head.analyses:
+            assert isinstance(analysis.entry, AnalysisEntry)
+            names += [f"{analysis.name}.{metric.name}" for metric in analysis.entry.metrics]
+        if head.choosing.by and head.choosing.by not in names:
+            known = did_you_mean(head.choosing.by, names) or f"; there are {', '.join(names)}"
+            self.problem((head.choosing_key, "by"), f"task {entry.name} has no metric {head.choosing.by!r}{known}")
+        return self.with_trials(found, variant, head.choosing_key, head.choosing)
 
-    def _files(self, task: Component, origin: YamlPath) -> dict[str, str] | None:
-        """What is in the user's files that a task reads; None, and a problem, if one is not readable."""
-        assert isinstance(task.spec, TaskSpec)
-        paths = self.asked(task, task.spec.user_files, origin)
-        if paths is None:
+    def _board(
+        self, head: ExperimentHead, label: str, found: Signals, made: list[MadeRow], fields: list[Variant]
+    ) -> TaskBoard:
+        """A table, with what is chosen in it."""
+        task = found.signals[0].task
+
+        def make(item: MadeRow, trial: TrialChanges) -> tuple[RowKey, FieldRow] | None:
+            return self._row(head, task, fields[item.field], item.changes, trial)
+
+        if head.tuning is not None:
+            rows, choices = tuned(made, head.tuning, make)
+        elif head.select is not None:
+            rows, choices = selected(made, head.select.over)
+        else:
+            return TaskBoard(label, found.signals, told_apart([item.row for item in made]))
+        return TaskBoard(label, found.signals, rows, tuple(choices), found.trial_signals)
+
+    def _check_tuned(self, head: ExperimentHead, boards: Sequence[TaskBoard]) -> None:
+        """Tell of each key of `tuning:` that no field has."""
+        paths = head.tuning.paths() if head.tuning else {}
+        rows = [row for board in boards for row in board.rows if not row.is_baseline]
+        found = {key for row in rows for key in options_of(row, paths)}
+        for key in paths.keys() - found:
+            known = {name.removeprefix("field.") for row in rows for name in flatten(row_data(row))}
+            self.problem(("tuning", "over", key), f"no field has this option{did_you_mean(key, known)}")
+
+    def _row(
+        self,
+        head: ExperimentHead,
+        task: Component | None,
+        variant: Variant,
+        changes: Changes,
+        trial: TrialChanges | None = None,
+    ) -> tuple[RowKey, FieldRow] | None:
+        """The row of a field in one combination, after a key that is equal for equal ones; None if there is none."""
+        value = changed(variant, changes, "field")
+        value = trial.applied(value) if trial else value
+        field = self.component("field", without(value, *FIELD_KEYS))
+        own = self._own_training(value)
+        label = self.label(value) or value.label
+        if own is None:
             return None
-        files = {}
-        for path in paths:
-            try:
-                if path not in self.hashes:
-                    self.hashes[path] = content_sha256(path)
-            except DataError as error:
-                self.problem(origin, str(error))
-                return None
-            files[str(path)] = f"sha256:{self.hashes[path]}{path.suffix.lower()}"
-        return files
-
-    def _rows(
-        self, head: ExperimentHead, task: Component | None, fields: list[Variant], changes: Changes
-    ) -> list[tuple[RowKey, FieldRow]]:
-        """The rows of one combination, each after a key that is equal for equal ones."""
-        rows = []
-        for variant in fields:
-            value = changed(variant, changes, "field")
-            field = self.component("field", without(value, *FIELD_KEYS))
-            own = self._own_training(value)
-            label = self._label(value) or value.label
-            if own is None:
-                continue
-            component: Component | None = field.value if field else None
-            merged = merged_training(task, head.training, component, value, own, changes, self._recommended)
-            training = self.training(merged.values, merged.origins)
-            if field is None or component is None or training is None or task is None:
-                continue
-            origin = value.origin(())
-            skip = self._skipped(task, component, origin)
-            row = FieldRow(label or component.describe(), component, training.value, merged.sources, origin, skip)
-            rows.append(((row.label, field.text, training.text), row))
-        return rows
+        component: Component | None = field.value if field else None
+        tuned_training = trial.training if trial else {}
+        merged = merged_training(task, head.training, component, value, own, changes, self._recommended, tuned_training)
+        training = self.training(merged.values, merged.origins)
+        if field is None or component is None or training is None or task is None:
+            return None
+        origin = value.origin(())
+        skip = self._skipped(task, component, origin)
+        row = FieldRow(label or component.describe(), component, training.value, merged.sources, origin, skip)
+        return (row.label, field.text, training.text), row
 
     def _skipped(self, task: Component, field: Component, origin: YamlPath) -> str:
         spec = task.spec
@@ -257,14 +266,6 @@ class _Builder(Resolver):
         entry = self.entry("optimizer", optimizer)
         return {} if entry is None else entry.training
 
-    def _label(self, variant: Variant) -> str:
-        """The label that the user gives, or ""."""
-        label = variant.value.get("label") if isinstance(variant.value, Mapping) else None
-        if label is not None and not (isinstance(label, str) and label.isprintable() and label.strip()):
-            self.problem(variant.origin(("label",)), f"expected one line of text, got {shorten(label)}")
-            return ""
-        return label or ""
-
     def _own_training(self, variant: Variant) -> Mapping[str, Any] | None:
         """What a field itself says of its training; None, and a problem, if that is no mapping."""
         own = variant.value.get("training", {}) if isinstance(variant.value, Mapping) else {}
@@ -272,29 +273,6 @@ class _Builder(Resolver):
             self.problem(variant.origin(("training",)), f"expected a mapping, got {shorten(own)}")
             return None
         return own
-
-
-def _task_labels(found: Sequence[_Signals]) -> list[str]:
-    labels = [one.label or one.signals[0].task.name for one in found]
-    data = []
-    for one in found:
-        files = {path: Path(path).name for signal in one.signals for path in signal.files}
-        task = one.signals[0].task
-        options = dict(plain_identity(task.to_data(), files))
-        if len(one.signals) > 1:
-            assert isinstance(task.entry, TaskEntry)
-            options.pop(task.entry.signal_option, None)
-            options["signals"] = ", ".join(signal.label for signal in one.signals[:MOST_NAMED])
-            if len(one.signals) > MOST_NAMED:
-                options["signals"] += f", {len(one.signals) - MOST_NAMED} more"
-        data.append(options)
-    return tell_apart(labels, data)
-
-
-def _told_apart(rows: list[FieldRow]) -> list[FieldRow]:
-    data = [{"training": row.training.model_dump(mode="json"), "field": row.field.to_data()} for row in rows]
-    labels = tell_apart([row.label for row in rows], data)
-    return [replace(row, label=label) for row, label in zip(rows, labels, strict=True)]
 
 
 def _yaml_type(value: Any) -> str:

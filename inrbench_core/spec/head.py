@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from inrbench_core.api.spec import Component, ComponentOf
 from inrbench_core.plugins.catalog import shorten
+from inrbench_core.spec.choosing import SelectSpec, TuningSpec
+from inrbench_core.spec.lists import OneOrMore, Seeds
 
-MOST_SEEDS = 1000
 # Of a name, since a file system allows 255 bytes.
 MOST_BYTES = 200
-
-
-def _seed_list(value: Any) -> Any:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        if not math.isfinite(value) or value != int(value) or not 1 <= value <= MOST_SEEDS:
-            raise ValueError(f"a count of seeds must be a whole number from 1 to {MOST_SEEDS:,}, got {shorten(value)}")
-        return list(range(int(value)))
-    return value
-
-
-def _without_duplicates(seeds: list[int]) -> list[int]:
-    return list(dict.fromkeys(seeds))
 
 
 def _folder_name(name: str) -> str:
@@ -46,13 +34,6 @@ def name_of(file: Path) -> str:
     return stem.encode(errors="ignore")[:100].decode(errors="ignore") or "experiment"
 
 
-def _one_or_more(value: Any) -> Any:
-    return value if isinstance(value, list | tuple) else [value]
-
-
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-
-
 class ExperimentHead(BaseModel):
     """The top level of a spec file."""
 
@@ -65,13 +46,23 @@ class ExperimentHead(BaseModel):
     tasks: list[Any] = Field([], description="several tasks; all fields run on each")
     fields: Any = Field(description="the fields to compare; lists inside expand to one field for each value")
     training: dict[str, Any] = Field({}, description="how to train, for all fields that do not say otherwise")
-    seeds: Annotated[
-        list[Seed], BeforeValidator(_seed_list), AfterValidator(_without_duplicates), Field(min_length=1)
-    ] = Field([0], description="seeds, or how many")
+    seeds: Seeds = Field([0], description="seeds, or how many")
     sweep: dict[str, list[Any]] = Field({}, description="dotted key under training, task or field: list of values")
-    analyses: Annotated[list[Annotated[Component, ComponentOf("analysis")]], BeforeValidator(_one_or_more)] = Field(
+    select: SelectSpec | None = Field(None, description="chooses among the rows of a sweep by trial runs")
+    tuning: TuningSpec | None = Field(None, description="chooses options of every field by trial runs")
+    analyses: Annotated[list[Annotated[Component, ComponentOf("analysis")]], OneOrMore] = Field(
         [], description="what is measured of each fit beside the task's metrics: names, or mappings with name:"
     )
     executor: Annotated[Component, ComponentOf("executor")] = Field("local", description="what carries out the runs")  # type: ignore[assignment]
     timeout_s: float | None = Field(None, gt=0, allow_inf_nan=False, description="time limit of one run, in s")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$", description="auto, cpu, cuda or cuda:N")
+
+    @property
+    def choosing_key(self) -> str:
+        """What chooses options: select, or tuning."""
+        return "select" if self.select is not None else "tuning"
+
+    @property
+    def choosing(self) -> SelectSpec | TuningSpec | None:
+        """What chooses options, if anything."""
+        return self.select or self.tuning

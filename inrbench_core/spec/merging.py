@@ -89,8 +89,9 @@ def merged_training(
     own: Mapping[str, Any],
     changes: Changes,
     recommended: Callable[[Any], Mapping[str, Any]],
+    tuned: Changes,
 ) -> MergedTraining:
-    """Merge, what counts least first: task, shared training, components, recipe, sweep, the field's own.
+    """Merge, what counts least first: task, shared training, components, recipe, sweep, the field's own, a trial's.
 
     What a field's components or its recipe recommend counts more than what the experiment says for all fields: a
     shared rate would replace SIREN's own without a word. A task's recommendation, such as its batch size, is not
@@ -106,6 +107,7 @@ def merged_training(
         own: the field's own training.
         changes: of the sweep.
         recommended: what the optimiser that a value names recommends.
+        tuned: option -> what it is in a trial of `tuning:`, which even replaces what the field itself says.
     """
     merged = MergedTraining(origins={(): variant.origin(())})
     if task is not None:
@@ -121,8 +123,10 @@ def merged_training(
             inner = Variant(merged.values, {}).with_value(path[1:], value, origin)
             merged.add({str(path[1]): inner.value[path[1]]}, "sweep", lambda key, origin=origin: origin)  # type: ignore[misc]
     merged.add(own, "own training", lambda key: variant.origin(("training", key)))
+    for path, (value, origin) in tuned.items():
+        merged.add({str(path[0]): value}, "tuning", lambda key, origin=origin: origin)  # type: ignore[misc]
     optimizer = merged.values.get("optimizer")
-    swept = {path[1] for path in changes if path[0] == "training"}
+    swept = {path[1] for path in changes if path[0] == "training"} | {path[0] for path in tuned}
     is_shared = named(optimizer) == named(shared.get("optimizer"))
     for key, value in recommended(optimizer).items():
         if key in own or key in swept:

@@ -7,7 +7,7 @@ from typing import Any
 from inrbench_core.api.entries import Entry, TaskEntry
 from inrbench_core.api.spec import COMPONENT_MARK
 from inrbench_core.plugins.catalog import Catalog
-from inrbench_core.spec.head import MOST_SEEDS, ExperimentHead
+from inrbench_core.spec.head import ExperimentHead
 from inrbench_core.spec.training import TrainingSpec
 
 _REF = "#/$defs/{model}"
@@ -21,7 +21,9 @@ def experiment_schema(catalog: Catalog) -> dict[str, Any]:
     definitions: dict[str, Any] = {"training": _plain(TrainingSpec.model_json_schema(ref_template=_REF))}
     for kind in KINDS:
         definitions[kind] = _kind_schema(catalog, kind, definitions)
-    head = _plain(ExperimentHead.model_json_schema(ref_template=_REF))
+    head = ExperimentHead.model_json_schema(ref_template=_REF)
+    chosen = head.pop("$defs")
+    definitions.update({name: chosen[name] for name in ("SelectSpec", "TuningSpec")})
     properties = head["properties"]
     properties["task"] = _described("task", properties["task"])
     properties["tasks"] = {"type": "array", "items": {"$ref": "#/$defs/task"}}
@@ -30,13 +32,6 @@ def experiment_schema(catalog: Catalog) -> dict[str, Any]:
     properties["analyses"] = {
         "anyOf": [{"$ref": "#/$defs/analysis"}, {"type": "array", "items": {"$ref": "#/$defs/analysis"}}],
         "description": properties["analyses"].get("description", ""),
-    }
-    properties["seeds"] = {
-        "anyOf": [
-            {"type": "integer", "minimum": 1, "maximum": MOST_SEEDS},
-            {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1},
-        ],
-        "description": properties["seeds"].get("description", ""),
     }
     head["required"] = [name for name in head.get("required", []) if name != "name"]
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **head, "$defs": definitions}

@@ -46,17 +46,18 @@ class Variant:
 
     def with_value(self, path: YamlPath, value: Any, origin: YamlPath) -> Variant:
         """A copy in which `path` holds `value`; a bare name on the way becomes a mapping."""
-        new = replace(self, value=_replaced(self.value, path, value), origins={**self.origins, path: origin})
+        new = replace(self, value=replaced(self.value, path, value), origins={**self.origins, path: origin})
         if any(_names_another(self.value.get(place), new.value.get(place)) for place in self.places):
             return replace(new, label="", training={}, places=())
         return new
 
 
-def _replaced(target: Any, path: YamlPath, value: Any) -> Any:
+def replaced(target: Any, path: YamlPath, value: Any) -> Any:
+    """A copy of plain data in which `path` holds `value`; a bare name on the way becomes a mapping."""
     if not path:
         return value
     mapping = dict(target) if isinstance(target, Mapping) else {} if target is None else {"name": target}
-    mapping[str(path[0])] = _replaced(mapping.get(str(path[0])), path[1:], value)
+    mapping[str(path[0])] = replaced(mapping.get(str(path[0])), path[1:], value)
     return mapping
 
 

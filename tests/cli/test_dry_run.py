@@ -31,7 +31,7 @@ def test_dry_run_tells_every_run_with_the_source_of_its_training_and_writes_noth
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "results").exists()
     data = json.loads(done.stdout, parse_constant=pytest.fail)
-    assert (data["schema"], data["name"], data["done"]) == ("inrbench.plan/2", "swept", 0)
+    assert (data["schema"], data["name"], data["done"]) == ("inrbench.plan/3", "swept", 0)
     line = {row["field"]: row for row in data["rows"] if row["task"] == "line" and row["seed"] == 0}
     assert {label: row["baseline"] for label, row in line.items()} == {
         "zero": True,

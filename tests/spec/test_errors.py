@@ -68,7 +68,10 @@ def test_a_mistake_that_is_there_twice_is_told_in_both_places(errors):
         ("{fields: [shallow]}", "1: give either task: or tasks:"),
         ("{task: line, tasks: [line], fields: [shallow]}", "1: give either task: or tasks:"),
         ("{task: line, fields: []}", "1: fields: the list is empty; name at least one field"),
-        ("{task: line, fields: [shallow], trainig: {}}", "1: trainig: unknown key; did you mean 'training'?"),
+        (
+            "{task: line, fields: [shallow], trainig: {}}",
+            "1: trainig: unknown key; did you mean 'training' or 'tuning'?",
+        ),
         ("{task: line, fields: [shallow], sweep: {lr: [1]}}", "1: sweep.lr: a sweep goes over training.KEY"),
         ("{task: line, fields: [shallow], training: {batch: 0.5}}", "1: training.batch: expected full or a whole"),
         ("{task: line, fields: [shallow], training: {batch: .inf}}", "1: training.batch: expected full or a whole"),

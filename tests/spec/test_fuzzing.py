@@ -58,6 +58,25 @@ fields: {name: shallow, encoding: table, activation: [wave, {name: wave, omega: 
 sweep: {task.samples: [8, 16], training.optimizer.momentum: [0.1, 0.2], field.width: [4, {parameters: 50}]}
 training: {optimizer: sgd, schedule: cosine, final_lr: 0.1, evaluate_every: 5}
 """,
+    """\
+task: {name: curve, signals: [square, circle]}
+fields: [shallow, {name: tower, training: {lr: 1e-3}}]
+tuning:
+  trials: 4
+  over:
+    training.lr: [1e-4, 1e-1, log]
+    width: [4, 8, int]
+    basis: {choices: [bumps, {name: bumps, grid: 9}]}
+  signals: [circle]
+  by: psnr
+""",
+    """\
+task: line
+fields: [shallow, swell]
+sweep: {training.lr: [1e-3, 1e-4], field.activation: [wave, kink]}
+select: {over: [training.lr, field.activation], seeds: [100], by: mae}
+seeds: 2
+""",
 ]
 # Those of the repository are long, and each is changed less often.
 SPECS = OWN * 5 + [file.read_text() for file in sorted((Path(__file__).parents[2] / "specs").rglob("*.yaml"))]

@@ -59,8 +59,18 @@ GOOD = [
     "{task: line, fields: [shallow], training: {optimizer: {name: sgd, momentum: 0.5}, batch: full}}",
     "{task: line, fields: [{name: shallow, training: {optimizer: {name: leaps, history: 2}}}], seeds: 3}",
     "{task: line, fields: [shallow], seeds: [0, 5], sweep: {training.lr: [1, 2]}, executor: {name: local, jobs: 2}}",
+    "{task: line, fields: [shallow], sweep: {training.lr: [1, 2]}, select: {over: [training.lr], by: mae, seeds: 2}}",
+    "{task: curve, fields: [shallow], tuning: {trials: 4, over: {training.lr: [1e-4, 1, log], width: [4, 8, log, int], "
+    "activation: {choices: [wave, kink]}}, seeds: [7, 9], signals: [circle], seed: 3}}",
 ]
 BAD = [
+    "{task: line, fields: [shallow], sweep: {training.lr: [1, 2]}, select: {by: mae}}",
+    "{task: line, fields: [shallow], tuning: {trials: 1, over: {training.lr: [1, 2]}}}",
+    "{task: line, fields: [shallow], tuning: {over: {training.lr: [1, 2]}}}",
+    "{task: line, fields: [shallow], tuning: {trials: 4, over: {}}}",
+    "{task: line, fields: [shallow], tuning: {trials: 4, over: {training.lr: [1]}}}",
+    "{task: line, fields: [shallow], tuning: {trials: 4, over: {training.lr: {choices: [1]}}}}",
+    "{task: line, fields: [shallow], tuning: {trials: 4, over: {training.lr: [1, 2]}, trails: 3}}",
     "{task: line}",
     "{task: lnie, fields: [shallow]}",
     "{task: {name: line, sampels: 3}, fields: [shallow]}",
