@@ -1,13 +1,14 @@
 """Results of several folders, and of several experiments of one, as one."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from inrbench_core.api.errors import InrbenchError
 from inrbench_core.results.load import load_results
 from inrbench_core.results.merging import merge
-from inrbench_core.results.results import Results
+from inrbench_core.results.results import Chosen, Results
 
 
 def figures(*values):
@@ -172,3 +173,40 @@ def test_a_folder_without_results_is_one_clear_line(tmp_path):
     (tmp_path / "experiments" / "x.json").write_text("{")
     with pytest.raises(InrbenchError, match=r"no results here; x\.json: not an experiment"):
         load_results(tmp_path)
+
+
+def tuned(make_row, lr):
+    """A row whose options were chosen by one trial on another signal."""
+    trial = make_row("a, trial 0", figures(0.1), signals=("bunny",), training={"lr": lr}).runs[0]
+    chosen = Chosen({"lr": 1}, "chamfer", 1, ("bunny",), (0,))
+    return replace(make_row("a", figures(0.1, 0.2)), trials=(replace(trial, role="trial"),), chosen=chosen)
+
+
+def test_trials_of_one_row_are_put_together_once_each_and_named_as_the_row(make_board, make_row):
+    merged = merge([("x", Results((make_board(tuned(make_row, lr)),))) for lr in (1, 1, 2)])
+    (row,) = merged.boards[0].rows
+    assert [(run.field, run.role) for run in row.trials] == [("a", "trial")] * 2
+    assert row.chosen == Chosen({"lr": 1}, "chamfer", 1, ("bunny",), (0,))
+    assert [run.role for run in row.runs] == ["final"] * 2
+
+
+def test_a_row_that_is_skipped_in_one_place_takes_the_runs_of_another(make_board, make_row):
+    skipped = replace(make_row("a", [], skip="why"), runs=())
+    for rows in ([skipped, make_row("a", figures(0.1))], [make_row("a", figures(0.1)), skipped]):
+        (row,) = merge([("x", Results((make_board(item),))) for item in rows]).boards[0].rows
+        assert (row.skip, len(row.runs)) == ("", 1)
+
+
+def test_two_figures_of_one_run_are_named_and_the_first_counts(make_board, make_row):
+    places = ("here", "there", "elsewhere")
+    parts = [
+        (place, Results((make_board(make_row("a", figures(value, 0.2), folder=Path(place))),)))
+        for place, value in zip(places, (0.1, 0.1 * (1 + 1e-10), 0.3), strict=True)
+    ]
+    merged = merge(parts)
+    run = next(merged.runs)
+    assert merged.warnings == (
+        f"run {run.id} (solid / csg / a / seed 0): chamfer is 0.1 in here and 0.3 in elsewhere; the first counts",
+    )
+    assert run.metrics["chamfer"] == 0.1
+    assert merge([parts[2], parts[0]]).boards[0].rows[0].runs[0].metrics["chamfer"] == 0.3
