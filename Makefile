@@ -7,9 +7,9 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 # Without bytecode every `import torch` takes seconds.
 unexport PYTHONDONTWRITEBYTECODE
 # Two test processes on two cores: more threads would wait for each other.
-unit test-long: export OMP_NUM_THREADS = 1
+unit test-ray test-long: export OMP_NUM_THREADS = 1
 
-.PHONY: demo test lint types layers unit test-long official clean
+.PHONY: demo test lint types layers unit test-ray test-long official clean
 
 demo: $(VENV)/.ready
 	$(BIN)/inrbench eval --spec specs/quickstart.yaml
@@ -34,6 +34,10 @@ layers: $(VENV)/.ready
 
 unit: $(VENV)/.ready
 	$(BIN)/python -m pytest -n 2 -m "not long"
+
+# What starts Ray on this machine; part of `make unit`.
+test-ray: $(VENV)/.ready
+	$(BIN)/python -m pytest -m "ray and not long"
 
 # Minutes each; not part of CI.
 test-long: $(VENV)/.ready
