@@ -246,3 +246,24 @@ def test_a_signal_of_the_users_is_known_by_its_content_wherever_it_is(tmp_path):
     assert {(run.signal, bool(run.origin)) for run in results.runs} == {("two.txt", True), ("three.txt", False)}
     merged = inr.load_results(tmp_path / "hers.csv", tmp_path / "his")
     assert merged.leaderboards()[0].counts == (2, 1)
+
+
+def test_trials_that_are_known_choose_the_same_options_and_are_not_repeated(tmp_path):
+    tuning = {"trials": 3, "over": {"training.lr": [1e-4, 3e-2, "log"]}}
+    field = {"name": "shallow", "activation": "wave"}
+    hers = evaluate({**SMALL, "fields": [field], "tuning": tuning}, tmp_path / "hers")
+    hers.export(tmp_path / "hers.csv")
+    more = {**field, "activation": ["wave", "kink"]}
+    evaluate({**SMALL, "fields": [more], "tuning": tuning}, tmp_path / "his", tmp_path / "hers.csv")
+    # Two published, three trials and two final runs of `kink`.
+    assert len(list((tmp_path / "his" / "runs").iterdir())) == 7
+    rows = [
+        {row.label: row for row in results.boards[0].rows} for results in (hers, inr.load_results(tmp_path / "his"))
+    ]
+    one, two = (found["wave (tuned)"] for found in rows)
+    assert one.chosen == two.chosen is not None
+    assert [(run.id, run.metrics) for run in (*one.runs, *one.trials)] == [
+        (run.id, run.metrics) for run in (*two.runs, *two.trials)
+    ]
+    assert {run.origin for run in (*two.runs, *two.trials)} == {f"hers.csv, inrbench {inr.__version__}"}
+    assert {run.origin for run in (*rows[1]["kink (tuned)"].runs, *rows[1]["kink (tuned)"].trials)} == {""}
