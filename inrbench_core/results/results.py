@@ -160,7 +160,7 @@ class Results:
 
     Args:
         boards: one for each task.
-        warnings: files that could not be used, one line each.
+        warnings: files that could not be used, and runs of which two places have different figures, one line each.
         failed: ids of the runs that were carried out by this call and did not go well.
     """
 
@@ -208,7 +208,7 @@ class Results:
         """A pandas data frame, one row for each run and metric.
 
         Columns: run, group, task, signal, field, baseline, seed, role, status, message, parameters, flops, train_s,
-        total_s, device, folder, metric, unit, value.
+        total_s, device, folder, origin, metric, unit, value.
 
         Raises:
             InrbenchError: if pandas is not installed.
