@@ -134,7 +134,7 @@ class Recomputation:
                 what = f"the baseline gives another {name} than the stored one"
                 yield finding("stale-baseline", [run], what, advice)
                 return
-            size = "another shape" if math.isinf(share) else f"{share:.2g} of its range"
+            size = "another shape" if math.isinf(share) else f"{share:.2g} of its largest value"
             what = f"they give another {name} than the stored one (by {size})"
             self._note_exchange(run, evaluation.outputs, finding("weights", [run], what, advice))
         else:

@@ -14,8 +14,10 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-RELATIVE = 1e-4
+RELATIVE = 2e-3
 DECIBELS = 0.01
+# Of an array, as a share of its largest absolute value.
+OUTPUTS = 1e-3
 # Rounding of every value, as a share of the signal's range: it decides where the error itself is as small.
 ROUNDING = 1e-6
 # Of an array of whole numbers or truth values, the share of entries that may differ by more than one step.
@@ -51,13 +53,13 @@ def outputs_differ(stored: Mapping[str, Array], found: Mapping[str, Array]) -> t
         found: the same, computed again.
 
     Returns:
-        the name, and the largest difference as a share of the stored range; for whole numbers and truth values the
-        share of entries that differ; infinite for another shape.
+        the name, and the largest difference as a share of the largest stored absolute value; for whole numbers and
+        truth values the share of entries that differ by more than one step; infinite for another shape.
     """
     worst: tuple[str, float] | None = None
     for name in stored.keys() & found.keys():
         excess = _difference(stored[name], found[name])
-        limit = RELATIVE if stored[name].dtype.kind in "fc" else FLIPPED
+        limit = OUTPUTS if stored[name].dtype.kind in "fc" else FLIPPED
         if excess > limit and (worst is None or excess > worst[1]):
             worst = (name, excess)
     return worst
@@ -76,6 +78,5 @@ def _difference(stored: Array, found: Array) -> float:
         return math.inf
     if not both.any():
         return 0.0
-    kept = np.abs(stored[both])
-    spread = float(kept.max())
-    return float(np.abs(stored[both] - found[both]).max()) / max(spread, 1e-12)
+    largest = float(np.abs(stored[both]).max())
+    return float(np.abs(stored[both] - found[both]).max()) / max(largest, np.finfo(np.float32).tiny)
