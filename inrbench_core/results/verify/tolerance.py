@@ -20,6 +20,7 @@ DECIBELS = 0.01
 OUTPUTS = 1e-3
 # Rounding of every value, as a share of the signal's range: it decides where the error itself is as small.
 ROUNDING = 1e-6
+SMALLEST = 1e-30
 # Of an array of whole numbers or truth values, the share of entries that may differ by more than one step.
 FLIPPED = 1e-3
 
@@ -79,4 +80,4 @@ def _difference(stored: Array, found: Array) -> float:
     if not both.any():
         return 0.0
     largest = float(np.abs(stored[both]).max())
-    return float(np.abs(stored[both] - found[both]).max()) / max(largest, np.finfo(np.float32).tiny)
+    return float(np.abs(stored[both] - found[both]).max()) / max(largest, SMALLEST)
