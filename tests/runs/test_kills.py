@@ -94,7 +94,10 @@ def kill(driver: subprocess.Popen[str], out: Path, case: ExecutorCase, kind: Kil
     lock = out / "lock"
     # Before, Python itself is starting, and nothing of ours has been done.
     wait_until(lambda: (lock.exists() and f"process {driver.pid} " in lock.read_text()) or driver.poll() is not None)
-    time.sleep(at.uniform(0, LATEST_S[case.spec["name"]]))
+    if victim == "worker" and case.cluster is not None:
+        # A cluster takes its time to start one.
+        wait_until(lambda: case.workers(driver.pid) or driver.poll() is not None)
+    time.sleep(at.uniform(0, LATEST_S["local" if victim == "worker" else case.spec["name"]]))
     if driver.poll() is not None:
         return False
     children = children_of(driver.pid)

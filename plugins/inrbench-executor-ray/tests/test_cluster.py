@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 from inrbench_executor_ray.executor import RayExecutor
+from inrbench_executor_ray.plugin import RaySpec
 from inrbench_executor_ray.testing import LocalCluster
 
 import inrbench_core as inr
-from inrbench_core import ExecutorEvent
+from inrbench_core import ExecutorContext, ExecutorEvent, Job
 from inrbench_core.api.errors import UnsupportedError
-from inrbench_core.testing.small_runs import STAND_IN
+from inrbench_core.testing.small_runs import STAND_IN, stand_in_runs
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 FITS = 24
@@ -105,6 +108,46 @@ def test_a_run_for_which_there_is_no_node_fails_with_the_reason(cluster: LocalCl
         expected = "there has been no Ray node with 1 free CPUs and 1 free GPUs for 15 s; the cluster has "
         assert run.record.message.startswith(expected)
         assert run.record.message.endswith("at most 1 CPUs and 0 GPUs")
+
+
+def test_runs_that_share_a_gpu_see_that_gpu_and_no_more_of_them_start(told: list[ExecutorEvent]) -> None:
+    """Of GPUs that the node only says it has; the processes that fit are told which is theirs."""
+    runs = stand_in_runs([0, 1, 2], steps=10**7)
+    with LocalCluster(nodes=1, cpus=3, gpus=1) as cluster:
+        spec = RaySpec(address=cluster.address, gpus_per_run=0.5)
+        executor = RayExecutor(spec, ExecutorContext(jobs=3, device="cpu"))
+        try:
+            for run in runs:
+                executor.submit(Job(run.id, (run.to_data(),), plugin_files=(str(STAND_IN),)))
+            until = time.monotonic() + 60
+            trained: set[str] = set()
+            while len(trained) < 2:
+                assert time.monotonic() < until
+                trained |= {event.job_id for event in executor.events(0.2) if event.what == "progress"}
+            until = time.monotonic() + 3
+            while time.monotonic() < until:
+                list(executor.events(0.2))
+            assert [event.what for event in told] == ["started"] * 2
+            assert visible_devices(cluster.process.pid) == ["0", "0"]
+        finally:
+            executor.shutdown()
+
+
+def visible_devices(session: int) -> list[str]:
+    """CUDA_VISIBLE_DEVICES of the processes that fit, of those in a session."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdecimal():
+            continue
+        try:
+            in_session = os.getsid(int(folder.name)) == session
+            command, environment = ((folder / name).read_bytes() for name in ("cmdline", "environ"))
+        except OSError:
+            continue
+        if in_session and b"inrbench_core.runs.serve" in command:
+            variables = dict(line.split("=", 1) for line in environment.decode().split("\0") if "=" in line)
+            found.append(variables.get("CUDA_VISIBLE_DEVICES", "not set"))
+    return found
 
 
 def test_where_there_is_no_ray_one_line_says_so(tmp_path: Path) -> None:

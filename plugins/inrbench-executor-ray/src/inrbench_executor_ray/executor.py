@@ -95,14 +95,13 @@ class RayExecutor(Executor):
         self._jobs.clear()
         self._events.clear()
         relay, self._relay = self._relay, None
-        if relay is None:
-            return
-        relay.send(("shutdown", None))
-        until = time.monotonic() + _SHUTDOWN_S
-        while not relay.ended and relay.process.poll() is None and time.monotonic() < until:
-            wait(relay.sources, timeout=0.1)
-            relay.receive()
-        relay.kill()
+        if relay is not None:
+            relay.send(("shutdown", None))
+            until = time.monotonic() + _SHUTDOWN_S
+            while not relay.ended and relay.process.poll() is None and time.monotonic() < until:
+                wait(relay.sources, timeout=0.1)
+                relay.receive()
+            relay.kill()
         self._log.close()
 
     def _connect(self) -> None:

@@ -26,6 +26,7 @@ class LocalCluster:
     Args:
         nodes: how many, with the head.
         cpus: CPUs that each node offers.
+        gpus: GPUs that each node says it has; Ray does not look for them.
         config: settings of Ray's own, as `memory_usage_threshold`.
         environment: added to that of the nodes.
     """
@@ -34,10 +35,11 @@ class LocalCluster:
         self,
         nodes: int = 3,
         cpus: int = 1,
+        gpus: int = 0,
         config: Mapping[str, Any] | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        arguments = json.dumps({"nodes": nodes, "cpus": cpus, "config": dict(config or {})})
+        arguments = json.dumps({"nodes": nodes, "cpus": cpus, "gpus": gpus, "config": dict(config or {})})
         self.process = subprocess.Popen(
             [sys.executable, "-m", "inrbench_executor_ray.testing", arguments],
             stdin=subprocess.PIPE,
@@ -84,7 +86,8 @@ def main() -> None:
     given = json.loads(sys.argv[1])
     # What Ray prints must not come between our own lines.
     out, sys.stdout = os.fdopen(os.dup(1), "w"), sys.stderr
-    node = {"num_cpus": given["cpus"], "object_store_memory": STORE_BYTES, "node_ip_address": "127.0.0.1"}
+    node = {"num_cpus": given["cpus"], "num_gpus": given["gpus"]}
+    node |= {"object_store_memory": STORE_BYTES, "node_ip_address": "127.0.0.1"}
     head = {**node, "include_dashboard": False, "_system_config": given["config"]}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     added = [cluster.add_node(**node) for _ in range(given["nodes"] - 1)]
