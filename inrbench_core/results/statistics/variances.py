@@ -25,8 +25,8 @@ LEAST_ROWS = 6
 LEAST_SIGNALS = 5
 # With one seed nothing tells a good field from a lucky start, however many signals there are.
 LEAST_SEEDS = 2
-# Standard errors by which the spread of the variances is taken to be larger than it is measured.
-_CAUTION = 3.0
+# By this share the spread of the variances of so few rows is taken to be larger than it is measured.
+_CAUTION = 1.1
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def _in_common(found: _Estimate, guide: _Estimate, rows: int) -> tuple[float, Ar
     if math.isfinite(guide_df):
         logs += digamma(guide_df / 2) - math.log(guide_df / 2)
         chance += polygamma(1, guide_df / 2)
-    spread = logs.var(ddof=1) * (1 + _CAUTION * math.sqrt(4 / rows / (rows - 1))) - chance
+    spread = logs.var(ddof=1) * (1 + _CAUTION * (LEAST_ROWS / rows) ** 2) - chance
     # All rows together have no more degrees of freedom than this.
     added, factor = (rows - 2) * df, math.exp(logs.mean())
     if spread > 0:
