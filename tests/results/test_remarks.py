@@ -1,0 +1,71 @@
+"""The lines below a table: what is sure, what more data would show, and what rows are made of."""
+
+from dataclasses import replace
+
+import pytest
+
+from inrbench_core.results.remarks import remark_lines
+from inrbench_core.results.results import Chosen, Results
+
+SIGNALS = ("a", "b", "c", "d", "e")
+
+
+def outcomes(*figures):
+    return [{"chamfer": 1.0, "psnr": figure} for figure in figures]
+
+
+def remarks(board):
+    return remark_lines(Results((board,)).leaderboards("psnr")[0])
+
+
+def test_a_lead_that_is_sure_is_named_with_its_interval(make_board, make_row):
+    board = make_board(make_row("first", outcomes(30.0, 30.1, 30.2)), make_row("second", outcomes(20.0, 20.2, 20.1)))
+    lines = remarks(board)
+    assert lines[0].startswith("on these signals (paired t, Holm): gaps of ")
+    assert "first leads second by 10.00 dB [" in lines[0]
+    assert lines[1] == "for signals like them: nothing is known with fewer than 5 signals"
+    assert len(lines) == 2
+
+
+def test_a_lead_that_is_not_sure_says_what_would_settle_it_and_is_marked(make_board, make_row):
+    board = make_board(make_row("first", outcomes(30.0, 31.0, 32.0)), make_row("second", outcomes(31.0, 30.5, 31.0)))
+    lines = remarks(board)
+    assert "first and second (0.17 dB [" in lines[0]
+    assert "seeds" in lines[0].partition("are not: that takes ")[2]
+    assert "= cannot be told apart from the first row" in lines
+
+
+def test_five_signals_say_something_of_signals_like_them(make_board, make_row):
+    rows = [
+        make_row(label, outcomes(figure, figure + 0.1, figure - 0.1), signals=SIGNALS)
+        for label, figure in (("first", 30.0), ("second", 20.0))
+    ]
+    lines = remarks(make_board(*rows))
+    assert lines[1].startswith("for signals like them (paired t, Holm)")
+
+
+def test_one_seed_says_that_nothing_is_sure(make_board, make_row):
+    board = make_board(make_row("first", outcomes(30.0)), make_row("second", outcomes(20.0)))
+    assert remarks(board) == ["one seed: no interval, and no order is sure; `seeds: 3` in the spec gives both"]
+
+
+def test_a_tuned_row_says_what_was_chosen_on_what_and_what_it_gained(make_board, make_row):
+    chosen = Chosen({"training.lr": 0.00312345, "field.width": 64}, "psnr", 8, ("camera",), (100,), "siren")
+    tuned = replace(make_row("siren (tuned)", outcomes(31.0, 31.5, 31.1)), chosen=chosen)
+    lines = remarks(make_board(make_row("siren", outcomes(30.0, 30.4, 30.2)), tuned))
+    (line,) = [line for line in lines if line.startswith("siren (tuned): ")]
+    assert "training.lr=0.003123, field.width=64; best of 8 by psnr on camera, seed 100" in line
+    assert "gain over siren 1.00 dB [" in line
+
+
+@pytest.mark.parametrize("known", [1, 20])
+def test_rows_that_come_from_elsewhere_say_from_where_and_many_are_counted(make_board, make_row, known):
+    rows = []
+    for index in range(known):
+        row = make_row(f"field {index}", outcomes(30.0 + index, 30.5 + index))
+        rows.append(replace(row, runs=tuple(replace(run, origin="all.csv, inrbench 0.1.0") for run in row.runs)))
+    lines = [line for line in remarks(make_board(*rows, make_row("own", outcomes(1.0, 2.0)))) if line.startswith("†")]
+    assert any(line == "† field 0: 2 runs from all.csv, inrbench 0.1.0" for line in lines) or known > 12
+    assert len(lines) == min(known, 13)
+    if known > 12:
+        assert lines[-1] == f"† and {known - 12} more rows with such figures"
