@@ -27,8 +27,9 @@ SMALL_RATE = 0.05
 SHARE, STEPS = 0.01, 3.0
 # An optimiser with momentum moves a parameter by up to so many times its rate times the gradient.
 MOMENTUM = 10.0
-# By how much better the stored loss has to be explained by all samples than by the training samples.
-EXPLAINED = 4.0
+# How many times as closely all samples have to explain the stored loss as the training samples do: where the last step
+# alone cannot explain the difference to these, and where it might.
+EXPLAINED, CLEARLY_EXPLAINED = 4.0, 30.0
 # Standard errors by which errors on held-out and on trained samples may differ if both were trained on.
 SAME_ERRORS = 3.0
 # Losses below it are rounding.
@@ -61,7 +62,8 @@ class LastLoss:
         """Whether all samples explain the stored loss, its training samples do not, and all errors are alike."""
         if not self.small or math.isnan(self.everything) or abs(self.gap) > SAME_ERRORS:
             return False
-        return self._distance(self.trained) > EXPLAINED * self._distance(self.everything)
+        factor = EXPLAINED if abs(self.stored - self.trained) > self.change else CLEARLY_EXPLAINED
+        return self._distance(self.trained) > factor * self._distance(self.everything)
 
     @property
     def is_of_other_samples(self) -> bool:

@@ -39,26 +39,26 @@ def _check_board(subject: Subject, planned: PlannedBoard, board: ResultBoard) ->
         else:
             yield from _check_row(subject, row, ours, board.label)
     for ours in found.values():
-        # What a search chose is in no plan that is made without its trials.
-        if ours.chosen is None:
-            yield Finding("spec", f"{board.label} / {ours.label}: the stored spec has no such row", RUN_AGAIN)
+        yield Finding("spec", f"{board.label} / {ours.label}: the stored spec has no such row", RUN_AGAIN)
 
 
 def _check_row(subject: Subject, planned: PlannedRow, row: ResultRow, board: str) -> Iterator[Remark]:
+    if planned.pending:
+        yield Finding("missing-seed", f"{board} / {row.label}: not all of its trials have a result", RUN_AGAIN)
+        return
     runs = {(run.signal, run.seed): run for run in row.runs}
     for wanted in planned.runs:
         run = runs.pop((wanted.signal, wanted.seed), None)
         if run is None:
             what = f"{board} / {row.label}: {wanted.signal}, seed {wanted.seed} is not in the table"
             yield Finding("missing-seed", what, RUN_AGAIN)
-        elif run.record is not None and not run.origin and row.chosen is None:
+        elif run.record is not None and not run.origin:
             data = run.record.run
             if settings_of(group_of(data), data) != wanted.settings:
                 found = settings_findings(run, wanted.to_data(), "the stored spec")
                 yield from found or [_other_settings(run)]
     for run in runs.values():
-        if planned.runs or not planned.skip:
-            yield finding("spec", [run], "the stored spec does not ask for it", RUN_AGAIN)
+        yield finding("spec", [run], "the stored spec does not ask for it", RUN_AGAIN)
 
 
 def _other_settings(run: ResultRun) -> Finding:

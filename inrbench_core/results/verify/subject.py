@@ -12,10 +12,12 @@ from inrbench_core.api.errors import InrbenchError
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.results.load import ids_of, load_results
 from inrbench_core.results.results import ResultBoard, ResultRow, ResultRun, Results
+from inrbench_core.runs.identity import group_of, settings_of
 from inrbench_core.runs.plan import Plan, make_plan
 from inrbench_core.runs.record import RunRecord
 from inrbench_core.runs.runfile import NotARun, read_file
 from inrbench_core.runs.store import RunStore
+from inrbench_core.runs.tuning import grown
 from inrbench_core.spec.builder import build_experiment
 from inrbench_core.spec.yaml_io import Document, parse_value
 
@@ -30,7 +32,8 @@ class Subject:
         unusable: name of each other file -> why it is not usable.
         listed: the ids that any experiment of the folder names.
         catalog: the components that are installed.
-        plan: what the stored spec asks for, planned anew with what is installed; None if that is not possible.
+        plan: what the stored spec asks for, planned anew with what is installed, and with what the stored trials
+            choose; None if that is not possible.
         no_plan: why there is no plan, or "".
     """
 
@@ -66,6 +69,8 @@ def read_subject(folder: Path, catalog: Catalog) -> Subject:
     kinds = Counter(record.run["device"] for record in records.values())
     device = kinds.most_common(1)[0][0] if kinds else "cpu"
     plan, no_plan = _planned(experiments[-1], device, catalog)
+    if plan is not None:
+        plan = _with_choices(plan, results)
     return Subject(results, records, unusable, listed, catalog, plan, no_plan)
 
 
@@ -79,3 +84,12 @@ def _planned(data: Mapping[str, Any], device: str, catalog: Catalog) -> tuple[Pl
     except (InrbenchError, ValueError) as error:
         first = str(error).splitlines()[0]
         return None, f"its settings were not compared with the spec, which cannot be planned here: {first}"
+
+
+def _with_choices(plan: Plan, results: Results) -> Plan:
+    """The plan with what the stored trials choose, whatever code they were made by."""
+    rows = [row for board in results.boards for row in board.rows]
+    records = [run.record for row in rows for run in (*row.runs, *row.trials) if run.record is not None]
+    by_settings = {settings_of(group_of(record.run), record.run): record for record in records}
+    trials = [run for board in plan.boards for row in board.rows for trial in row.trials for run in trial.runs]
+    return grown(plan, {run.id: by_settings[run.settings] for run in trials if run.settings in by_settings})

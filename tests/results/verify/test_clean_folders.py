@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from PIL import Image
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.results.load import load_results
 from inrbench_core.results.verify.verify import verify
+from inrbench_core.runs.runfile import encode
 
 pytestmark = pytest.mark.slow
 FIELD = {"name": "mlp", "label": "sine", "activation": "sine", "width": 8, "depth": 1}
@@ -45,6 +47,24 @@ def test_sweep_that_grew(evaluate: Any, catalog: Catalog, tmp_path: Path) -> Non
     assert report.findings == ()
     assert report.unchecked == ()
     assert report.recomputed == sum(run.status == "ok" for run in results.runs)
+
+
+def test_tuned_rows(evaluate: Any, catalog: Catalog, tmp_path: Path) -> None:
+    """Trials have seeds of their own, which are not left out; the choice has to be the one that they make."""
+    tuning = {"trials": 3, "over": {"training.lr": [1e-4, 1e-1, "log"]}, "seeds": [7]}
+    results = evaluate(tmp_path, tasks=[PICTURE], fields=[FIELD], tuning=tuning)
+    row = next(row for row in results.boards[0].rows if row.trials)
+    report = verify(tmp_path, catalog)
+    assert report.findings == ()
+    assert report.unchecked == ()
+    chosen = {run.record.run["training"]["lr"] for run in row.runs if run.record is not None}
+    other = next(run for run in row.trials if run.record is not None and run.record.run["training"]["lr"] not in chosen)
+    assert other.record is not None
+    arrays = other.record.arrays
+    better = {name: value + 30.0 for name, value in other.record.metrics.items()}
+    other.path.write_bytes(encode(replace(other.record, metrics=better, read_arrays=lambda: arrays)))
+    findings = verify(tmp_path, catalog).findings
+    assert {(item.probe, item.what) for item in findings} == {("spec", "training.lr is not that of the stored spec")}
 
 
 def test_fits_in_which_nothing_is_random(evaluate: Any, catalog: Catalog, tmp_path: Path) -> None:
