@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
-import numpy as np
 import torch
 from pydantic import ValidationError
 from torch import nn
@@ -21,6 +19,7 @@ from inrbench_core.plugins.fingerprints import Fingerprints
 from inrbench_core.results.field import solved_width
 from inrbench_core.results.results import ResultRun
 from inrbench_core.results.verify.losses import last_loss
+from inrbench_core.results.verify.own_figures import check_own_figures, is_best_so_far, other_data, unit_of
 from inrbench_core.results.verify.report import FIT_AGAIN, Finding, Remark, Unchecked, finding, title
 from inrbench_core.results.verify.subject import Subject
 from inrbench_core.results.verify.tolerance import Array, agree, outputs_differ
@@ -30,8 +29,6 @@ from inrbench_core.runs.run import AnyRun, BaselineRun, FitRun, run_from_data
 
 # Of runs whose weights are not theirs, so many are compared with each other.
 MOST_COMPARED = 50
-# Facts about data are means and scales, which another version of a library may round otherwise.
-DATA_ROUNDING = 1e-5
 
 
 class Unusable(InrbenchError):
@@ -61,9 +58,7 @@ class Recomputation:
         """What there is to say of each run, those with the same data one after the other."""
         runs = {run.id: run for board in self.subject.results.boards for row in board.rows for run in row.runs}
         for run in sorted(runs.values(), key=lambda run: (run.task, run.signal, run.seed)):
-            if run.origin:
-                yield Unchecked((title(run),), f"known from {run.origin}: its weights are not here")
-            elif run.status == "ok":
+            if run.status == "ok" and not run.origin:
                 self.tell(run)
                 try:
                     yield from self._check(run)
@@ -87,7 +82,7 @@ class Recomputation:
         with recorded_threads(record):
             problem = self._prepared(planned)
             advice = self._advice(planned)
-            if what := _other_data(record, problem):
+            if what := other_data(record, problem):
                 probe = "stale-baseline" if isinstance(planned, BaselineRun) else "data"
                 yield finding(probe, [run], f"{what} is not that of the signal", advice)
             elif isinstance(planned, BaselineRun):
@@ -124,8 +119,8 @@ class Recomputation:
             (name, record.metrics[name], evaluation.metrics[name])
             for name in evaluation.metrics
             if name in record.metrics
-            and not agree(record.metrics[name], evaluation.metrics[name], _unit(record, name))
-            and not _is_best_so_far(record.arrays.curve, name)
+            and not agree(record.metrics[name], evaluation.metrics[name], unit_of(record, name))
+            and not is_best_so_far(record.arrays.curve, name)
         ]
         # A mesh may have another number of corners for a rounding error; then the metrics decide.
         if differing is not None and (math.isfinite(differing[1]) or metrics):
@@ -140,7 +135,7 @@ class Recomputation:
         else:
             for name, value, again in metrics:
                 yield finding("metrics", [run], name, advice, stored=value, found=again)
-            yield from _check_own_figures(run)
+            yield from check_own_figures(run)
 
     def _note_exchange(self, run: ResultRun, outputs: Mapping[str, Array], found: Finding) -> None:
         kept = (dict(_record(run).arrays.outputs), outputs) if len(self._exchanged) < MOST_COMPARED else ({}, {})
@@ -206,34 +201,6 @@ def recorded_threads(record: RunRecord) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _check_own_figures(run: ResultRun) -> Iterator[Remark]:
-    """The last point of the curve and of each analysis has the step and the metrics of the record."""
-    record = _record(run)
-    curve = record.arrays.curve
-    if not len(curve.get("step", ())):
-        return
-    last = {name: float(values[-1]) for name, values in curve.items() if name not in ("step", "seconds", "loss")}
-    for name, analysis in record.arrays.analyses.items():
-        found = {key.removeprefix("metrics/"): values for key, values in analysis.items() if key.startswith("metrics/")}
-        last |= {f"{name}.{key}": float(values[-1]) for key, values in found.items() if len(values)}
-    if int(curve["step"][-1]) != record.step:
-        what, end = "the curve ends at another step", int(curve["step"][-1])
-        yield finding("steps", [run], what, FIT_AGAIN, stored=record.step, found=end)
-    for name, value in last.items():
-        if name in record.metrics and not agree(record.metrics[name], value, _unit(record, name)):
-            what = f"{name} at the end of its curve"
-            yield finding("metrics", [run], what, FIT_AGAIN, stored=record.metrics[name], found=value)
-
-
-def _is_best_so_far(curve: Mapping[str, Array], name: str) -> bool:
-    """Whether a metric is by definition the best that another one was along the curve, which the end does not tell."""
-    own = curve.get(name)
-    if own is None or len(own) < 2:
-        return False
-    others = [values for other, values in curve.items() if other not in (name, "step", "seconds", "loss")]
-    return any(np.array_equal(own, best.accumulate(values)) for values in others for best in (np.maximum, np.minimum))
-
-
 def _check_last_loss(
     run: ResultRun, planned: FitRun, problem: Problem, model: nn.Module, advice: str
 ) -> Iterator[Remark]:
@@ -251,35 +218,6 @@ def _check_last_loss(
     elif not math.isnan(loss.everything) and not loss.small:
         reason = "held-out: after a last step at a large rate the loss does not show what was trained on; use --refit"
         yield Unchecked((title(run),), reason)
-
-
-def _other_data(record: RunRecord, problem: Problem) -> str:
-    """What of the record's data is not that of the problem, or ""."""
-    if not _alike(record.data, dict(problem.record)):
-        differing = sorted(
-            name
-            for name in {*record.data, *problem.record}
-            if not _alike(record.data.get(name), problem.record.get(name))
-        )
-        return f"data: {', '.join(differing)}"
-    if not _alike(record.frame, problem.frame.to_data()):
-        return "its frame"
-    stored = record.arrays.truth
-    if stored is not None and outputs_differ({"truth": stored}, {"truth": problem.truth()}):
-        return "its picture of the truth"
-    return ""
-
-
-def _alike(stored: Any, found: Any) -> bool:
-    """Whether plain data are equal but for the rounding of numbers, and for lists that JSON has for tuples."""
-    if isinstance(stored, Mapping) and isinstance(found, Mapping):
-        return stored.keys() == found.keys() and all(_alike(stored[key], found[key]) for key in stored)
-    if isinstance(stored, list | tuple) and isinstance(found, list | tuple):
-        return len(stored) == len(found) and all(map(_alike, stored, found))
-    if isinstance(stored, float) or isinstance(found, float):
-        both = isinstance(stored, int | float) and isinstance(found, int | float)
-        return both and bool(np.isclose(stored, found, rtol=DATA_ROUNDING, atol=0.0, equal_nan=True))
-    return bool(stored == found)
 
 
 def _load(model: nn.Module, problem: Problem, record: RunRecord) -> bool:
@@ -309,10 +247,6 @@ def _device_of(name: str) -> torch.device:
 
 def _device(record: RunRecord) -> torch.device:
     return _device_of(record.run["device"])
-
-
-def _unit(record: RunRecord, name: str) -> str:
-    return next((str(metric["unit"]) for metric in record.declared if metric["name"] == name), "")
 
 
 def _record(run: ResultRun) -> RunRecord:

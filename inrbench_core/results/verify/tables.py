@@ -9,7 +9,7 @@ from itertools import combinations
 from statistics import fmean
 
 from inrbench_core.results.results import ResultBoard, ResultRow, ResultRun
-from inrbench_core.results.verify.report import FIT_AGAIN, Finding, Note, Remark, finding, title
+from inrbench_core.results.verify.report import FIT_AGAIN, Finding, Note, Remark, Unchecked, finding, title
 from inrbench_core.results.verify.subject import Subject
 from inrbench_core.runs.identity import group_of
 from inrbench_core.runs.record import RunRecord
@@ -35,6 +35,13 @@ def check_complete(subject: Subject) -> Iterator[Remark]:
             for run in row.runs:
                 if run.record is None:
                     yield finding("missing-seed", [run], "no result", "run the experiment again")
+
+
+def check_origins(subject: Subject) -> Iterator[Remark]:
+    """Figures that were made elsewhere cannot be computed again."""
+    for run in subject.results.runs:
+        if run.origin:
+            yield Unchecked((title(run),), f"known from {run.origin}: its weights are not here")
 
 
 def check_code(subject: Subject) -> Iterator[Remark]:

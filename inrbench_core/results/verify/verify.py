@@ -16,6 +16,7 @@ Tell = Callable[[int, int, str], None]
 CHECKS: tuple[Callable[[Subject], Iterator[Remark]], ...] = (
     tables.check_files,
     tables.check_complete,
+    tables.check_origins,
     planned.check_plan,
     planned.check_installed_code,
     tables.check_rows,

@@ -26,6 +26,9 @@ def test_what_the_last_loss_tells() -> None:
     assert not loss().is_of_other_samples
     leaked = loss(stored=0.1031)
     assert leaked.is_leaked
+    # Where a step may change as much, all samples have to explain the loss thirty times as closely.
+    assert not loss(stored=0.1032, change=0.02).is_leaked
+    assert loss(stored=0.10301, change=0.02).is_leaked
     # Held-out errors that are much larger, or a last step at a large rate, speak against it or hide it.
     assert not loss(stored=0.1031, gap=5.0).is_leaked
     assert not loss(stored=0.1031, small=False).is_leaked
