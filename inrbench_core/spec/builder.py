@@ -123,7 +123,7 @@ class _Builder(SignalReader):
             self.problem(("select",), "give either select: or tuning:")
         for index, key in enumerate(head.select.over if head.select else ()):
             if key not in head.sweep:
-                self.problem(("select", "over", index), f"{key!r} is no key of sweep:{did_you_mean(key, head.sweep)}")
+                self.problem(("select", "over", index), f"sweep: does not have {key!r}{did_you_mean(key, head.sweep)}")
             elif key.startswith("task."):
                 self.problem(("select", "over", index), "select goes over training.KEY and field.KEY")
         for key, path in head.tuning.paths().items() if head.tuning else ():
