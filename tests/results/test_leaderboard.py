@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from inrbench_core.api.errors import InrbenchError
 from inrbench_core.results.leaderboard import Summary
@@ -170,3 +171,50 @@ def test_the_best_run_is_one_of_the_field_that_ranks_first(make_board, make_row)
     hopeless = make_board(make_row("a", ["failed: why"]))
     with pytest.raises(InrbenchError, match="solid: no field has a rank"):
         Results((hopeless,)).best()
+
+
+def test_ranks_that_are_not_sure_are_intervals_and_what_is_tied_with_the_first_is_known(make_board, make_row):
+    board = make_board(
+        make_row("far", figures(9.0, 9.1, 9.2)),
+        make_row("first", figures(1.0, 1.2, 1.1)),
+        make_row("close", figures(1.1, 1.1, 1.2)),
+    )
+    (ranked,) = Results((board,)).leaderboards()
+    standings = {row.label: row.standing["these signals"] for row in ranked.rows}
+    assert {label: (one.low, one.high, one.tied) for label, one in standings.items()} == {
+        "first": (1, 2, True),
+        "close": (1, 2, True),
+        "far": (3, 3, False),
+    }
+    assert "such signals" not in ranked.comparisons
+
+
+def test_rows_without_a_rank_have_no_standing_and_do_not_count_among_the_ranks(make_board, make_row):
+    board = make_board(
+        make_row("measure", figures(0.1, 0.1, 0.2), baseline=True),
+        make_row("a", figures(1.0, 1.2, 1.1)),
+        make_row("b", figures(5.0, 5.1, 5.2)),
+        make_row("lucky", [*figures(0.01, 0.02), "failed: why"]),
+    )
+    (ranked,) = Results((board,)).leaderboards()
+    standings = {row.label: dict(row.standing) for row in ranked.rows}
+    assert standings["measure"] == standings["lucky"] == {}
+    assert standings["b"]["these signals"].high == 2
+
+
+def test_the_interval_of_a_mean_is_that_of_students_t_over_seeds(make_board, make_row):
+    board = make_board(
+        make_row("a", figures(1.0, 2.0, 4.0)), make_row("measure", figures(1.0, 3.0, 2.0), baseline=True)
+    )
+    (ranked,) = Results((board,)).leaderboards()
+    for row, values in zip(sorted(ranked.rows, key=lambda row: row.label), ((1, 2, 4), (1, 3, 2)), strict=True):
+        truth = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+        assert row.metrics["chamfer"].intervals == {"these signals": pytest.approx(tuple(truth))}
+
+
+def test_an_infinite_figure_leaves_ranks_and_no_statistics(make_board, make_row):
+    board = make_board(make_row("a", figures(0.1, 0.2)), make_row("b", figures(math.inf, 0.2)))
+    (ranked,) = Results((board,)).leaderboards()
+    assert [row.rank for row in ranked.rows] == [1, 2]
+    assert ranked.comparisons == {}
+    assert [row.standing for row in ranked.rows] == [{}, {}]

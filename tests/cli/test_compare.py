@@ -1,0 +1,42 @@
+"""`inrbench compare`: two fields of a folder, or two folders."""
+
+import json
+
+
+def test_two_fields_of_a_folder(evaluated, run_cli):
+    _, folder = evaluated
+    done = run_cli("compare", "wave", "kink", "--in", folder / "results/small")
+    assert done.returncode == 0, done.stderr
+    head, line = done.stdout.splitlines()
+    assert head.startswith("line: wave ")
+    assert "1 signal, 2 seeds in common" in head
+    assert "p = " in line
+    data = json.loads(run_cli("compare", "wave", "kink", "--in", folder / "results/small", "--json").stdout)
+    (pair,) = data["pairs"]
+    assert pair["differences"]["these signals"]["verdict"] == line.strip()
+    assert pair["left_out"] == 0
+
+
+def test_a_folder_and_itself_cannot_be_told_apart(evaluated, run_cli):
+    _, folder = evaluated
+    done = run_cli("compare", "results/small", "results/small", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    verdicts = [line for line in done.stdout.splitlines() if line.startswith("  ")]
+    # Two fields and the task's own baseline.
+    assert len(verdicts) == 3
+    assert all("cannot be told apart" in line and "p = 1" in line for line in verdicts)
+
+
+def test_mistakes_are_one_line_each(evaluated, run_cli):
+    _, folder = evaluated
+    for arguments, message in (
+        (("a", "b"), "a: no such folder; to compare fields, say which folder they are in: --in DIR"),
+        (("a", "b", "--in", "nowhere"), "nowhere: no results here"),
+        (("a", "kink", "--in", "results/small"), "no row 'a'"),
+        (("results/small", "results/small", "--sort", "mea"), "no metric 'mea'; did you mean 'mae'"),
+    ):
+        done = run_cli("compare", *arguments, cwd=folder)
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+        assert done.stdout == ""
