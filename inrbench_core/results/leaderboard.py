@@ -42,8 +42,11 @@ class Summary:
         known = [value for value in values if not math.isnan(value)]
         if not known:
             return cls(math.nan, math.nan, 0)
-        if len(known) == 1 or not all(math.isfinite(value) for value in known):
-            return cls(statistics.fmean(known), math.nan, len(known))
+        if not all(math.isfinite(value) for value in known):
+            # Of infinities of both signs there is no mean.
+            return cls(sum(known), math.nan, len(known))
+        if len(known) == 1:
+            return cls(known[0], math.nan, 1)
         return cls(statistics.fmean(known), statistics.stdev(known), len(known))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from inrbench_core.api.entries import Metric
@@ -15,6 +15,8 @@ from inrbench_core.results.statistics.variances import LEAST_SEEDS, LEAST_SIGNAL
 
 TIED = "="
 KNOWN = "†"
+# Rows that a line about where figures come from names.
+MOST_NAMED = 5
 ABOUT: Mapping[Scope, str] = {"these signals": "on these signals", "such signals": "for signals like them"}
 REPEATS: Mapping[Scope, str] = {"these signals": "seeds", "such signals": "signals"}
 
@@ -121,15 +123,11 @@ def gain_text(board: Leaderboard, row: Row) -> str:
 
 
 def origin_lines(board: Leaderboard) -> list[str]:
-    """Which rows have figures from elsewhere, and from where."""
-    lines: list[str] = []
-    for row in board.rows:
-        counts = Counter(run.origin for run in row.runs if run.origin)
-        lines += [f"{KNOWN} {row.label}: {count} runs from {origin}" for origin, count in counts.items()]
-    return _folded(lines)
-
-
-def _folded(lines: Sequence[str], most: int = 12) -> list[str]:
-    """At most so many lines, and how many there are beside them."""
-    rest = len(lines) - most
-    return [*lines[:most], f"{KNOWN} and {rest} more rows with such figures"] if rest > 0 else list(lines)
+    """One line for each place that figures come from, with the rows that have them."""
+    runs = [(run.origin, row.label) for row in board.rows for run in row.runs if run.origin]
+    lines = []
+    for origin, count in Counter(origin for origin, _ in runs).items():
+        labels = list(dict.fromkeys(label for place, label in runs if place == origin))
+        more = f" and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
+        lines.append(f"{KNOWN} {count} runs of {', '.join(labels[:MOST_NAMED])}{more}: from {origin}")
+    return lines

@@ -78,7 +78,7 @@ def variances_of_differences(values: Array, scope: Scope) -> Variances:
         products = residuals @ residuals.T
         own = np.diag(products)
         # Rounding may leave a small negative number where two rows are alike.
-        return np.maximum(own[:, None] + own[None, :] - 2 * products, 0.0)
+        return np.asarray(np.maximum(own[:, None] + own[None, :] - 2 * products, 0.0))
 
     return _variances(values, scope, squares)
 
