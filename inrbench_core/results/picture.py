@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from inrbench_core.api.errors import InrbenchError
-from inrbench_core.results.numbers import first_figure
 from inrbench_core.results.leaderboard import Leaderboard
+from inrbench_core.results.numbers import first_figure
 
 PANEL_WIDTH = 256
 FONT_SIZE = 15

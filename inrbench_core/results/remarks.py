@@ -129,5 +129,5 @@ def origin_lines(board: Leaderboard) -> list[str]:
     for origin, count in Counter(origin for origin, _ in runs).items():
         labels = list(dict.fromkeys(label for place, label in runs if place == origin))
         more = f" and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
-        lines.append(f"{KNOWN} {count} runs of {', '.join(labels[:MOST_NAMED])}{more}: from {origin}")
+        lines.append(f"{KNOWN} {count} run{'s' * (count != 1)} of {', '.join(labels[:MOST_NAMED])}{more}: from {origin}")
     return lines

@@ -225,4 +225,4 @@ def test_a_field_whose_figures_come_from_elsewhere_is_marked(make_row, make_boar
     known = replace(row, runs=tuple(replace(run, origin="all.csv, inrbench 0.2.0") for run in row.runs))
     text = pareto_report(ParetoSpec(against="seconds"), Results((make_board(known, rank_by="psnr"),)))
     assert "theirs †" in text
-    assert "  † theirs: 1 runs from all.csv, inrbench 0.2.0" in text.splitlines()
+    assert "  † 1 run of theirs: from all.csv, inrbench 0.2.0" in text.splitlines()

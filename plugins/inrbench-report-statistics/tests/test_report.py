@@ -121,7 +121,7 @@ def test_figures_from_elsewhere_are_named(make_results):
     board, row = results.boards[1], results.boards[1].rows[0]
     known = replace(row, runs=tuple(replace(run, origin="all.csv, inrbench 0.2.0") for run in row.runs))
     boards = (results.boards[0], replace(board, rows=(known, *board.rows[1:])), results.boards[2])
-    assert "task 1: † a: 2 runs from all.csv, inrbench 0.2.0" in summarise(Results(boards))["remarks"]
+    assert "task 1: † 2 runs of a: from all.csv, inrbench 0.2.0" in summarise(Results(boards))["remarks"]
 
 
 def test_another_metric_that_no_task_has_is_one_line(make_results):
