@@ -4,7 +4,8 @@
     python tools/task_table.py results/tasks
 
 One column a field; for each task a row of its primary metric, and one of what it gets where it was not trained:
-mean ± deviation over seeds, the best field in bold.
+mean ± 95 % interval over seeds, the best field in bold, = where a field cannot be told apart from it, and the gap that
+is told apart.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ import argparse
 import math
 from pathlib import Path
 
-from inrbench_core.api.entries import Metric
-from inrbench_core.results.formats import format_number, format_summary, header
+from inrbench_core.results.formats import format_summary
 from inrbench_core.results.leaderboard import Leaderboard, Row
 from inrbench_core.results.load import load_results
+from inrbench_core.results.numbers import format_number, header
 
 COLUMNS = ["relu", "neff+relu", "rff+relu", "siren", "finer", "kan", "plain grid"]
 
@@ -25,39 +26,42 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="holds one folder of results for each task")
     folder = parser.parse_args().folder
-    print("| task | metric |" + "".join(f" {name} |" for name in COLUMNS) + " best baseline |")
-    print("| --- | --- |" + " --- |" * (len(COLUMNS) + 1))
+    print("| task | metric |" + "".join(f" {name} |" for name in COLUMNS) + " best baseline | told apart |")
+    print("| --- | --- |" + " --- |" * (len(COLUMNS) + 2))
     for path in sorted(path for path in folder.iterdir() if path.is_dir()):
         results = load_results(path)
-        for board, ranked in zip(results.boards, results.leaderboards(), strict=True):
+        for index, board in enumerate(results.boards):
             primary, *others = board.metrics
             for metric in [primary, *(m for m in others if m.name.endswith("_held_out"))]:
-                print(line(ranked, metric))
+                print(line(results.leaderboards(metric.name)[index]))
 
 
-def line(board: Leaderboard, metric: Metric) -> str:
-    """The task's row for one metric."""
-    sign = 1.0 if metric.higher_is_better else -1.0
+def line(board: Leaderboard) -> str:
+    """The task's row for the metric that ranks."""
+    metric = board.rank_by
     rows = {row.label: row for row in board.rows}
-    values = {row.label: row.metrics[metric.name].mean for row in board.rows}
-    known = {label: sign * value for label, value in values.items() if not math.isnan(value)}
-    comparable = [label for label in known if rows[label].complete and not rows[label].baseline]
-    best = max(comparable, key=known.__getitem__, default=None)
-    untrained = (label for label in known if rows[label].baseline and not rows[label].parameters)
-    baseline = max(untrained, key=known.__getitem__, default=None)
-    cells = [cell(rows.get(name), metric, bold=name == best) for name in COLUMNS]
-    measure = "-" if baseline is None else f"{baseline} {format_number(values[baseline], metric.unit)}"
-    return f"| {board.task_label} | {header(metric)} |" + "".join(f" {text} |" for text in [*cells, measure])
+    best = board.ranked[0] if board.ranked else None
+    # Sorted by the metric, so that the first is the best.
+    measures = [row for row in board.rows if row.baseline and not row.parameters and row.metrics[metric.name].count]
+    measure = "-"
+    if measures and not math.isnan(value := measures[0].metrics[metric.name].mean):
+        measure = f"{measures[0].label} {format_number(value, metric.unit)}"
+    comparison = board.comparisons.get("these signals")
+    resolution = "-" if comparison is None else format_number(comparison.resolution, metric.unit)
+    cells = [*(cell(rows.get(name), board, best) for name in COLUMNS), measure, resolution]
+    return f"| {board.task_label} | {header(metric)} |" + "".join(f" {text} |" for text in cells)
 
 
-def cell(row: Row | None, metric: Metric, *, bold: bool) -> str:
+def cell(row: Row | None, board: Leaderboard, best: Row | None) -> str:
     """A field's figure, or how its runs ended."""
     if row is None:
         return ""
-    text = format_summary(row.metrics[metric.name], metric.unit)
+    text = format_summary(row.metrics[board.rank_by.name], board.rank_by.unit)
     if not row.complete:
         text += " (" + ", ".join(f"{count} {status}" for status, count in row.statuses.items() if status != "ok") + ")"
-    return f"**{text}**" if bold else text
+    if row is best:
+        return f"**{text}**"
+    return f"{text} =" if "these signals" in row.standing and row.standing["these signals"].tied else text
 
 
 if __name__ == "__main__":
