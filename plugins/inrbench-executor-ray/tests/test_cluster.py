@@ -98,16 +98,14 @@ def test_a_node_that_is_removed_costs_its_own_run_and_the_sweep_is_that_of_a_loc
 
 def test_a_run_for_which_there_is_no_node_fails_with_the_reason(cluster: LocalCluster, tmp_path: Path) -> None:
     executor = {"name": "ray", "address": cluster.address, "gpus_per_run": 1, "wait_s": 15}
-    with pytest.warns(
-        UserWarning, match=r"waiting for a Ray node with 1 free CPUs and 1 free GPUs; the cluster has \d"
-    ):
+    with pytest.warns(UserWarning, match=r"waiting for a Ray node with 1 CPU and 1 GPU free; the cluster has \d"):
         results = evaluate(tmp_path, executor, fits=1)
     for run in results.runs:
         assert run.record is not None
         assert run.record.status == "failed"
-        expected = "there has been no Ray node with 1 free CPUs and 1 free GPUs for 15 s; the cluster has "
+        expected = "there has been no Ray node with 1 CPU and 1 GPU for 15 s; the cluster has "
         assert run.record.message.startswith(expected)
-        assert run.record.message.endswith("at most 1 CPUs and 0 GPUs")
+        assert run.record.message.endswith("at most 1 CPU and 0 GPU in one")
 
 
 def test_runs_that_share_a_gpu_see_that_gpu_and_no_more_of_them_start(told: list[ExecutorEvent]) -> None:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,9 @@ class Relay:
         resources = {"num_cpus": options["cpus_per_run"], "num_gpus": options["gpus_per_run"]}
         # Whether a job is tried again is the driver's business.
         self._task = self.ray.remote(max_retries=0, **resources)(carry_out)
-        self._needed = {"CPU": float(options["cpus_per_run"]), "GPU": float(options["gpus_per_run"])}
+        self._needed = {"CPU": float(options["cpus_per_run"])}
+        if options["gpus_per_run"]:
+            self._needed["GPU"] = options["gpus_per_run"]
         self._parcels = Parcels(self.ray.put)
         # What Ray gives of each job, by its number.
         self._streams: dict[int, Any] = {}
@@ -139,21 +142,22 @@ class Relay:
             self._moved = now
         if not self._said and now - self._moved > _SAY_S:
             self._said = True
-            send(self.connection, "waiting", f"waiting for a {self._asked()}{'' if possible else self._has(nodes)}")
+            text = f"waiting for a Ray node with {_amounts(self._needed)} free"
+            send(self.connection, "waiting", text if possible else text + self._has(nodes))
         if now - self._possible > self.options["wait_s"]:
-            reason = f"there has been no {self._asked()} for {self.options['wait_s']:g} s{self._has(nodes)}"
+            asked, wait_s = _amounts(self._needed), self.options["wait_s"]
+            reason = f"there has been no Ray node with {asked} for {wait_s:g} s{self._has(nodes)}"
             for number in list(self._waiting):
                 self._cancel(number)
                 self._tell(number, "lost", (reason, False))
 
-    def _asked(self) -> str:
-        cpus, gpus = self._needed["CPU"], self._needed["GPU"]
-        return f"Ray node with {cpus:g} free CPUs" + (f" and {gpus:g} free GPUs" if gpus else "")
-
     def _has(self, nodes: list[dict[str, float]]) -> str:
         most = {name: max((node.get(name, 0.0) for node in nodes), default=0.0) for name in self._needed}
-        largest = " and ".join(f"{amount:g} {name}s" for name, amount in most.items())
-        return f"; the cluster has {len(nodes)} nodes, of which one has at most {largest}"
+        return f"; the cluster has {len(nodes)} nodes, with at most {_amounts(most)} in one"
+
+
+def _amounts(resources: Mapping[str, float]) -> str:
+    return " and ".join(f"{amount:g} {name}" for name, amount in resources.items())
 
 
 def _connected(address: str, wait_s: float) -> Any:
