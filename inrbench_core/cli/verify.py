@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,7 +31,8 @@ def verify(
 
     report = verify_folder(folder, get_catalog(plugin_files), refit=refit, seed=seed, tell=_Progress().tell)
     if as_json:
-        print_json({"schema": SCHEMA, **asdict(report)})
+        findings = [{key: _plain(value) for key, value in asdict(found).items()} for found in report.findings]
+        print_json({"schema": SCHEMA, **asdict(report), "findings": findings})
     else:
         for finding in report.findings:
             emit(f"{finding.line()}\n")
@@ -43,6 +45,11 @@ def verify(
         emit(f"{report.recomputed} of {report.runs} runs computed again: {found}\n")
     if report.findings:
         raise typer.Exit(1)
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they are written as text."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class _Progress:
