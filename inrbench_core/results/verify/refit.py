@@ -62,7 +62,9 @@ def _refitted(recomputation: Recomputation, run: ResultRun) -> Iterator[Remark]:
     if all(repr(stored) == repr(found) for stored, found in pairs.values()):
         yield Note(f"{title(run)}: fitted again, all {len(pairs)} metrics are bit-equal")
         return
-    lines = [f"{name} {stored:.6g} -> {found:.6g}" for name, (stored, found) in pairs.items() if stored != found]
+    lines = [
+        f"{name} {stored:.6g} -> {found:.6g}" for name, (stored, found) in pairs.items() if repr(stored) != repr(found)
+    ]
     wrong = [name for name, (stored, found) in pairs.items() if not _holds(stored, found, units.get(name, ""))]
     for name in wrong:
         stored, found = pairs[name]
