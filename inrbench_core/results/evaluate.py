@@ -158,9 +158,11 @@ def carry_out(experiment: Experiment, catalog: Catalog, options: Options, plugin
             raise Stopped(*_progress(driver)) from None
         if outcome.stopped:
             done, count = _progress(driver)
+            rest = "the same command continues from there"
+            if options.max_time_s is not None and options.max_time_s < outcome.shortest_s < math.inf:
+                rest = f"the shortest of the others takes about {outcome.shortest_s:.0f} s: give more time"
             warnings.warn(
-                f"the time is over: {done} of {count} runs are done and kept in {store.folder}; "
-                "the same command continues from there",
+                f"the time is over: {done} of {count} runs are done and kept in {store.folder}; {rest}",
                 stacklevel=2,
             )
         results = results_of(experiment_data(driver.plan), outcome.records, store, outcome.failed)

@@ -49,11 +49,14 @@ class Outcome:
         records: the record of every run that has one, by id; good ones of before count.
         failed: ids of the runs that were carried out now and did not go well.
         stopped: whether the time was over before all was done.
+        shortest_s: what the shortest of the runs that were not begun for lack of time takes, in s; 0 if it is
+            not known, infinity if there is none.
     """
 
     records: dict[str, RunRecord] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
     stopped: bool = False
+    shortest_s: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -201,7 +204,6 @@ class Driver:
         while self._waiting and len(self._submitted) < MOST_SUBMITTED:
             runs, tries = self._waiting.popleft()
             if not self._fits(runs):
-                self.outcome.stopped = True
                 continue
             job = self._job(list(runs.values()))
             self._submitted[job.id] = _Submitted(job, runs, tries + 1)
@@ -222,9 +224,13 @@ class Driver:
         )
 
     def _fits(self, runs: Mapping[str, AnyRun]) -> bool:
-        """Whether a job, begun now, would end before the deadline; of an unknown one, as far as is known."""
+        """Whether a job, begun now, would end before the deadline, as far as is known; else it is noted as left."""
         seconds = sum(self._costs.get(run.group, _Cost()).seconds for run in runs.values())
-        return time.monotonic() + seconds < self.deadline
+        if time.monotonic() + seconds < self.deadline:
+            return True
+        self.outcome.stopped = True
+        self.outcome.shortest_s = min(self.outcome.shortest_s, seconds)
+        return False
 
     def _withdraw(self, executor: Executor) -> None:
         """Take back the jobs that have waited so long that they cannot end before the deadline."""
@@ -232,7 +238,6 @@ class Driver:
             if item.since is None and not self._fits(item.runs):
                 self._cancel(executor, item)
                 del self._submitted[item.job.id]
-                self.outcome.stopped = True
 
     def _stop(self, executor: Executor) -> None:
         """Abandon what is left at the deadline; what is under way is recorded as interrupted."""
