@@ -65,23 +65,32 @@ def removed_node(fits: int, folder: Path) -> None:
 
     counts = Counter[str]()
     lost: list[str] = []
+    training: set[str] = set()
+    removed = False
     original = RayExecutor.events
     with LocalCluster(nodes=3, cpus=1) as cluster:
 
         def listen(self: RayExecutor, timeout_s: float) -> Iterable[ExecutorEvent]:
+            nonlocal removed
             for event in original(self, timeout_s):
                 counts[event.what] += 1
                 if event.what == "lost":
                     lost.append(event.error)
-                if event.what == "finished" and counts["finished"] == fits // 3:
+                if event.progress is not None and event.progress.phase == "training":
+                    training.add(event.job_id)
+                elif event.what != "progress":
+                    training.discard(event.job_id)
+                # When all three nodes are in the middle of a fit.
+                if not removed and counts["finished"] >= fits // 3 and len(training) == 3:
+                    removed = True
                     cluster.remove_node()
                     print(f"node killed after {counts['finished']} runs", flush=True)
                 yield event
 
         RayExecutor.events = listen  # type: ignore[method-assign]
-        found, wall = sweep(fits, 300, {"name": "ray", "address": cluster.address}, folder / "ray")
+        found, wall = sweep(fits, 1000, {"name": "ray", "address": cluster.address}, folder / "ray")
         RayExecutor.events = original  # type: ignore[method-assign]
-    local, local_wall = sweep(fits, 300, {"name": "local", "jobs": 2}, folder / "local")
+    local, local_wall = sweep(fits, 1000, {"name": "local", "jobs": 2}, folder / "local")
     runs = len(list(found.runs))
     equal = same(local, found)
     print(f"on Ray {wall:.1f} s, local {local_wall:.1f} s; lost and tried again: {len(lost)} ({'; '.join(lost)})")
