@@ -33,9 +33,9 @@ layers: $(VENV)/.ready
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.ready
-	$(BIN)/python -m pytest -n 2 -m "not long"
+	$(BIN)/python -m pytest -n 2 -m "not long and not ray"
 
-# What starts Ray on this machine; part of `make unit`.
+# What starts Ray on this machine: minutes on two cores, so not part of CI.
 test-ray: $(VENV)/.ready
 	$(BIN)/python -m pytest -m "ray and not long"
 
