@@ -2,13 +2,13 @@
 
     python benchmarks/evidence.py [BENCHMARKS] [--signals-needed]
 
-A figure is field + signal + seed (shared by all fields: data that a seed draws) + field x signal (interaction) +
-field x seed (an initialisation that is good or bad on every signal) + noise, all normal, in dB. The ways to compare:
+A figure is field + signal + signal x seed, shared by all fields (data that a seed draws) + field x signal
+(interaction) + field x seed (a start that is good or bad on every signal) + noise, all normal, in dB. The ways to
+compare:
 
     shared    what tables do: paired t over seeds or signals, variances shared between pairs, Holm over all pairs
     plain t   the same with each pair's own variance
-    cells     paired t over all signals x seeds as if they were independent repeats, each pair's own variance, Holm
-              (on these signals: within signals)
+    cells     on these signals: paired t within signals, as if all signals x seeds were independent repeats, Holm
     max-t     as `shared`, with the quantile of the studentised range (Tukey) instead of Holm's
     best only as `shared`, comparing the row that came out first with each other one, Holm over those only
 """
@@ -26,13 +26,13 @@ from scipy.stats import studentized_range, t
 
 from inrbench_core.results.statistics.comparisons import ALPHA, Comparisons, compare_all, holm
 from inrbench_core.results.statistics.intervals import mean_intervals
-from inrbench_core.results.statistics.variances import SCOPES, Scope
+from inrbench_core.results.statistics.variances import SCOPES
 
 Array = np.ndarray[Any, Any]
 FIELDS, SIGNALS, SEEDS = 78, 8, 3
 NOISE = 0.45
 Deviations = Callable[[int], Array]
-Way = Callable[[Array, Scope], Array]
+Way = Callable[[Array, Comparisons], Array]
 
 
 def unequal(generator: np.random.Generator) -> Deviations:
@@ -43,6 +43,11 @@ def unequal(generator: np.random.Generator) -> Deviations:
 def constant(value: float) -> Deviations:
     """The same deviation for all fields."""
     return lambda count: np.full(count, value)
+
+
+def but_one(value: float, other: float) -> Deviations:
+    """The same deviation for all fields but the last."""
+    return lambda count: np.where(np.arange(count) < count - 1, value, other)
 
 
 class Benchmark:
@@ -61,31 +66,32 @@ class Benchmark:
         self.noise, self.interaction, self.start, self.generator = noise, interaction, start, generator
 
     def draw(self, signals: int) -> tuple[Array, Array, Array]:
-        """Figures (fields, signals, seeds); what all fields share of them; each field's mean interaction, (fields,)."""
+        """Figures (fields, signals, seeds), each field's mean interaction (fields,), and the signals' mean (1,)."""
         normal = self.generator.normal
         scale = [part(FIELDS)[:, None, None] for part in (self.interaction, self.start, self.noise)]
-        shared = 3 * normal(size=(1, signals, 1)) + 0.5 * normal(size=(1, signals, SEEDS))
+        of_signals = 3 * normal(size=(1, signals, 1))
         own = scale[0] * normal(size=(FIELDS, signals, 1))
-        figures = shared + own + scale[1] * normal(size=(FIELDS, 1, SEEDS))
+        figures = of_signals + own + 0.5 * normal(size=(1, signals, SEEDS))
+        figures = figures + scale[1] * normal(size=(FIELDS, 1, SEEDS))
         figures = figures + scale[2] * normal(size=(FIELDS, signals, SEEDS))
-        return figures, shared, own.mean(axis=(1, 2))
+        return figures, own.mean(axis=(1, 2)), of_signals.mean(axis=(1, 2))
 
 
-def by_shared(values: Array, scope: Scope) -> Array:
+def by_shared(values: Array, found: Comparisons) -> Array:
     """Which rows are surely better than which."""
-    return compare_all(values, scope).surely_better
+    return found.surely_better
 
 
-def by_plain_t(values: Array, scope: Scope) -> Array:
+def by_plain_t(values: Array, found: Comparisons) -> Array:
     """Paired t over seeds or signals, each pair with its own variance."""
-    repeats = values.mean(axis=1 if scope == "these signals" else 2)
+    repeats = values.mean(axis=1 if found.scope == "these signals" else 2)
     return _holm_of(repeats, repeats.shape[1] - 1)
 
 
-def by_cells(values: Array, scope: Scope) -> Array:
+def by_cells(values: Array, found: Comparisons) -> Array:
     """Paired t that takes all figures of a pair for independent repeats."""
-    if scope == "such signals":
-        return by_plain_t(values, scope)
+    if found.scope == "such signals":
+        return by_plain_t(values, found)
     flat = (values - values.mean(axis=2, keepdims=True)).reshape(len(values), -1)
     df = values.shape[1] * (values.shape[2] - 1)
     return _holm_of(flat + values.mean(axis=(1, 2))[:, None], df)
@@ -113,23 +119,20 @@ def studentized(rows: int, df: int) -> float:
     return float(studentized_range.ppf(1 - ALPHA, rows, df) / np.sqrt(2))
 
 
-def by_max_t(values: Array, scope: Scope) -> Array:
+def by_max_t(values: Array, found: Comparisons) -> Array:
     """Shared variances, and the largest of all t by the studentised range."""
-    found = compare_all(values, scope)
     upper = np.triu_indices(len(values), 1)
     critical = studentized(len(values), round(float(np.median(found.variances.df[upper]))))
     with np.errstate(divide="ignore", invalid="ignore"):
         return found.differences / np.sqrt(found.variances.values) > critical
 
 
-def by_best_only(values: Array, scope: Scope) -> Array:
+def by_best_only(values: Array, found: Comparisons) -> Array:
     """Shared variances, and only the row that came out first compared with the others."""
-    found: Comparisons = compare_all(values, scope)
     best = int(values.mean(axis=(1, 2)).argmax())
     others = np.arange(len(values)) != best
-    p = np.array([found.difference(best, other).p for other in np.flatnonzero(others)])
     better = np.zeros_like(found.surely_better)
-    better[best, others] = holm(p) <= ALPHA
+    better[best, others] = holm(found.p[best, others]) <= ALPHA
     return better
 
 
@@ -146,18 +149,21 @@ def study(benchmark: Benchmark, count: int, signals: int = SIGNALS, ways: dict[s
     """Rates over so many benchmarks: (scope, way, "false" or "power") and (scope, "coverage")."""
     rates: dict[Any, float] = defaultdict(float)
     for _ in range(count):
-        figures, shared, interaction = benchmark.draw(signals)
+        figures, interaction, of_signals = benchmark.draw(signals)
         for scope in SCOPES:
             # On these very signals a field is as good as it is on them, with its interactions.
             truth = interaction if scope == "these signals" else np.zeros(FIELDS)
             equal = figures - truth[:, None, None]
             ahead = equal.copy()
             ahead[0] += 1.0
+            compared = [(one, compare_all(one, scope)) for one in (equal, ahead)]
             for name, way in ways.items():
-                rates[scope, name, "false"] += way(equal, scope).any() / count
-                rates[scope, name, "power"] += way(ahead, scope)[0, 1:].mean() / count
-            intervals = mean_intervals(figures - shared, scope)
-            rates[scope, "coverage"] += ((intervals.low <= truth) & (truth <= intervals.high)).mean() / count
+                false, found = (way(*one) for one in compared)
+                rates[scope, name, "false"] += false.any() / count
+                rates[scope, name, "power"] += found[0, 1:].mean() / count
+            mean = truth + of_signals if scope == "these signals" else truth
+            intervals = mean_intervals(figures, scope)
+            rates[scope, "coverage"] += ((intervals.low <= mean) & (mean <= intervals.high)).mean() / count
     return rates
 
 
@@ -187,6 +193,8 @@ def main() -> None:
         "unequal, unequal interactions": (any_of, any_of, none),
         "starts 0.3 dB": (constant(NOISE), constant(0.5), constant(0.3)),
         "all unequal, starts too": (any_of, any_of, any_of),
+        "one field with noise 2 dB": (but_one(NOISE, 2.0), constant(0.5), none),
+        "starts 0.1 dB, one field 1 dB": (constant(NOISE), constant(0.5), but_one(0.1, 1.0)),
     }
     print(f"{options.benchmarks} benchmarks of {FIELDS} equal fields, {SIGNALS} signals, {SEEDS} seeds")
     print("false: share that shows any false order; power: share of the 77 gaps of 1 dB that is found")

@@ -67,7 +67,7 @@ def _lines(pair: Pair) -> Sequence[str]:
     counts = f"{_count(pair.signals, 'signal')}, {_count(pair.seeds, 'seed')} in common{left_out}"
     means = [f"{label} {with_unit(mean, pair.metric)}" for label, mean in zip(pair.labels, pair.means, strict=True)]
     lines = [f"{pair.task}: {', '.join(means)} ({pair.metric.name}; {counts})"]
-    lines += [f"  {verdict(difference, pair.labels, pair.metric)}" for difference in pair.differences]
+    lines += [f"  {verdict(difference, pair.labels, pair.metric, pair.among)}" for difference in pair.differences]
     if not pair.differences:
         lines.append("  no interval and no verdict: at least 2 seeds in common are needed; `seeds: 3` gives them")
     return lines
@@ -91,9 +91,9 @@ def _data(pair: Pair) -> dict[str, Any]:
         "left_out": pair.left_out,
         "differences": {
             difference.scope: {
-                **difference_data(difference),
-                "needed": difference.needed(),
-                "verdict": verdict(difference, pair.labels, pair.metric),
+                **difference_data(difference, pair.among),
+                "needed": difference.needed(pair.among),
+                "verdict": verdict(difference, pair.labels, pair.metric, pair.among),
             }
             for difference in pair.differences
         },

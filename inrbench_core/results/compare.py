@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from inrbench_core.results.merging import task_hashes
 from inrbench_core.results.results import ResultRow, Results
 from inrbench_core.results.samples import samples_of
 from inrbench_core.results.statistics.comparisons import Difference, compare_all
-from inrbench_core.results.statistics.variances import SCOPES, Array, Scope, has_scope, variances_of_means
+from inrbench_core.results.statistics.variances import LEAST_SEEDS, SCOPES, Array, Scope, has_scope, variances_of_means
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Pair:
         seeds: how many seeds, each with all of these signals.
         left_out: how many runs with a figure have no counterpart.
         differences: the first against the second, in each scope that the figures are enough for.
+        among: how many pairs of the task are compared at once, as the rows of two folders are: verdicts are corrected
+            for their number.
     """
 
     task: str
@@ -41,6 +43,7 @@ class Pair:
     seeds: int
     left_out: int
     differences: tuple[Difference, ...]
+    among: int = 1
 
 
 def compare_fields(results: Results, one: str, other: str, metric: str = "") -> list[Pair]:
@@ -64,7 +67,8 @@ def compare_fields(results: Results, one: str, other: str, metric: str = "") -> 
             raise InrbenchError(f"no row {label!r}{did_you_mean(label, labels) or '; there are ' + ', '.join(labels)}")
     found = []
     for board in boards:
-        rows = {row.label: row for row in board.rows}
+        # Of a field and a baseline of one label the field is meant.
+        rows = {row.label: row for row in sorted(board.rows, key=lambda row: not row.baseline)}
         if one in rows and other in rows:
             beside = [row for row in board.ranked if row.label not in (one, other)]
             found.append(_pair(board, (rows[one], rows[other]), beside))
@@ -99,12 +103,16 @@ def _made(
 def _in_common(values: Array) -> tuple[Array, int]:
     """Figures (rows, signals, seeds) of the signals and seeds that the first two rows have, and how many are left out.
 
-    A signal that one of them has no figure of is left out, then a seed that lacks any of the others.
+    Where one lacks a figure, either its signal or its seed has to go: whichever leaves more, of at least two seeds.
     """
     both = np.logical_and(*np.isfinite(values[:2]))
-    signals = np.flatnonzero(both.any(axis=1))
-    seeds = np.flatnonzero(both[signals].all(axis=0)) if signals.size else signals
-    kept: Array = values[:, signals][:, :, seeds]
+    signals, seeds = np.flatnonzero(both.any(axis=1)), np.flatnonzero(both.any(axis=0))
+    ways = [
+        (signals, np.flatnonzero(both[signals].all(axis=0)) if signals.size else signals),
+        (np.flatnonzero(both[:, seeds].all(axis=1)) if seeds.size else seeds, seeds),
+    ]
+    kept_signals, kept_seeds = max(ways, key=lambda way: (way[1].size >= LEAST_SEEDS, way[0].size * way[1].size))
+    kept: Array = values[:, kept_signals][:, :, kept_seeds]
     return kept, int(np.isfinite(values[:2]).sum() - kept[:2].size)
 
 
@@ -112,7 +120,7 @@ def compare_folders(one: Results, other: Results, names: tuple[str, str], metric
     """Compare each row of one folder with the row of the same label in the other one, on each task that both have.
 
     Tasks are the same if their options are, but for the signal. The variances of the differences are shared between
-    the rows of a task; p-values are those of each row by itself.
+    the rows of a task.
 
     Args:
         one: the results of a folder.
@@ -149,13 +157,19 @@ def _pairs_of_folders(board: Leaderboard, rows: Sequence[tuple[Row, ResultRow]],
         stack, place = np.stack([differences[number] for number in alike]), alike.index(index)
         labels = (f"{row.label} of {names[0]}", f"{row.label} of {names[1]}")
         own = [_of_one(stack, place, scope) for scope in SCOPES if stack.size and has_scope(stack, scope)]
-        found.append(_made(board.task_label, labels, metric, values, left_out, own))
+        found.append(replace(_made(board.task_label, labels, metric, values, left_out, own), among=len(rows)))
     return found
 
 
 def _of_one(differences: Array, index: int, scope: Scope) -> Difference:
     """One of several differences (rows, signals, seeds) against zero."""
-    variances = variances_of_means(differences, scope)
-    repeats = differences.shape[2] if scope == "these signals" else differences.shape[1]
-    mean = float(differences[index].mean())
-    return Difference(scope, mean, float(variances.values[index]), float(variances.df[index]), repeats)
+    variances = variances_of_means(differences, scope, share=True)
+    return Difference(
+        scope,
+        float(differences[index].mean()),
+        float(variances.values[index]),
+        float(variances.df[index]),
+        differences.shape[2] if scope == "these signals" else differences.shape[1],
+        float(variances.fixed[index]),
+        _of_one(differences, index, "these signals") if scope == "such signals" else None,
+    )

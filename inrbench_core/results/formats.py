@@ -181,6 +181,7 @@ def json_data(boards: Sequence[Leaderboard]) -> dict[str, Any]:
                 "task": board.task_label,
                 "ranked_by": board.rank_by.name,
                 "metrics": [metric.to_data() for metric in board.metrics],
+                "intervals": dict(board.methods),
                 "statistics": {
                     scope: _comparison_data(board, comparison) for scope, comparison in board.comparisons.items()
                 },
@@ -214,26 +215,29 @@ def _summary_data(item: Summary) -> dict[str, Any]:
     return {"mean": _finite(item.mean), "std": _finite(item.std), "count": item.count, "intervals": intervals}
 
 
-def difference_data(difference: Difference) -> dict[str, Any]:
-    """A difference as plain data."""
-    interval = [_finite(value) for value in difference.interval]
-    return {"difference": _finite(difference.value), "interval": interval, "p": difference.p}
+def difference_data(difference: Difference, pairs: int = 1) -> dict[str, Any]:
+    """A difference as plain data, with the interval and the p-value of one among so many pairs."""
+    interval = [_finite(value) for value in difference.interval(pairs)]
+    return {"difference": _finite(difference.value), "interval": interval, "p": min(1.0, difference.p * pairs)}
 
 
 def _comparison_data(board: Leaderboard, comparison: Comparisons) -> dict[str, Any]:
-    """The resolution, and each pair of rows, the better one first."""
-    labels = [row.label for row in board.ranked]
-    pairs = [(one, other) for one in range(len(labels)) for other in range(one + 1, len(labels))]
+    """The resolution, and each pair of rows, the better one first; all intervals hold with 95 % together."""
+    labels, half = [row.label for row in board.ranked], comparison.half_widths()
+    low, high = comparison.differences - half, comparison.differences + half
     return {
         "method": comparison.method,
         "resolution": _finite(comparison.resolution),
         "pairs": [
             {
                 "fields": [labels[one], labels[other]],
-                **difference_data(comparison.difference(one, other)),
+                "difference": float(comparison.differences[one, other]),
+                "interval": [float(low[one, other]), float(high[one, other])],
+                "p": float(comparison.p[one, other]),
                 "p_holm": float(comparison.adjusted[one, other]),
             }
-            for one, other in pairs
+            for one in range(len(labels))
+            for other in range(one + 1, len(labels))
         ],
         "needed_for_first_two": comparison.difference(0, 1).needed(comparison.pairs),
     }

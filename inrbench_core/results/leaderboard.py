@@ -111,12 +111,14 @@ class Leaderboard:
         metrics: the one that ranks first, then the task's others.
         rows: ranked rows, baselines among them.
         comparisons: of the rows with a rank, in their order, in each scope that the figures are enough for.
+        methods: how the intervals of the metric that ranks were made, in each scope that has them.
     """
 
     task_label: str
     metrics: tuple[Metric, ...]
     rows: tuple[Row, ...]
     comparisons: Mapping[Scope, Comparisons]
+    methods: Mapping[Scope, str]
 
     @property
     def rank_by(self) -> Metric:
@@ -183,11 +185,8 @@ def _leaderboard(board: ResultBoard, sort: str) -> Leaderboard:
     compared = [row for row in ranked if row.rank is not None]
     comparisons = _comparisons(compared, chosen)
     standings = dict(zip((row.label for row in compared), _standings(comparisons, len(compared)), strict=True))
-    intervals = _intervals(compared, metrics)
-    for row in ranked:
-        if row.baseline and row.complete:
-            # By itself: what deviations have in common is a matter of fields that are trained alike.
-            intervals[row.baseline, row.label] = _intervals([row], metrics)[row.baseline, row.label]
+    known = [row for row in ranked if row.rank is not None or (row.baseline and row.complete)]
+    intervals, methods = _intervals(known, metrics)
     final = [
         replace(
             row,
@@ -196,7 +195,7 @@ def _leaderboard(board: ResultBoard, sort: str) -> Leaderboard:
         )
         for row in ranked
     ]
-    return Leaderboard(board.label, metrics, tuple(final), comparisons)
+    return Leaderboard(board.label, metrics, tuple(final), comparisons, methods)
 
 
 def _comparisons(rows: Sequence[Row], metric: Metric) -> dict[Scope, Comparisons]:
@@ -222,23 +221,31 @@ def _standings(comparisons: Mapping[Scope, Comparisons], rows: int) -> list[dict
     return found
 
 
-def _intervals(rows: Sequence[Row], metrics: Sequence[Metric]) -> dict[tuple[bool, str], dict[str, Summary]]:
-    """The summaries of some rows, with intervals for each metric that all their runs have; by baseline and label."""
+def _intervals(
+    rows: Sequence[Row], metrics: Sequence[Metric]
+) -> tuple[dict[tuple[bool, str], dict[str, Summary]], dict[Scope, str]]:
+    """The summaries of rows by baseline and label, with intervals for each metric that all runs have.
+
+    Also how those of the first metric were made.
+    """
     found = {(row.baseline, row.label): dict(row.metrics) for row in rows}
+    methods: dict[Scope, str] = {}
     for metric in metrics:
         samples = samples_of(rows, metric)
         known = [index for index, values in enumerate(samples.values) if np.isfinite(values).all()]
         values = samples.values[known]
         for scope in SCOPES:
-            if not has_scope(values, scope):
+            if not known or not has_scope(values, scope):
                 continue
             intervals = mean_intervals(values, scope)
+            if metric is metrics[0]:
+                methods[scope] = intervals.method
             for index, low, high in zip(known, intervals.low, intervals.high, strict=True):
                 summaries = found[rows[index].baseline, rows[index].label]
                 old = summaries[metric.name]
                 own = {**old.intervals, scope: (float(low), float(high))}
                 summaries[metric.name] = replace(old, intervals=own)
-    return found
+    return found, methods
 
 
 def _observed(row: Row) -> set[tuple[str, int]]:

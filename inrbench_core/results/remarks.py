@@ -6,10 +6,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from inrbench_core.api.entries import Metric
 from inrbench_core.api.text import one_line
 from inrbench_core.results.leaderboard import Leaderboard, Row
 from inrbench_core.results.numbers import format_number, with_unit
+from inrbench_core.results.samples import samples_of
 from inrbench_core.results.statistics.comparisons import ALPHA, MOST_REPEATS, Difference
 from inrbench_core.results.statistics.variances import LEAST_SEEDS, LEAST_SIGNALS, SCOPES, Scope
 
@@ -17,7 +20,7 @@ TIED = "="
 KNOWN = "†"
 # Rows that a line about where figures come from names.
 MOST_NAMED = 5
-ABOUT: Mapping[Scope, str] = {"these signals": "on these signals", "such signals": "for signals like them"}
+ABOUT: Mapping[Scope, str] = {"these signals": "on these signals", "such signals": "for such signals"}
 REPEATS: Mapping[Scope, str] = {"these signals": "seeds", "such signals": "signals"}
 
 
@@ -32,9 +35,9 @@ def is_known(row: Row) -> bool:
     return any(run.origin for run in row.runs)
 
 
-def difference_text(difference: Difference, metric: Metric) -> str:
-    """A difference with its interval, such as "0.31 dB [0.10, 0.52]"."""
-    ends = ", ".join(format_number(value, metric.unit) for value in difference.interval)
+def difference_text(difference: Difference, metric: Metric, pairs: int = 1) -> str:
+    """A difference with its 95 % interval, such as "0.31 dB [0.10, 0.52]"; see `Difference.interval` for `pairs`."""
+    ends = ", ".join(format_number(value, metric.unit) for value in difference.interval(pairs))
     return f"{with_unit(difference.value, metric)} [{ends}]"
 
 
@@ -42,10 +45,13 @@ def _statistics(board: Leaderboard) -> list[str]:
     rows = board.ranked
     if not rows:
         return []
-    seeds = board.counts[1]
-    if seeds < LEAST_SEEDS:
+    values = samples_of(rows, board.rank_by).values
+    if values.shape[2] < LEAST_SEEDS:
         return ["one seed: no interval, and no order is sure; `seeds: 3` in the spec gives both"]
-    lines = []
+    methods = "; ".join(f"{ABOUT[scope]} by {method}" for scope, method in board.methods.items())
+    lines = [f"± and [ ] are 95 % intervals of the mean: {methods}"] if methods else []
+    if len(rows) > 1 and np.isnan(values).any():
+        return [*lines, f"{board.rank_by.name} is infinite in some run: ranks have no intervals"]
     for scope in SCOPES:
         if scope in board.comparisons:
             lines.append(_comparison(board, scope))
@@ -59,9 +65,12 @@ def _statistics(board: Leaderboard) -> list[str]:
 def _comparison(board: Leaderboard, scope: Scope) -> str:
     comparison, metric = board.comparisons[scope], board.rank_by
     first, second = (row.label for row in board.ranked[:2])
-    text = f"{ABOUT[scope]} ({comparison.method}): gaps of {with_unit(comparison.resolution, metric)} are told apart"
+    gap = with_unit(comparison.resolution, metric)
+    text = f"{ABOUT[scope]} ({comparison.method}): measured gaps above about {gap} are told apart"
     difference = comparison.difference(0, 1)
-    lead = difference_text(difference, metric)
+    if difference.value == 0:
+        return f"{text}; {first} and {second} are equal"
+    lead = difference_text(difference, metric, comparison.pairs)
     if comparison.surely_better[0, 1]:
         return f"{text}; {first} leads {second} by {lead}"
     return f"{text}; {first} and {second} ({lead}) are not: {_needed(difference, comparison.pairs)}"
@@ -69,23 +78,33 @@ def _comparison(board: Leaderboard, scope: Scope) -> str:
 
 def _needed(difference: Difference, pairs: int) -> str:
     needed, repeats = difference.needed(pairs), REPEATS[difference.scope]
-    return f"that takes about {needed:,} {repeats}" if needed else f"that takes more than {MOST_REPEATS:,} {repeats}"
+    if needed:
+        return f"that takes about {needed:,} {repeats}"
+    more = "more seeds, not only more signals" if difference.narrow else f"more than {MOST_REPEATS:,} {repeats}"
+    return f"that takes {more}"
 
 
-def verdict(difference: Difference, labels: tuple[str, str], metric: Metric) -> str:
-    """What two rows that were chosen beforehand come to, in one sentence.
+def verdict(difference: Difference, labels: tuple[str, str], metric: Metric, pairs: int = 1) -> str:
+    """What two rows come to, in one sentence.
 
     Args:
         difference: of the first to the second.
         labels: what to call them.
         metric: whose figures were compared.
+        pairs: how many pairs are compared at once: p is multiplied by it (Bonferroni).
     """
-    text, scope = difference_text(difference, metric), difference.scope
-    about = f"{ABOUT[scope]}, p = {difference.p:.2g}, {difference.repeats} {REPEATS[scope]}"
-    if difference.p > ALPHA:
-        needed = _needed(difference, pairs=1)
+    scope, p = difference.scope, min(1.0, difference.p * pairs)
+    corrected = f" corrected for {pairs} rows" if pairs > 1 else ""
+    figure = "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"
+    about = f"{ABOUT[scope]}, {figure}{corrected}, {difference.repeats} {REPEATS[scope]}"
+    if difference.value == 0:
+        return f"{labels[0]} and {labels[1]} are equal by {metric.name} ({about})"
+    text = difference_text(difference, metric, pairs)
+    if p > ALPHA:
+        needed = _needed(difference, pairs)
         return f"{labels[0]} and {labels[1]} cannot be told apart by {metric.name}: {text} ({about}); {needed}"
-    word = "better" if difference.value > 0 else "worse"
+    words = ("higher", "lower") if metric.higher_is_better is None else ("better", "worse")
+    word = words[0] if difference.value > 0 else words[1]
     return f"{labels[0]} is {word} than {labels[1]} by {metric.name}: {text} ({about})"
 
 
@@ -129,5 +148,7 @@ def origin_lines(board: Leaderboard) -> list[str]:
     for origin, count in Counter(origin for origin, _ in runs).items():
         labels = list(dict.fromkeys(label for place, label in runs if place == origin))
         more = f" and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
-        lines.append(f"{KNOWN} {count} run{'s' * (count != 1)} of {', '.join(labels[:MOST_NAMED])}{more}: from {origin}")
+        lines.append(
+            f"{KNOWN} {count} run{'s' * (count != 1)} of {', '.join(labels[:MOST_NAMED])}{more}: from {origin}"
+        )
     return lines

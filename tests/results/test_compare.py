@@ -1,6 +1,7 @@
 """Two fields or two folders compared: what is paired, what is left out, and what is said of it."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,6 +69,35 @@ def test_runs_without_a_counterpart_are_left_out_and_counted(make_board, make_ro
     (pair,) = compare_fields(Results((make_board(*rows),)), "a", "b", "psnr")
     assert (pair.seeds, pair.left_out) == (2, 2)
     assert pair.means == (31.5, 30.75)
+
+
+def test_a_signal_that_lacks_seeds_goes_rather_than_the_seeds(make_board, make_row):
+    names = [f"signal {number}" for number in range(6)]
+    whole = make_row("a", outcomes(*ONE), signals=names)
+    other = make_row("b", outcomes(*OTHER), signals=names)
+    part = replace(other, runs=tuple(run for run in other.runs if run.signal != names[0] or run.seed == 0))
+    (pair,) = compare_fields(Results((make_board(whole, part),)), "a", "b", "psnr")
+    assert (pair.signals, pair.seeds, pair.left_out) == (5, 4, 5)
+
+
+def test_of_a_field_and_a_baseline_of_one_label_the_field_is_meant(make_board, make_row):
+    for order in (0, 1):
+        rows = [make_row("a", outcomes(*ONE)), make_row("a", outcomes(*OTHER), baseline=True)]
+        board = make_board(*(rows if order else reversed(rows)), make_row("b", outcomes(*OTHER)))
+        (pair,) = compare_fields(Results((board,)), "a", "b", "psnr")
+        assert pair.means[0] == pytest.approx(np.mean(ONE))
+
+
+def test_rows_of_folders_are_corrected_for_their_number(make_board, make_row):
+    labels = [f"field {number}" for number in range(4)]
+    one, other = (
+        Results((make_board(*(make_row(label, outcomes(*figures)) for label in labels)),)) for figures in (ONE, OTHER)
+    )
+    pairs = compare_folders(one, other, ("before", "after"), "psnr")
+    assert {pair.among for pair in pairs} == {4}
+    alone = stats.ttest_rel(ONE, OTHER).pvalue
+    text = verdict(pairs[0].differences[0], pairs[0].labels, pairs[0].metric, pairs[0].among)
+    assert f"p = {4 * alone:.2g} corrected for 4 rows" in text
 
 
 def test_one_seed_in_common_gives_means_and_no_verdict(make_board, make_row):

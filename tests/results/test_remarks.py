@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from inrbench_core.results.remarks import remark_lines
@@ -21,17 +22,18 @@ def remarks(board):
 def test_a_lead_that_is_sure_is_named_with_its_interval(make_board, make_row):
     board = make_board(make_row("first", outcomes(30.0, 30.1, 30.2)), make_row("second", outcomes(20.0, 20.2, 20.1)))
     lines = remarks(board)
-    assert lines[0].startswith("on these signals (paired t, Holm): gaps of ")
-    assert "first leads second by 10.00 dB [" in lines[0]
-    assert lines[1] == "for signals like them: nothing is known with fewer than 5 signals"
-    assert len(lines) == 2
+    assert lines[0] == "± and [ ] are 95 % intervals of the mean: on these signals by t over seeds"
+    assert lines[1].startswith("on these signals (paired t, Holm): measured gaps above about ")
+    assert "first leads second by 10.00 dB [" in lines[1]
+    assert lines[2] == "for such signals: nothing is known with fewer than 5 signals"
+    assert len(lines) == 3
 
 
 def test_a_lead_that_is_not_sure_says_what_would_settle_it_and_is_marked(make_board, make_row):
     board = make_board(make_row("first", outcomes(30.0, 31.0, 32.0)), make_row("second", outcomes(31.0, 30.5, 31.0)))
     lines = remarks(board)
-    assert "first and second (0.17 dB [" in lines[0]
-    assert "seeds" in lines[0].partition("are not: that takes ")[2]
+    assert "first and second (0.17 dB [" in lines[1]
+    assert "seeds" in lines[1].partition("are not: that takes ")[2]
     assert "= cannot be told apart from the first row" in lines
 
 
@@ -41,12 +43,36 @@ def test_five_signals_say_something_of_signals_like_them(make_board, make_row):
         for label, figure in (("first", 30.0), ("second", 20.0))
     ]
     lines = remarks(make_board(*rows))
-    assert lines[1].startswith("for signals like them (paired t, Holm)")
+    assert lines[0].endswith("for such signals by t over signals and seeds")
+    assert lines[2].startswith("for such signals (paired t, Holm)")
 
 
 def test_one_seed_says_that_nothing_is_sure(make_board, make_row):
     board = make_board(make_row("first", outcomes(30.0)), make_row("second", outcomes(20.0)))
     assert remarks(board) == ["one seed: no interval, and no order is sure; `seeds: 3` in the spec gives both"]
+
+
+def test_the_reason_for_what_is_missing_is_the_true_one(make_board, make_row):
+    infinite = [make_row("a", outcomes(30.0, float("inf"))), make_row("b", outcomes(29.0, 28.0))]
+    assert remarks(make_board(*infinite))[-1] == "psnr is infinite in some run: ranks have no intervals"
+    measure = make_row("measure", outcomes(1.0, 2.0, 3.0), baseline=True, signals=SIGNALS)
+    once = [make_row(label, outcomes(figure), signals=SIGNALS) for label, figure in (("a", 30.0), ("b", 29.0))]
+    assert remarks(make_board(measure, *once))[0].startswith("one seed: ")
+
+
+def test_equal_rows_are_said_to_be_equal(make_board, make_row):
+    board = make_board(make_row("a", outcomes(30.0, 31.0)), make_row("b", outcomes(30.0, 31.0)))
+    assert remarks(board)[1].endswith("; a and b are equal")
+
+
+def test_an_interval_below_a_table_never_contradicts_what_it_says(make_board, make_row):
+    generator = np.random.default_rng(0)
+    for _ in range(40):
+        rows = [make_row(str(index), outcomes(*(30 + generator.normal(size=4)))) for index in range(8)]
+        (board,) = Results((make_board(*rows),)).leaderboards("psnr")
+        comparison = board.comparisons["these signals"]
+        low, _ = comparison.difference(0, 1).interval(comparison.pairs)
+        assert low <= 0 or comparison.surely_better[0, 1]
 
 
 def test_a_tuned_row_says_what_was_chosen_on_what_and_what_it_gained(make_board, make_row):

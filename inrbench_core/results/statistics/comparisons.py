@@ -15,6 +15,8 @@ ALPHA = 0.05
 # With which the repeats that are said to be needed would tell two rows apart.
 POWER = 0.8
 MOST_REPEATS = 10_000
+# Of the figures' size: differences that are not more are rounding.
+ROUNDING = 1e-13
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Difference:
         variance: of the value.
         df: degrees of freedom of the variance.
         repeats: seeds or signals, as the scope says.
+        fixed: the part of the variance that more signals would not make less.
+        narrow: for such signals: the same difference on these signals, than which it is never surer.
     """
 
     scope: Scope
@@ -34,34 +38,50 @@ class Difference:
     variance: float
     df: float
     repeats: int
+    fixed: float = 0.0
+    narrow: Difference | None = None
 
     @property
     def p(self) -> float:
         """Two-sided, by Student's t, of this difference by itself."""
-        return float(p_values(np.asarray(self.value), np.asarray(self.variance), np.asarray(self.df)))
+        own = float(p_values(np.asarray(self.value), np.asarray(self.variance), np.asarray(self.df)))
+        return own if self.narrow is None else max(own, self.narrow.p)
 
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The 95 % interval of a difference that was chosen beforehand."""
-        half = float(t_quantile(1 - ALPHA / 2, self.df)) * math.sqrt(self.variance)
+    def interval(self, pairs: int = 1) -> tuple[float, float]:
+        """The 95 % interval.
+
+        Args:
+            pairs: among how many differences this one was picked: with as many intervals, all hold with 95 %.
+        """
+        half = float(t_quantile(1 - ALPHA / 2 / pairs, self.df)) * math.sqrt(self.variance)
+        if self.narrow is not None:
+            half = max(half, self.narrow.interval(pairs)[1] - self.value)
         return self.value - half, self.value + half
 
     def needed(self, pairs: int = 1) -> int | None:
         """How many repeats would tell the two apart with a chance of 80 %, if they differ by this value.
 
         Args:
-            pairs: how many differences are looked at, each of which costs a share of the error.
+            pairs: among how many differences this one was picked.
 
         Returns:
-            seeds or signals, as the scope says, at least two; None: more than 10,000.
+            seeds or signals, as the scope says, at least two; None: 10,000 are not enough, as where signals are counted
+            and what differs is how good a seed is on all of them.
         """
         counts = np.arange(2, MOST_REPEATS + 1)
         # What rows share stays; a difference's own degrees of freedom grow with the repeats.
-        df = np.maximum(counts - 1 + self.df - (self.repeats - 1), 1.0)
-        error = np.sqrt(self.variance * self.repeats / counts)
-        quantiles = t_quantile(1 - ALPHA / 2 / pairs, df) + t_quantile(POWER, df)
-        found = np.flatnonzero((abs(self.value) >= quantiles * error) & (self.value != 0))
+        enough = self._told_apart(self.df - (self.repeats - 1) + counts - 1, counts, pairs)
+        if self.narrow is not None:
+            enough &= self.narrow._told_apart(np.full(counts.size, self.narrow.df), counts, pairs, self.repeats)
+        found = np.flatnonzero(enough & (self.value != 0))
         return int(counts[found[0]]) if found.size else None
+
+    def _told_apart(self, df: Array, counts: Array, pairs: int, signals: int | None = None) -> Array:
+        """Whether so many repeats are enough, (n,) bool; on these signals, so many signals if `signals` are there."""
+        fixed = self.fixed if signals is not None or self.scope == "such signals" else 0.0
+        error = np.sqrt(fixed + (self.variance - fixed) * (signals or self.repeats) / counts)
+        df = np.maximum(df, 1.0)
+        return np.asarray(abs(self.value) >= (t_quantile(1 - ALPHA / 2 / pairs, df) + t_quantile(POWER, df)) * error)
 
 
 @dataclass(frozen=True)
@@ -73,15 +93,19 @@ class Comparisons:
         differences: (rows, rows), by how much the first is better than the second, in the metric's unit; a metric
             of which less is better has its sign changed.
         variances: of the differences.
-        adjusted: (rows, rows), p-values, by Holm's correction for all pairs; 1 on the diagonal.
+        p: (rows, rows), of each pair by itself, two-sided; 1 on the diagonal.
+        adjusted: (rows, rows), by Holm's correction for all pairs.
         repeats: seeds or signals, as the scope says.
+        narrow: for such signals: the comparisons on these signals.
     """
 
     scope: Scope
     differences: Array
     variances: Variances
+    p: Array
     adjusted: Array
     repeats: int
+    narrow: Comparisons | None = None
 
     @cached_property
     def surely_better(self) -> Array:
@@ -100,12 +124,16 @@ class Comparisons:
 
     @property
     def resolution(self) -> float:
-        """The smallest gap between two rows that is told apart: the median over all pairs; NaN for one row."""
+        """The smallest measured gap between two rows that is told apart: the median over all pairs; NaN for one row."""
         upper = np.triu_indices(len(self.differences), 1)
-        if not self.pairs:
-            return math.nan
-        critical = t_quantile(1 - ALPHA / 2 / self.pairs, self.variances.df[upper])
-        return float(np.median(critical * np.sqrt(self.variances.values[upper])))
+        return float(np.median(self.half_widths()[upper])) if self.pairs else math.nan
+
+    def half_widths(self) -> Array:
+        """Half of the width of each pair's interval, (rows, rows): all of them hold with 95 % together."""
+        half = np.zeros_like(self.differences)
+        if self.pairs:
+            half = t_quantile(1 - ALPHA / 2 / self.pairs, self.variances.df) * np.sqrt(self.variances.values)
+        return half if self.narrow is None else np.maximum(half, self.narrow.half_widths())
 
     def difference(self, one: int, other: int) -> Difference:
         """The difference of two rows."""
@@ -115,11 +143,13 @@ class Comparisons:
             float(self.variances.values[one, other]),
             float(self.variances.df[one, other]),
             self.repeats,
+            float(self.variances.fixed[one, other]),
+            None if self.narrow is None else self.narrow.difference(one, other),
         )
 
 
 def p_values(differences: Array, variances: Array, df: Array) -> Array:
-    """Two-sided p-values of differences, by Student's t."""
+    """Two-sided p-values of differences, by Student's t; all of one shape, in [0, 1]."""
     from scipy.special import stdtr
 
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -129,7 +159,7 @@ def p_values(differences: Array, variances: Array, df: Array) -> Array:
 
 
 def t_quantile(share: float, df: Array | float) -> Array:
-    """Quantiles of Student's t."""
+    """The quantile of Student's t at a share in (0, 1), of the shape of `df`."""
     from scipy.special import stdtrit
 
     return np.asarray(stdtrit(df, share))
@@ -147,16 +177,20 @@ def compare_all(values: Array, scope: Scope, *, higher_is_better: bool | None = 
     means = values.mean(axis=(1, 2)) * (-1.0 if higher_is_better is False else 1.0)
     differences = means[:, None] - means[None, :]
     variances = variances_of_differences(values, scope)
-    upper = np.triu_indices(rows, 1)
-    p = p_values(differences, variances.values, variances.df)[upper]
+    # What rounding makes of rows that are alike.
+    differences[np.abs(differences) <= ROUNDING * np.abs(values).max(initial=0.0)] = 0.0
+    p = p_values(differences, variances.values, variances.df)
+    narrow = None
     if scope == "such signals":
         # What seeds may explain on these very signals is no difference for others.
-        narrow = variances_of_differences(values, "these signals")
-        p = np.maximum(p, p_values(differences, narrow.values, narrow.df)[upper])
+        narrow = compare_all(values, "these signals", higher_is_better=higher_is_better)
+        p = np.maximum(p, narrow.p)
+    upper = np.triu_indices(rows, 1)
     adjusted = np.ones_like(differences)
-    adjusted[upper] = holm(p)
+    adjusted[upper] = holm(p[upper])
     adjusted.T[upper] = adjusted[upper]
-    return Comparisons(scope, differences, variances, adjusted, seeds if scope == "these signals" else signals)
+    repeats = seeds if scope == "these signals" else signals
+    return Comparisons(scope, differences, variances, p, adjusted, repeats, narrow)
 
 
 def holm(p: Array) -> Array:

@@ -27,6 +27,10 @@ LEAST_SIGNALS = 5
 LEAST_SEEDS = 2
 # By this share the spread of the variances of so few rows is taken to be larger than it is measured.
 _CAUTION = 1.1
+# Degrees of freedom that seeds may borrow from other rows: few seeds do not tell an unsteady row from the others.
+_MOST_OF_SEEDS = 20.0
+# Of what is subtracted: less is what rounding leaves.
+_ROUNDING = 1e-13
 
 
 @dataclass(frozen=True)
@@ -34,13 +38,16 @@ class Variances:
     """Estimated variances of some means or differences.
 
     Args:
-        values: the variances; NaN where the figures do not tell.
+        values: the variances.
         df: their degrees of freedom, of the same shape.
+        fixed: the part of them that more signals would not make less, of the same shape: that of seeds which are good
+            or bad on every signal.
         shared: whether the rows share them.
     """
 
     values: Array
     df: Array
+    fixed: Array
     shared: bool
 
 
@@ -50,17 +57,19 @@ def has_scope(values: Array, scope: Scope) -> bool:
     return bool(seeds >= LEAST_SEEDS and (scope == "these signals" or signals >= LEAST_SIGNALS))
 
 
-def variances_of_means(values: Array, scope: Scope) -> Variances:
+def variances_of_means(values: Array, scope: Scope, *, share: bool) -> Variances:
     """The variance of each row's mean over signals and seeds.
 
     Args:
         values: (rows, signals, seeds), finite, enough of them for the scope; see `has_scope`.
         scope: what is random.
+        share: whether rows share what they have in common. Not where they are figures on the same signals: those that
+            are hard for one row are hard for all, so that other rows are no further evidence.
 
     Returns:
         variances of shape (rows,).
     """
-    return _variances(values, scope, lambda residuals: np.asarray((residuals**2).sum(axis=1)))
+    return _variances(values, scope, lambda residuals: np.asarray((residuals**2).sum(axis=1)), share=share)
 
 
 def variances_of_differences(values: Array, scope: Scope) -> Variances:
@@ -76,44 +85,55 @@ def variances_of_differences(values: Array, scope: Scope) -> Variances:
 
     def squares(residuals: Array) -> Array:
         products = residuals @ residuals.T
-        own = np.diag(products)
-        # Rounding may leave a small negative number where two rows are alike.
-        return np.asarray(np.maximum(own[:, None] + own[None, :] - 2 * products, 0.0))
+        own = np.diag(products)[:, None] + np.diag(products)[None, :]
+        found = own - 2 * products
+        # What rounding leaves of rows that are alike would pass for a very small variance.
+        return np.where(found > _ROUNDING * own, found, 0.0)
 
-    return _variances(values, scope, squares)
+    return _variances(values, scope, squares, share=True)
 
 
-def _variances(values: Array, scope: Scope, squares: Callable[[Array], Array]) -> Variances:
+def _variances(values: Array, scope: Scope, squares: Callable[[Array], Array], *, share: bool) -> Variances:
     """The variances of contrasts whose sums of squares `squares` gives, from residuals (rows, repeats)."""
     rows, signals, seeds = values.shape
+    shared = share and rows >= LEAST_ROWS
     mean = values.mean(axis=(1, 2), keepdims=True)
     by_seed = values.mean(axis=1, keepdims=True) - mean
     by_signal = values.mean(axis=2, keepdims=True) - mean
     rest = values - mean - by_seed - by_signal
+    # Of figures that repeat without deviation.
+    rounding = _ROUNDING**2 * float(np.square(values).max(initial=0.0))
 
     def estimated(residuals: Array, df: int) -> _Estimate:
         """The variance of a mean over one level, by its residuals."""
         flat = residuals.reshape(rows, -1)
         found = squares(flat) / df / flat.shape[1]
+        found[found <= rounding] = 0.0
         return _Estimate(found, np.full_like(found, float(df)))
 
-    of_rest = None
-    if signals > 1:
-        of_rest = _moderated(estimated(rest, (signals - 1) * (seeds - 1)), rows)
-    of_seeds = _moderated(estimated(by_seed, seeds - 1), rows, of_rest)
-    shared = rows >= LEAST_ROWS
-    if scope == "these signals" or of_rest is None:
-        return Variances(of_seeds.values, of_seeds.df, shared)
-    of_signals = _moderated(estimated(by_signal, signals - 1), rows, of_rest)
+    def moderated(found: _Estimate, guide: _Estimate | None, most: float = math.inf) -> _Estimate:
+        return _moderated(found, rows, guide, most=most) if shared else found
+
+    of_seeds = estimated(by_seed, seeds - 1)
+    if signals == 1:
+        of_seeds = moderated(of_seeds, None, _MOST_OF_SEEDS)
+        return Variances(of_seeds.values, of_seeds.df, of_seeds.values, shared)
+    of_rest = moderated(estimated(rest, (signals - 1) * (seeds - 1)), None)
+    of_seeds = moderated(of_seeds, of_rest, _MOST_OF_SEEDS)
     # Two crossed random effects: the variance within cells is in both of them, so it is taken out once.
+    fixed = np.maximum(of_seeds.values - of_rest.values, 0.0)
+    if scope == "these signals":
+        return Variances(of_seeds.values, of_seeds.df, fixed, shared)
+    of_signals = moderated(estimated(by_signal, signals - 1), of_rest)
     excess = np.maximum(of_signals.values - of_rest.values, 0.0)
     both = of_seeds.values + excess
     with np.errstate(invalid="ignore", divide="ignore"):
-        # Welch and Satterthwaite; where signals add nothing, their uncertainty adds nothing either.
+        # As by Welch and Satterthwaite, but that the uncertainty of the signals' part is scaled down with the part:
+        # taken whole, it would make intervals too wide where signals add nothing.
         part = excess / of_signals.values * (of_signals.values**2 / of_signals.df + of_rest.values**2 / of_rest.df)
         parts = np.where(excess > 0, part, 0.0) + of_seeds.values**2 / of_seeds.df
         df = np.where(parts > 0, both**2 / parts, of_signals.df)
-    return Variances(both, np.maximum(df, 1.0), shared)
+    return Variances(both, np.maximum(df, 1.0), fixed, shared)
 
 
 @dataclass(frozen=True)
@@ -124,43 +144,75 @@ class _Estimate:
     df: Array
 
 
-def _moderated(found: _Estimate, rows: int, guide: _Estimate | None = None) -> _Estimate:
+def _moderated(found: _Estimate, rows: int, guide: _Estimate | None = None, *, most: float = math.inf) -> _Estimate:
     """Variances shrunken towards what they have in common, with the degrees of freedom that this adds.
 
     The variances are taken as draws from a scaled inverse chi-squared distribution whose two parameters are estimated
     by the moments of their logarithms (Smyth 2004, doi:10.2202/1544-6115.1027): where they differ no more than by
-    chance, all share one variance; where they differ much, each keeps its own. What they have in common is a constant,
-    or a factor to other variances, whichever they follow more closely.
+    chance, all share one variance; where they differ much, each keeps its own. What they have in common is a factor
+    to other variances, or a constant where they follow that much more closely.
 
     Args:
         found: one variance for each row, (rows,), or for each pair of them, (rows, rows).
         rows: how many rows there are.
         guide: the other variances, of the same shape; None: there are none.
+        most: degrees of freedom that are added at most.
     """
-    if rows < LEAST_ROWS:
-        return found
     constant = _Estimate(np.ones_like(found.values), np.full_like(found.values, math.inf))
-    guides = [constant] if guide is None else [constant, guide]
-    added, common = max((_in_common(found, one, rows) for one in guides), key=lambda item: float(item[0]))
-    return _Estimate((added * common + found.df * found.values) / (added + found.df), found.df + added)
+    chosen = constant
+    added, common = _in_common(found, constant, rows)
+    if guide is not None:
+        guided, proportional = _in_common(found, guide, rows)
+        if guided >= added / 2:
+            # The guide is an estimate, too.
+            added, common, chosen = guided, proportional, guide
+    if added == 0:
+        return found
+    borrowed = np.minimum(1 / (1 / added + 1 / chosen.df), most)
+    borrowed = borrowed * _belongs(found, common, borrowed, rows)
+    values = (borrowed * common + found.df * found.values) / (borrowed + found.df)
+    return _Estimate(values, found.df + borrowed)
+
+
+def _belongs(found: _Estimate, common: Array, borrowed: Array, rows: int) -> Array:
+    """The share, from 0 to 1, to which each variance is one of the distribution that all are taken for.
+
+    A variance that is larger than the largest of so many draws would be has to stand for itself, or a field that is
+    less steady than all others would be taken for as steady as they are (Phipson et al. 2016, arXiv:1602.08678).
+    """
+    from scipy.special import fdtrc
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        chance = np.nan_to_num(fdtrc(found.df, borrowed, found.values / common), nan=1.0)
+    picked = np.triu_indices(rows, 1) if found.values.ndim == 2 else np.arange(rows)
+    order = np.argsort(chance[picked])
+    expected = np.empty(order.size)
+    expected[order] = (np.arange(order.size) + 0.5) / order.size
+    share = np.ones_like(found.values)
+    # Of equally large variances none is likelier than a larger one.
+    share[picked] = np.minimum(chance[picked] / expected, 1.0)
+    if found.values.ndim == 2:
+        share.T[picked] = share[picked]
+    return share
 
 
 def _in_common(found: _Estimate, guide: _Estimate, rows: int) -> tuple[float, Array]:
     """The degrees of freedom that a guide adds to variances, and the variances that it leads to expect."""
     from scipy.special import digamma, polygamma
 
-    df, guide_df = float(found.df.flat[0]), float(guide.df.flat[0])
+    df = float(found.df.flat[0])
     picked = np.triu_indices(rows, 1) if found.values.ndim == 2 else np.arange(rows)
     with np.errstate(invalid="ignore", divide="ignore"):
         ratios = (found.values / guide.values)[picked]
-    ratios = ratios[np.isfinite(ratios) & (ratios > 0)]
+    usable = np.isfinite(ratios) & (ratios > 0)
+    ratios, guide_df = ratios[usable], guide.df[picked][usable]
     if ratios.size < LEAST_ROWS:
         return 0.0, guide.values
     logs = np.log(ratios) - digamma(df / 2) + math.log(df / 2)
-    chance = polygamma(1, df / 2)
-    if math.isfinite(guide_df):
-        logs += digamma(guide_df / 2) - math.log(guide_df / 2)
-        chance += polygamma(1, guide_df / 2)
+    chance = float(polygamma(1, df / 2))
+    if np.isfinite(guide_df).all():
+        logs += digamma(guide_df / 2) - np.log(guide_df / 2)
+        chance += float(polygamma(1, guide_df / 2).mean())
     spread = logs.var(ddof=1) * (1 + _CAUTION * (LEAST_ROWS / rows) ** 2) - chance
     # All rows together have no more degrees of freedom than this.
     added, factor = (rows - 2) * df, math.exp(logs.mean())
@@ -168,8 +220,7 @@ def _in_common(found: _Estimate, guide: _Estimate, rows: int) -> tuple[float, Ar
         prior = 2 * _inverse_trigamma(float(spread))
         factor *= math.exp(digamma(prior / 2) - math.log(prior / 2))
         added = min(added, prior)
-    # The guide is an estimate, too.
-    return 1 / (1 / added + 1 / guide_df), factor * guide.values
+    return added, factor * guide.values
 
 
 def _inverse_trigamma(value: float) -> float:

@@ -13,7 +13,7 @@ def test_two_rows_on_one_signal_are_compared_as_by_scipy():
     truth = stats.ttest_rel(values[0, 0], values[1, 0])
     found = compare_all(values, "these signals").difference(0, 1)
     assert found.p == pytest.approx(truth.pvalue, rel=1e-9)
-    np.testing.assert_allclose(found.interval, truth.confidence_interval(0.95), rtol=1e-9)
+    np.testing.assert_allclose(found.interval(), truth.confidence_interval(0.95), rtol=1e-9)
 
 
 def test_seeds_are_the_repeats_on_these_signals():
@@ -117,3 +117,50 @@ def test_a_difference_for_signals_like_them_is_never_surer_than_on_these():
     values = draw(generator, start=0.6)
     narrow, wide = (compare_all(values, scope) for scope in ("these signals", "such signals"))
     assert (wide.adjusted >= narrow.adjusted - 1e-12).all()
+
+
+def test_a_single_difference_is_never_surer_for_such_signals_either():
+    generator = np.random.default_rng(9)
+    for _ in range(30):
+        values = draw(generator, rows=3, start=0.6)
+        narrow, wide = (compare_all(values, scope).difference(0, 1) for scope in ("these signals", "such signals"))
+        assert wide.p >= narrow.p
+        assert wide.interval()[0] <= narrow.interval()[0] + 1e-12
+        assert wide.interval()[1] >= narrow.interval()[1] - 1e-12
+
+
+def test_intervals_of_many_pairs_hold_together():
+    generator = np.random.default_rng(10)
+    missed = 0
+    for _ in range(200):
+        found = compare_all(draw(generator, rows=4, start=0.2), "these signals")
+        missed += any(
+            not low <= 0 <= high
+            for low, high in (found.difference(i, j).interval(found.pairs) for i in range(4) for j in range(i))
+        )
+    assert missed <= 20
+
+
+def test_more_signals_do_not_settle_what_seeds_explain():
+    generator = np.random.default_rng(11)
+    found = []
+    for _ in range(60):
+        values = draw(generator, rows=30, signals=8, start=0.5)
+        values[0] += 0.5
+        found.append(compare_all(values, "such signals").difference(0, 1).needed(435))
+    # 30 rows, a gap of one deviation of the start, three seeds: no number of signals tells it apart.
+    assert found.count(None) > 50
+
+
+def test_as_many_signals_as_are_said_to_be_needed_give_the_power():
+    generator = np.random.default_rng(12)
+
+    def benchmark(signals):
+        values = draw(generator, rows=12, signals=signals, start=0.0) + generator.normal(size=(12, signals, 1))
+        values[0] += 1.0
+        return compare_all(values, "such signals")
+
+    needed = [benchmark(8).difference(0, 1).needed() for _ in range(60)]
+    count = int(np.median([one for one in needed if one is not None]))
+    power = np.mean([benchmark(count).difference(0, 1).p <= 0.05 for _ in range(200)])
+    assert power == pytest.approx(0.8, abs=0.12)
