@@ -38,6 +38,7 @@ def test_fields_are_in_order_of_their_mean_rank_with_intervals_and_the_test_belo
     assert "Friedman's test over tasks: chi2(2) = 8.00, p = 0.018" in text
     assert "| b | 0.50 | 0.50 | 0.50 | 0.50 |" in text
     assert "4 tasks: intervals from fewer than 5 are somewhat too narrow" in text
+    assert "an interval of no width says that a field had the same rank on all tasks, not that it is certain" in text
 
 
 def test_a_field_takes_part_only_with_every_figure_of_every_task(make_results):
