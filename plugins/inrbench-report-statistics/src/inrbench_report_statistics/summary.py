@@ -107,8 +107,8 @@ def _compare(found: Blocks, data: dict[str, Any]) -> None:
             ends[f"{name}_low"], ends[f"{name}_high"] = interval(getattr(spread, name), len(found.blocks))
         if np.isclose(ends["mean_rank_low"], ends["mean_rank_high"]).any():
             data["remarks"].append(
-                f"an interval of no width says that a field had the same rank on all {found.of}s, not that it is certain "
-                "on others"
+                f"an interval of no width says that a field had the same rank on all {found.of}s, not that it is "
+                "certain on others"
             )
     within = _profile(found, data)
     order = np.argsort(figures["mean_rank"], kind="stable")
