@@ -60,10 +60,12 @@ if TYPE_CHECKING:
         grid_coords,
         predict,
     )
+    from inrbench_core.results.compare import compare_fields, compare_folders
     from inrbench_core.results.evaluate import evaluate
     from inrbench_core.results.field import FittedField, load_field
     from inrbench_core.results.load import load_results
     from inrbench_core.results.results import Results
+    from inrbench_core.results.samples import Samples, samples_of
 
 # What imports torch, numpy or half of inrbench is imported when it is first used.
 _LATE = {
@@ -84,13 +86,17 @@ _LATE = {
     "Problem": "api.problem",
     "Renderer": "api.problem",
     "Results": "results.results",
+    "Samples": "results.samples",
     "SeedStreams": "api.problem",
     "cached_arrays": "api.cache",
+    "compare_fields": "results.compare",
+    "compare_folders": "results.compare",
     "evaluate": "results.evaluate",
     "grid_coords": "api.problem",
     "load_field": "results.field",
     "load_results": "results.load",
     "predict": "api.problem",
+    "samples_of": "results.samples",
 }
 
 __version__ = "0.2.0"
@@ -143,12 +149,15 @@ __all__ = [
     "Renderer",
     "ReporterEntry",
     "Results",
+    "Samples",
     "SeedStreams",
     "TaskEntry",
     "TaskSpec",
     "UnsupportedError",
     "Width",
     "cached_arrays",
+    "compare_fields",
+    "compare_folders",
     "evaluate",
     "grid_coords",
     "hookimpl",
@@ -156,6 +165,7 @@ __all__ = [
     "load_field",
     "load_results",
     "predict",
+    "samples_of",
 ]
 
 

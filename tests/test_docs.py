@@ -25,7 +25,7 @@ def names(tmp_path_factory):
 
 
 def test_every_block_of_the_page_is_run():
-    assert len(BLOCKS) == PAGE.read_text(encoding="utf-8").count("```") / 2 == 12
+    assert len(BLOCKS) == PAGE.read_text(encoding="utf-8").count("```") / 2 == 13
 
 
 def test_all_runs_are_ok_and_the_frame_has_each_of_them(names):

@@ -11,8 +11,9 @@ API_VERSION Activation ActivationEntry ActivationRef Analysis AnalysisEntry Anal
 Batch BudgetError Component ComponentSpec DataError Encoding EncodingEntry EncodingRef Evaluation Executor
 ExecutorContext ExecutorEntry ExecutorEvent ExpansionBasis ExpansionSpec FieldEntry FieldFrame FieldShape FitState
 FittedField Frame Index InrbenchError Job Metric Moment Observation OptimizerEntry OptimizerRef Position Problem
-Progress Quantity RecipeEntry Renderer ReporterEntry Results SeedStreams TaskEntry TaskSpec UnsupportedError Width
-cached_arrays evaluate grid_coords hookimpl linear_frame load_field load_results predict
+Progress Quantity RecipeEntry Renderer ReporterEntry Results Samples SeedStreams TaskEntry TaskSpec UnsupportedError
+Width cached_arrays compare_fields compare_folders evaluate grid_coords hookimpl linear_frame load_field load_results
+predict samples_of
 """
 
 
