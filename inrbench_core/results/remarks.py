@@ -133,6 +133,8 @@ def gain_text(board: Leaderboard, row: Row) -> str:
     if row.label not in labels or published not in labels:
         return ""
     one, other = labels.index(row.label), labels.index(published)
+    if {run.id for run in row.runs} == {run.id for run in board.ranked[other].runs}:
+        return "; the published options are the best"
     if "these signals" in board.comparisons:
         gain = difference_text(board.comparisons["these signals"].difference(one, other), board.rank_by)
     else:

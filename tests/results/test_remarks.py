@@ -84,6 +84,14 @@ def test_a_tuned_row_says_what_was_chosen_on_what_and_what_it_gained(make_board,
     assert "gain over siren 1.00 dB [" in line
 
 
+def test_where_the_published_options_are_the_best_no_gain_is_told(make_board, make_row):
+    chosen = Chosen({"training.lr": 1e-4}, "psnr", 8, ("camera",), (100,), "siren")
+    published = make_row("siren", outcomes(30.0, 30.4, 30.2))
+    tuned = replace(published, label="siren (tuned)", chosen=chosen)
+    (line,) = [line for line in remarks(make_board(published, tuned)) if line.startswith("siren (tuned): ")]
+    assert line.endswith("on camera, seed 100; the published options are the best")
+
+
 @pytest.mark.parametrize(
     ("known", "names"),
     [(1, "field 0"), (20, "field 0, field 1, field 2, field 3, field 4 and 15 more")],
