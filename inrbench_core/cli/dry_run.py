@@ -53,6 +53,8 @@ def print_plan(
 ) -> None:
     """Print the plan. Raises SpecError for data that is not readable and budgets that cannot be met."""
     experiment = with_jobs(experiment, options.jobs)
+    for line in experiment.remarks:
+        say(f"warning: {line}")
     plan = make_plan(experiment, catalog, find_device(experiment.device), options.only)
     store = RunStore(results_folder(experiment, options))
     everything = list(planned(plan))

@@ -123,6 +123,8 @@ def carry_out(experiment: Experiment, catalog: Catalog, options: Options, plugin
     """Carry out an experiment; see `evaluate`."""
     deadline = math.inf if options.max_time_s is None else time.monotonic() + options.max_time_s
     experiment = with_jobs(experiment, options.jobs)
+    for line in experiment.remarks:
+        warnings.warn(line, stacklevel=2)
     store = RunStore(results_folder(experiment, options))
     elsewhere = Known(() if options.fresh else options.known)
     with _locked(store, wait=options.wait):

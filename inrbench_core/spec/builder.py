@@ -13,7 +13,7 @@ from inrbench_core.api.entries import AnalysisEntry, TaskEntry
 from inrbench_core.api.spec import Component, TaskSpec
 from inrbench_core.api.suggest import did_you_mean
 from inrbench_core.plugins.catalog import Catalog, shorten, validate
-from inrbench_core.spec.choices import MadeRow, RowKey, TrialChanges, selected, told_apart, tuned
+from inrbench_core.spec.choices import MadeRow, RowKey, TrialChanges, selected, told_apart, tuned, uneven
 from inrbench_core.spec.choosing import options_of, row_data
 from inrbench_core.spec.experiment import Experiment, FieldRow, TaskBoard
 from inrbench_core.spec.head import ExperimentHead, name_of
@@ -81,6 +81,7 @@ class _Builder(SignalReader):
             settings=tuple(self.settings),
             trial_seeds=choosing.trial_seeds(head.seeds) if choosing else (),
             choose_by=choosing.by if choosing else "",
+            remarks=tuple(uneven(boards, head.tuning)) if head.tuning else (),
         )
 
     def _check_count(self, count: int) -> None:
@@ -133,9 +134,28 @@ class _Builder(SignalReader):
                 )
             elif ".".join(map(str, path)) in head.sweep:
                 self.problem(("tuning", "over", key), "sweep: has it as well")
+        self._check_overlaps(head.tuning.paths() if head.tuning else {})
         if head.choosing is not None and (both := sorted(set(head.choosing.seeds) & set(head.seeds))):
             numbers = ", ".join(map(str, both))
             self.problem((head.choosing_key, "seeds"), f"the tables have {numbers} as well; choose by other seeds")
+
+    def _check_overlaps(self, paths: Mapping[str, YamlPath]) -> None:
+        """Stop if two keys of `tuning:` name the same option, or one names a part of the other."""
+        found = False
+        for one, other in itertools.combinations(paths, 2):
+            inner, outer = sorted((one, other), key=lambda key: -len(paths[key]))
+            if paths[inner] == paths[outer]:
+                self.problem(("tuning", "over", other), f"the same option as {one}")
+            elif paths[inner][: len(paths[outer])] == paths[outer]:
+                self.problem(
+                    ("tuning", "over", inner), f"a part of {outer}, which is tuned as well; give one of the two"
+                )
+            else:
+                continue
+            found = True
+        if found:
+            # Settings would be made of both, and each would be a problem of its own.
+            self.stop_on_problems()
 
     def _probe(self, kind: str, variants: list[Variant]) -> None:
         """Look for mistakes in what cannot be resolved into runs."""
@@ -194,13 +214,19 @@ class _Builder(SignalReader):
         entry = self.entry("task", variant.value)
         if head.choosing is None or not isinstance(entry, TaskEntry):
             return found
-        names = [metric.name for metric in entry.metrics]
+        better = {metric.name: metric.higher_is_better for metric in entry.metrics}
         for analysis in head.analyses:
             assert isinstance(analysis.entry, AnalysisEntry)
-            names += [f"{analysis.name}.{metric.name}" for metric in analysis.entry.metrics]
-        if head.choosing.by and head.choosing.by not in names:
-            known = did_you_mean(head.choosing.by, names) or f"; there are {', '.join(names)}"
-            self.problem((head.choosing_key, "by"), f"task {entry.name} has no metric {head.choosing.by!r}{known}")
+            better |= {f"{analysis.name}.{metric.name}": metric.higher_is_better for metric in analysis.entry.metrics}
+        by = head.choosing.by or entry.rank_by or entry.primary.name
+        if by not in better:
+            known = did_you_mean(by, better) or f"; there are {', '.join(better)}"
+            self.problem((head.choosing_key, "by"), f"task {entry.name} has no metric {by!r}{known}")
+        elif better[by] is None:
+            known = ", ".join(name for name, value in better.items() if value is not None)
+            self.problem(
+                (head.choosing_key, "by"), f"of {by} neither more nor less is better; choose by one of {known}"
+            )
         return self.with_trials(found, variant, head.choosing_key, head.choosing)
 
     def _board(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from inrbench_core.spec.choosing import TuningSpec, option_at, options_of, row_data
-from inrbench_core.spec.experiment import Choice, FieldRow, Trial
+from inrbench_core.spec.experiment import Choice, FieldRow, TaskBoard, Trial
 from inrbench_core.spec.merging import Changes
 from inrbench_core.spec.variants import Variant, canonical, flatten, numbered, replaced, tell_apart
 from inrbench_core.spec.yaml_io import YamlPath
@@ -117,6 +117,20 @@ def _trials(made: MadeRow, tuning: TuningSpec, make: MakeTrial) -> tuple[Trial, 
         if not row.skip:
             trials.setdefault(canonical(row_data(row)), Trial(options_of(row, paths), row))
     return tuple(trials.values())
+
+
+def uneven(boards: Sequence[TaskBoard], tuning: TuningSpec) -> Iterator[str]:
+    """A line for each table in which fields have fewer trials than are asked for, with these fields."""
+    for board in boards:
+        fewer = {
+            choice.published: len(choice.trials) for choice in board.choices if 0 < len(choice.trials) < tuning.trials
+        }
+        if fewer:
+            counts = ", ".join(f"{label} {count}" for label, count in fewer.items())
+            yield (
+                f"tuning on {board.label}: not every field has {tuning.trials} trials, because the values in "
+                f"`over` make fewer settings for some: {counts}"
+            )
 
 
 def selected(made: Sequence[MadeRow], over: Collection[str]) -> tuple[tuple[FieldRow, ...], list[Choice]]:

@@ -46,7 +46,7 @@ class Range:
         # Each whole number has an equal part of the range, the ends as well.
         low, high = self.low, self.high + self.whole
         value = low * (high / low) ** share if self.log else low + share * (high - low)
-        return min(int(value), int(self.high)) if self.whole else min(max(float(f"{value:.4g}"), low), high)
+        return min(math.floor(value), int(self.high)) if self.whole else min(max(float(f"{value:.4g}"), low), high)
 
 
 def _range(value: Any) -> Range:
@@ -58,7 +58,8 @@ def _range(value: Any) -> Range:
     if not isinstance(value, list | tuple) or len(value) < 2 or not all(map(_is_number, value[:2])):
         raise ValueError(f"expected [low, high], [low, high, log] or {{choices: [...]}}, got {shorten(value)}")
     low, high, *flags = value
-    if len(set(flags)) < len(flags) or not set(flags) <= set(FLAGS):
+    # Not by a set: what is in a list of YAML may be a list.
+    if any(flag not in FLAGS or flags.count(flag) > 1 for flag in flags):
         raise ValueError(f"after low and high come log, int or both, got {shorten(flags)}")
     if not low < high:
         raise ValueError(f"low has to be less than high, got {shorten(value)}")

@@ -128,6 +128,7 @@ class Experiment:
         settings: the changes of it, as "dotted.key=value".
         trial_seeds: the seeds of trial runs.
         choose_by: the metric by which trials are chosen; "": the one that ranks.
+        remarks: what the user has to know before it is carried out, one line each.
     """
 
     name: str
@@ -141,6 +142,7 @@ class Experiment:
     settings: tuple[str, ...] = field(default=(), compare=False)
     trial_seeds: tuple[int, ...] = ()
     choose_by: str = ""
+    remarks: tuple[str, ...] = field(default=(), compare=False)
 
 
 def plain_identity(value: Any, files: Mapping[str, str]) -> Any:

@@ -120,3 +120,16 @@ def test_dry_run_of_a_task_that_cannot_be_prepared_says_that_the_time_is_not_kno
     assert done.stderr.splitlines() == [
         "inrbench: warning: not all data and budgets are checked: absent: it raised SystemExit: 0"
     ]
+
+
+def test_fields_with_fewer_trials_than_asked_for_are_told_before_and_with_the_run(
+    run_cli, write_spec, tmp_path, plugin
+):
+    keys = "training: {steps: 1, compile: off}, executor: inline"
+    tuning = "tuning: {trials: 8, over: {activation.omega: {choices: [10, 20]}}}"
+    command = ("eval", "--spec", write_spec(f"{{task: line, fields: [swell], {keys}, {tuning}}}"), *plugin)
+    for more in (["--dry-run"], []):
+        done = run_cli(*command, *more, cwd=tmp_path)
+        assert done.returncode == 0
+        assert "warning: tuning on line: not every field has 8 trials, because" in done.stderr
+        assert "make fewer settings for some: swell 3" in done.stderr

@@ -153,7 +153,7 @@ def inrbench_recipes() -> Any:
 
 @hookimpl
 def inrbench_analyses() -> Any:
-    metrics = (Metric("mean", higher_is_better=False),)
+    metrics = (Metric("mean", higher_is_better=False), Metric("tilt", higher_is_better=None))
     yield AnalysisEntry("roughness", RoughnessSpec, "spec_plugin:none", metrics=metrics, api=1)
     yield AnalysisEntry("flatness", RoughnessSpec, "spec_plugin:none", metrics=metrics, api=1)
 

@@ -31,6 +31,19 @@ SWEPT = "{{task: line, fields: [shallow], sweep: {{training.lr: [1, 2], task.sam
         ("over: {activation.omega: [-5, 5]}", "1: tuning.over.activation.omega: Input should be greater than 0, got -"),
         ("over: {width: [1, 9]}", "1: tuning.over.width: Input should be a valid integer"),
         (f"{RATES}, by: pnsr", "1: tuning.by: task line has no metric 'pnsr'; did you mean 'psnr'?"),
+        (
+            "over: {training.lr: [1, 2, [log]]}",
+            "1: tuning.over.training.lr: after low and high come log, int or both, go",
+        ),
+        ("over: {training.lr: [1, 2, {log: 1}]}", "1: tuning.over.training.lr: after low and high come log, int or b"),
+        (
+            "over: {activation.omega: [1, 2], field.activation.omega: [1, 2]}",
+            "1: tuning.over.field.activation.omega: the same option as activation.omega",
+        ),
+        (
+            "over: {activation: {choices: [wave, kink]}, activation.omega: [1, 2]}",
+            "1: tuning.over.activation.omega: a part of activation, which is tuned as well; give one of the two",
+        ),
         (f"{RATES}, seeds: [0]", "1: tuning.seeds: the tables have 0 as well; choose by other seeds"),
         (f"{RATES}, seeds: 0", "1: tuning.seeds: a count of seeds must be a whole number from 1 to 1,000, got 0"),
         (f"{RATES}, trails: 3", "1: tuning.trails: unknown key"),
@@ -108,6 +121,11 @@ def test_values_fill_a_range_evenly_and_stay_inside():
     assert [setting["d"] for setting in tuning.settings(["d"])][:100] == [setting["d"] for setting in found]
 
 
+def test_whole_numbers_below_zero_have_equal_parts_of_a_range():
+    values = [Range(-3, 2, whole=True).at(share / 600) for share in range(600)]
+    assert {value: values.count(value) for value in set(values)} == dict.fromkeys(range(-3, 3), 100)
+
+
 @pytest.mark.parametrize("log", [False, True])
 def test_the_ends_of_a_range_of_whole_numbers_are_reached(log):
     whole = Range(2, 5, log=log, whole=True)
@@ -150,3 +168,22 @@ def test_what_a_sweep_gives_once_is_no_choice(load):
     (board,) = load(text).boards
     assert [row.label for row in board.rows] == ["own"]
     assert [(choice.label, len(choice.trials)) for choice in board.choices] == [("swell", 2)]
+
+
+def test_a_metric_that_does_not_judge_chooses_nothing(errors):
+    keys = f"{RATES}, by: roughness.tilt"
+    (line,) = errors(f"{{task: line, fields: [shallow], analyses: [roughness], tuning: {{trials: 2, {keys}}}}}")
+    assert line == (
+        "1: tuning.by: of roughness.tilt neither more nor less is better; choose by one of psnr, mae, roughness.mean"
+    )
+
+
+def test_fields_with_fewer_trials_than_asked_for_are_named_with_their_counts(load):
+    few = "activation.omega: {choices: [10, 20]}"
+    fields = "[shallow, {name: shallow, activation: kink, label: none}]"
+    made = load(f"{{task: line, fields: {fields}, tuning: {{trials: 8, over: {{{few}}}}}}}")
+    assert made.remarks == (
+        "tuning on line: not every field has 8 trials, because the values in `over` make fewer settings for some: "
+        "wave 3",
+    )
+    assert load(f"{{task: line, fields: {fields}, tuning: {{trials: 3, over: {{{few}}}}}}}").remarks == ()
