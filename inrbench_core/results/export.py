@@ -59,6 +59,8 @@ COLUMNS: dict[str, Kind] = {
     "environment": str,
     "run_data": str,
 }
+# Characters of a message: readers of csv files take fields of 131,072 bytes at most, and a failure may quote its data.
+LONGEST_MESSAGE = 1000
 # At least two names: "/" alone, or a fraction, is no path.
 _ABSOLUTE_PATH = re.compile(r"(?<![\w:/.])(?:/[^\s/:;,'\"()]+){2,}")
 
@@ -123,7 +125,7 @@ def _rows(board: ResultBoard, row: ResultRow) -> Iterable[Row]:
     for run in runs:
         yield {**common, **_run_cells(run)}
     if row.skip or not runs:
-        yield {**common, "role": "final", "status": SKIPPED, "message": row.skip}
+        yield {**common, "role": "final", "status": SKIPPED, "message": _portable_text(row.skip, ())}
 
 
 def _run_cells(run: ResultRun) -> Row:
@@ -147,7 +149,7 @@ def _run_cells(run: ResultRun) -> Row:
         "group": group,
         "task_hash": task_hash(record.run),
         "signal_hash": signal_hash(record.run),
-        "message": _without_paths(record.message, files),
+        "message": _portable_text(record.message, files),
         "device": record.run["device"],
         "inrbench": _version(record.environment),
         "torch": record.environment.get("torch", ""),
@@ -157,7 +159,7 @@ def _run_cells(run: ResultRun) -> Row:
         "flops": float(record.flops),
         "peak_memory_bytes": record.peak_memory_bytes,
         "compiled": record.compiled,
-        "problems": json.dumps([_without_paths(text, files) for text in record.problems]),
+        "problems": json.dumps([_portable_text(text, files) for text in record.problems]),
         "environment": json.dumps(dict(record.environment)),
         "run_data": json.dumps(_portable(record.run)),
         **{METRIC + name: float(value) for name, value in record.metrics.items()},
@@ -172,11 +174,12 @@ def _portable(data: Mapping[str, Any]) -> dict[str, Any]:
     return {**data, "task": plain_identity(data["task"], data["files"]), "files": files}
 
 
-def _without_paths(text: str, files: Iterable[str]) -> str:
-    """The text with the last name of each absolute path alone."""
+def _portable_text(text: str, files: Iterable[str]) -> str:
+    """The text with the last name of each absolute path alone, cut where it is longer than other text is."""
     for path in files:
         text = text.replace(path, Path(path).name)
-    return _ABSOLUTE_PATH.sub(lambda found: found.group().rpartition("/")[2], text)
+    text = _ABSOLUTE_PATH.sub(lambda found: found.group().rpartition("/")[2], text)
+    return text if len(text) <= LONGEST_MESSAGE else f"{text[: LONGEST_MESSAGE - 3]}..."
 
 
 def _version(environment: Mapping[str, Any]) -> str:

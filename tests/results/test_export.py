@@ -248,3 +248,15 @@ def test_a_run_whose_id_is_not_that_of_its_settings_is_told(make_board, make_row
     Results((make_board(forged),)).export(tmp_path / "all.csv")
     with pytest.raises(InrbenchError, match=r"all.csv: row 1 is not that of a run"):
         load_results(Path(tmp_path / "all.csv"))
+
+
+def test_a_message_too_long_for_readers_of_csv_is_cut(make_board, make_row, tmp_path):
+    long = "the data is " + "x, " * 100_000
+    failed = make_row("a", [{"psnr": 1.0}, f"failed: {long}"])
+    skipped = make_row("b", [], skip=f"no trial has a figure (failed: {long})")
+    troubled = with_records(make_row("c", [{"psnr": 2.0}]), problems=(f"preview: {long}",))
+    Results((make_board(failed, skipped, troubled),)).export(tmp_path / "all.csv")
+    rows = {row.label: row for row in load_results(tmp_path / "all.csv").boards[0].rows}
+    texts = [rows["a"].runs[1].record.message, rows["b"].skip, *rows["c"].runs[0].record.problems]
+    assert [len(text) for text in texts] == [1000] * 3
+    assert all(text.endswith("...") and "the data is x, x, " in text for text in texts)
