@@ -16,7 +16,7 @@ from inrbench_core.api.executor import ExecutorContext
 from inrbench_core.cli.common import make_console, print_json, say
 from inrbench_core.cli.duration import duration
 from inrbench_core.plugins.catalog import Catalog
-from inrbench_core.results.evaluate import Options, find_device, results_folder, with_jobs
+from inrbench_core.results.evaluate import Options, find_device, known_records, results_folder, with_jobs
 from inrbench_core.results.known import Known, planned
 from inrbench_core.results.tables import Column, print_line, print_table
 from inrbench_core.runs.check_process import Cost, CostKey, Step, check_apart
@@ -57,10 +57,8 @@ def print_plan(
         say(f"warning: {line}")
     plan = make_plan(experiment, catalog, find_device(experiment.device), options.only)
     store = RunStore(results_folder(experiment, options))
-    everything = list(planned(plan))
-    records = store.records({run.id for run in everything}) if store.runs.is_dir() else {}
-    taken = Known(options.known).take(everything, records)
-    known = {} if options.fresh else {**records, **taken}
+    records = store.records({run.id for run in planned(plan)}) if store.runs.is_dir() else {}
+    known = {} if options.fresh else known_records(plan, store, records, Known(options.known))
     done, shown = done_runs(known), grown(plan, known)
     jobs, threads = _jobs_at_a_time(plan)
     tell = ProgressLines().tell

@@ -16,13 +16,13 @@ from typing import Any
 from inrbench_core.api.errors import StorageError, UnsupportedError
 from inrbench_core.plugins.catalog import Catalog, check_plugin_files
 from inrbench_core.plugins.loading import load_catalog
-from inrbench_core.results.known import Known, keep, planned
+from inrbench_core.results.known import Known, keep, kept, planned
 from inrbench_core.results.load import experiment_data, results_of
 from inrbench_core.results.results import Results
 from inrbench_core.runs.check_process import check_apart
 from inrbench_core.runs.driver import Driver
 from inrbench_core.runs.plan import Plan, make_plan
-from inrbench_core.runs.record import KnownRecord, done_runs
+from inrbench_core.runs.record import KnownRecord, RunRecord, done_runs
 from inrbench_core.runs.store import FolderInUse, RunStore
 from inrbench_core.runs.tuning import make_strategy
 from inrbench_core.spec.builder import build_experiment
@@ -131,17 +131,18 @@ def carry_out(experiment: Experiment, catalog: Catalog, options: Options, plugin
         # Not before: waiting may take hours, in which code may change.
         plan = make_plan(experiment, catalog, find_device(experiment.device), options.only)
         data = experiment_data(plan)
-        known = store.records({run.id for run in planned(plan)})
-        taken = elsewhere.take(planned(plan), known)
-        for line in elsewhere.remarks(planned(plan), results_of(data, known, store)):
+        own = store.records({run.id for run in planned(plan)})
+        for line in elsewhere.remarks(planned(plan), results_of(data, own, store)):
             warnings.warn(line, stacklevel=2)
-        strategy = make_strategy(plan, {**known, **taken})
+        known = known_records(plan, store, own, elsewhere)
+        taken = {run_id: record for run_id, record in known.items() if isinstance(record, KnownRecord)}
+        strategy = make_strategy(plan, known)
         driver = Driver(
             strategy.plan,
             store,
             catalog,
             plugin_files=plugin_files,
-            known={**known, **taken},
+            known=known,
             fresh=options.fresh,
             deadline=deadline,
         )
@@ -170,6 +171,21 @@ def carry_out(experiment: Experiment, catalog: Catalog, options: Options, plugin
         results = results_of(experiment_data(driver.plan), outcome.records, store, outcome.failed)
         driver.events.send("inrbench_experiment_finished", results=results)
     return results
+
+
+def known_records(
+    plan: Plan, store: RunStore, records: Mapping[str, RunRecord], elsewhere: Known
+) -> dict[str, RunRecord]:
+    """The records of the runs that a plan has or may choose, with what exported tables say of those without a good one.
+
+    Args:
+        plan: as it is made.
+        store: the folder, with what it keeps of tables that the same experiment was given before.
+        records: of the folder, by id.
+        elsewhere: the tables that are given now, which count first.
+    """
+    before = kept(store, store.experiment(experiment_data(plan)), records)
+    return {**before, **elsewhere.take(planned(plan), records)}
 
 
 def _described(plan: Plan, store: RunStore, taken: Mapping[str, KnownRecord]) -> dict[str, Any]:

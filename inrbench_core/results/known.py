@@ -19,9 +19,7 @@ from inrbench_core.runs.identity import digest, group_of, run_id, settings_of
 from inrbench_core.runs.plan import Plan
 from inrbench_core.runs.record import KnownRecord, RunRecord, done_runs
 from inrbench_core.runs.run import AnyRun
-from inrbench_core.runs.store import RunStore
-
-FOLDER = "known"
+from inrbench_core.runs.store import KNOWN, RunStore
 
 
 class Known:
@@ -121,7 +119,7 @@ def keep(
     facts = {run.id: run.record.facts() for run in every_run(used) if run.record is not None}
     if not facts:
         return dict(data)
-    path = store.folder / FOLDER / f"{digest(facts)}.csv"
+    path = store.folder / KNOWN / f"{digest(facts)}.csv"
     try:
         path.parent.mkdir(exist_ok=True)
     except OSError as error:
@@ -132,22 +130,22 @@ def keep(
     return {**data, "known": {"file": path.name, "runs": shown}}
 
 
-def kept(store: RunStore, data: Mapping[str, Any], records: Mapping[str, RunRecord]) -> dict[str, RunRecord]:
+def kept(store: RunStore, data: Mapping[str, Any] | None, records: Mapping[str, RunRecord]) -> dict[str, RunRecord]:
     """The records of an experiment, with what was known of runs that have no good one in the folder.
 
     Args:
         store: the folder; a file of known runs that is not usable becomes one of its warnings.
-        data: of the experiment.
+        data: of the experiment; None if the folder has nothing of it yet.
         records: of the folder, by id.
     """
-    if "known" not in data:
+    if data is None or "known" not in data:
         return dict(records)
-    path = store.folder / FOLDER / data["known"]["file"]
+    path = store.folder / KNOWN / data["known"]["file"]
     try:
         results = read_known(path, called="")
     except InrbenchError as error:
         reason = str(error).removeprefix(f"{path}: ")
-        store.unusable[f"{FOLDER}/{path.name}"] = f"{reason}; `eval` with --known writes it again"
+        store.unusable[f"{KNOWN}/{path.name}"] = f"{reason}; `eval` with --known writes it again"
         return dict(records)
     done = done_runs(records)
     found = {run.id: run.record for run in every_run(results) if run.record is not None}

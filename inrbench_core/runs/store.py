@@ -20,6 +20,8 @@ from inrbench_core.runs.runfile import NotARun, arrays_reader, decode, opened, r
 
 LOCK = "lock"
 EXPERIMENTS = "experiments"
+# Exported tables that experiments take figures from.
+KNOWN = "known"
 EXPERIMENT_SCHEMA = "inrbench.experiment/2"
 
 
@@ -69,8 +71,7 @@ class RunStore:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError:
-                holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
-                raise FolderInUse(self.folder, holder) from None
+                raise FolderInUse(self.folder, _holder(descriptor)) from None
             except OSError as error:
                 raise StorageError(f"{self.folder}: cannot be locked: {error.strerror}") from None
             os.ftruncate(descriptor, 0)
@@ -79,9 +80,25 @@ class RunStore:
         finally:
             os.close(descriptor)
 
+    def writer(self) -> str:
+        """The process that is writing into the folder now, or ""."""
+        try:
+            descriptor = os.open(self.folder / LOCK, os.O_RDONLY)
+        except OSError:
+            return ""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _holder(descriptor)
+        except OSError:
+            return ""
+        finally:
+            os.close(descriptor)
+        return ""
+
     def sweep(self) -> None:
         """Delete what writers that were killed left behind; only while the lock is held."""
-        for folder in (self.runs, self.folder / EXPERIMENTS):
+        for folder in (self.runs, self.folder / EXPERIMENTS, self.folder / KNOWN):
             for orphan in folder.glob(".*.tmp"):
                 orphan.unlink(missing_ok=True)
 
@@ -166,9 +183,14 @@ class RunStore:
             key: the data that the experiment began with, if it may have grown since: what was kept of it is replaced.
         """
         content = {"schema": EXPERIMENT_SCHEMA, "id": digest(data), "started": time.time(), "experiment": data}
-        path = self.folder / EXPERIMENTS / f"{digest(data if key is None else key)}.json"
+        path = self._experiment_path(data if key is None else key)
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, json.dumps(content).encode())
+
+    def experiment(self, key: dict[str, Any]) -> dict[str, Any] | None:
+        """What is kept of the experiment that began with some data; None if that is nothing, or not usable."""
+        found = self._read_experiment(self._experiment_path(key))
+        return None if found is None else found[1]
 
     def experiments(self) -> Sequence[dict[str, Any]]:
         """All experiments of the folder, the one that was started last at the end.
@@ -176,22 +198,36 @@ class RunStore:
         Raises:
             InrbenchError: if there is none.
         """
-        found = []
-        for path in sorted((self.folder / EXPERIMENTS).glob("*.json")):
-            try:
-                with opened(path) as file:
-                    content = json.load(file)
-                if content["schema"] != EXPERIMENT_SCHEMA:
-                    raise NotARun(f"not an experiment of this version ({EXPERIMENT_SCHEMA})")
-                if digest(content["experiment"]) != content["id"]:
-                    raise NotARun("damaged: it does not match its id")
-                found.append((float(content["started"]), content["experiment"]))
-            except (NotARun, ValueError, KeyError, TypeError, FileNotFoundError, RecursionError) as error:
-                self.unusable[path.name] = str(error) if isinstance(error, NotARun) else "not an experiment"
+        paths = sorted((self.folder / EXPERIMENTS).glob("*.json"))
+        found = [item for item in map(self._read_experiment, paths) if item is not None]
         if not found:
             reasons = "".join(f"; {name}: {reason}" for name, reason in self.unusable.items())
             raise InrbenchError(f"{self.folder}: no results here{reasons}")
         return [experiment for _, experiment in sorted(found, key=lambda item: item[0])]
+
+    def _experiment_path(self, key: dict[str, Any]) -> Path:
+        return self.folder / EXPERIMENTS / f"{digest(key)}.json"
+
+    def _read_experiment(self, path: Path) -> tuple[float, dict[str, Any]] | None:
+        """When an experiment was started, and its data; None if there is none, or it is not usable."""
+        try:
+            with opened(path) as file:
+                content = json.load(file)
+            if content["schema"] != EXPERIMENT_SCHEMA:
+                raise NotARun(f"not an experiment of this version ({EXPERIMENT_SCHEMA})")
+            if digest(content["experiment"]) != content["id"]:
+                raise NotARun("damaged: it does not match its id")
+            return float(content["started"]), content["experiment"]
+        except FileNotFoundError:
+            return None
+        except (NotARun, ValueError, KeyError, TypeError, RecursionError) as error:
+            self.unusable[path.name] = str(error) if isinstance(error, NotARun) else "not an experiment"
+            return None
+
+
+def _holder(descriptor: int) -> str:
+    """What the lock file says of the process that has locked it."""
+    return os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
 
 
 def replace_file(target: Path, content: bytes) -> None:

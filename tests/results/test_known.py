@@ -267,3 +267,33 @@ def test_trials_that_are_known_choose_the_same_options_and_are_not_repeated(tmp_
     ]
     assert {run.origin for run in (*two.runs, *two.trials)} == {f"hers.csv, inrbench {inr.__version__}"}
     assert {run.origin for run in (*rows[1]["kink (tuned)"].runs, *rows[1]["kink (tuned)"].trials)} == {""}
+
+
+@pytest.mark.parametrize("options", [{"only": ["swell"]}, {"only": ["swell"], "fresh": True}, {}])
+def test_what_was_taken_once_stays_in_the_table_without_the_file(shared, tmp_path, options):
+    first = evaluate(ONE_MORE, tmp_path / "out", shared)
+    again = evaluate(ONE_MORE, tmp_path / "out", **options)
+    assert [(run.id, run.origin, run.metrics) for run in again.runs] == [
+        (run.id, run.origin, run.metrics) for run in first.runs
+    ]
+    assert fitted(tmp_path / "out") == [("swell", 0), ("swell", 1)]
+    assert inr.load_results(tmp_path / "out").boards == again.boards
+
+
+def test_fresh_replaces_what_was_taken_of_the_runs_that_it_repeats(shared, tmp_path):
+    evaluate(ONE_MORE, tmp_path / "out", shared)
+    evaluate(ONE_MORE, tmp_path / "out", fresh=True, only=["wave"])
+    places = {run.field: bool(run.origin) for run in inr.load_results(tmp_path / "out").runs}
+    assert places == {"zero": True, "wave": False, "kink": True, "swell": False}
+
+
+def test_a_choice_of_known_trials_stays_without_the_file(tmp_path):
+    spec = {**SMALL, "fields": ["swell"], "tuning": {"trials": 3, "over": {"training.lr": [1e-4, 3e-2, "log"]}}}
+    hers = evaluate(spec, tmp_path / "hers")
+    hers.export(tmp_path / "hers.csv")
+    for known in ([tmp_path / "hers.csv"], []):
+        evaluate(spec, tmp_path / "his", *known)
+        rows = {row.label: row for row in inr.load_results(tmp_path / "his").boards[0].rows}
+        assert rows["swell (tuned)"].chosen == next(row.chosen for row in hers.boards[0].rows if row.chosen)
+        assert all(run.origin for row in rows.values() for run in (*row.runs, *row.trials))
+        assert list((tmp_path / "his" / "runs").iterdir()) == []

@@ -147,6 +147,16 @@ def test_a_writer_killed_at_any_time_leaves_a_whole_file(store: RunStore, made_r
         assert RunStore(store.folder).records([run.id])[run.id] == read_file(store.path(run.id))
 
 
+def test_what_killed_writers_left_is_deleted_wherever_they_write(store: RunStore) -> None:
+    folders = [store.folder / name for name in ("runs", "experiments", "known")]
+    for folder in folders:
+        folder.mkdir(exist_ok=True)
+        (folder / ".abc.123.tmp").touch()
+        (folder / "abc.csv").touch()
+    store.sweep()
+    assert all([path.name for path in folder.iterdir() if path.suffix != ".h5"] == ["abc.csv"] for folder in folders)
+
+
 def test_a_second_writer_is_told_who_the_first_is(store: RunStore, made_runs: Made) -> None:
     with writer(store, made_runs[0][0]) as process:
         expected = f"in use by process {process.pid} on {os.uname().nodename}; wait for it \\(--wait\\), or give"
