@@ -42,7 +42,8 @@ def verify(
             emit(f"note: {note}\n")
         count = len(report.findings)
         found = f"{count} finding{'s' * (count != 1)}" if count else "nothing found"
-        emit(f"{report.recomputed} of {report.runs} runs computed again: {found}\n")
+        refitted = f", {report.refitted} fitted again" if refit else ""
+        emit(f"{report.recomputed} of {report.runs} runs computed again{refitted}: {found}\n")
     if report.findings:
         raise typer.Exit(1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -21,9 +22,10 @@ from inrbench_core.results.results import ResultRun
 from inrbench_core.results.verify.losses import last_loss
 from inrbench_core.results.verify.own_figures import check_own_figures, is_best_so_far, other_data, unit_of
 from inrbench_core.results.verify.report import FIT_AGAIN, Finding, Remark, Unchecked, finding, title
-from inrbench_core.results.verify.subject import Subject
+from inrbench_core.results.verify.subject import Subject, record_of
 from inrbench_core.results.verify.tolerance import Array, agree, outputs_differ
 from inrbench_core.runs.execute import check_files, prepare
+from inrbench_core.runs.identity import group_of, settings_of
 from inrbench_core.runs.record import RunRecord
 from inrbench_core.runs.run import AnyRun, BaselineRun, FitRun, run_from_data
 
@@ -56,29 +58,42 @@ class Recomputation:
 
     def remarks(self) -> Iterator[Remark]:
         """What there is to say of each run, those with the same data one after the other."""
-        runs = {run.id: run for board in self.subject.results.boards for row in board.rows for run in row.runs}
+        subject = self.subject
+        runs = {run.id: run for board in subject.results.boards for run in subject.board_runs(board)}
         for run in sorted(runs.values(), key=lambda run: (run.task, run.signal, run.seed)):
-            if run.status == "ok" and not run.origin:
+            if run.status == "ok":
                 self.tell(run)
                 try:
                     yield from self._check(run)
                     self.done += 1
                 except (Exception, SystemExit) as error:
-                    # A plugin may raise anything, and the other runs can be checked all the same.
-                    expected = isinstance(error, InrbenchError)
-                    yield Unchecked((title(run),), str(error) if expected else f"it raised {one_line(error)}")
+                    yield unchecked(run, error)
         yield from self._exchanged_weights()
 
     def planned(self, run: ResultRun) -> AnyRun:
-        """The run as this installation would carry it out. Raises Unusable."""
-        data = _record(run).run
+        """The run as this installation would carry it out; of one known from elsewhere, with the files that are here.
+
+        Raises:
+            Unusable: if it cannot be carried out here.
+        """
+        data = record_of(run).run
+        if run.origin and data["files"]:
+            data = self._with_files(data)
         try:
             return run_from_data(data, self.subject.catalog, lambda components: data["code"])
         except ValidationError as error:
             raise Unusable(error.errors()[0]["msg"]) from None
 
+    def _with_files(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Plain data of a run of an exported table, which names the user's files by their content, with their paths."""
+        settings, plan = settings_of(group_of(data), data), self.subject.plan
+        like = next((run for run in plan.runs.values() if run.settings == settings), None) if plan is not None else None
+        if like is None:
+            raise Unusable("it needs files of a user, which the stored spec does not name")
+        return {**data, "task": like.task.to_data(), "files": dict(like.files)}
+
     def _check(self, run: ResultRun) -> Iterator[Remark]:
-        record, planned = _record(run), self.planned(run)
+        record, planned = record_of(run), self.planned(run)
         with recorded_threads(record):
             problem = self._prepared(planned)
             advice = self._advice(planned)
@@ -91,7 +106,7 @@ class Recomputation:
                 yield from self._check_fit(run, planned, problem, advice)
 
     def _check_fit(self, run: ResultRun, planned: FitRun, problem: Problem, advice: str) -> Iterator[Remark]:
-        record = _record(run)
+        record = record_of(run)
         field = planned.field
         if record.width is not None:
             field = field.with_spec(**solved_width(field.spec, record.width))
@@ -112,7 +127,7 @@ class Recomputation:
 
     def _compare(self, run: ResultRun, evaluation: Evaluation, advice: str) -> Iterator[Remark]:
         """The outputs and metrics of a run with those that were computed now."""
-        record = _record(run)
+        record = record_of(run)
         stored = record.arrays.outputs
         differing = outputs_differ(stored, evaluation.outputs)
         metrics = [
@@ -138,7 +153,7 @@ class Recomputation:
             yield from check_own_figures(run)
 
     def _note_exchange(self, run: ResultRun, outputs: Mapping[str, Array], found: Finding) -> None:
-        kept = (dict(_record(run).arrays.outputs), outputs) if len(self._exchanged) < MOST_COMPARED else ({}, {})
+        kept = (dict(record_of(run).arrays.outputs), outputs) if len(self._exchanged) < MOST_COMPARED else ({}, {})
         self._exchanged.append((run, *kept, found))
 
     def _exchanged_weights(self) -> Iterator[Remark]:
@@ -181,6 +196,11 @@ class Recomputation:
         return FIT_AGAIN
 
 
+def unchecked(run: ResultRun, error: BaseException) -> Unchecked:
+    """What to say of a run of which something raised: a plugin may raise anything, and the others can be checked."""
+    return Unchecked((title(run),), str(error) if isinstance(error, InrbenchError) else f"it raised {one_line(error)}")
+
+
 def evaluate(problem: Problem, model: nn.Module) -> Evaluation:
     """The full evaluation of a model with trained weights."""
     set_progress(model, 1.0)
@@ -204,7 +224,7 @@ def recorded_threads(record: RunRecord) -> Iterator[None]:
 def _check_last_loss(
     run: ResultRun, planned: FitRun, problem: Problem, model: nn.Module, advice: str
 ) -> Iterator[Remark]:
-    curve = _record(run).arrays.curve
+    curve = record_of(run).arrays.curve
     if not len(curve.get("loss", ())):
         return
     stored = float(curve["loss"][-1])
@@ -247,8 +267,3 @@ def _device_of(name: str) -> torch.device:
 
 def _device(record: RunRecord) -> torch.device:
     return _device_of(record.run["device"])
-
-
-def _record(run: ResultRun) -> RunRecord:
-    assert run.record is not None, title(run)
-    return run.record

@@ -2,57 +2,56 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from inrbench_core.api.errors import InrbenchError
 from inrbench_core.results.results import ResultRun
-from inrbench_core.results.verify.recompute import Recomputation, recorded_threads
+from inrbench_core.results.verify.recompute import Recomputation, recorded_threads, unchecked
 from inrbench_core.results.verify.report import Note, Remark, Unchecked, finding, title
+from inrbench_core.results.verify.subject import record_of
 from inrbench_core.runs.execute import execute
+from inrbench_core.runs.record import RunRecord
 
 # A fit on another machine, or with another number of threads, rounds otherwise, and training amplifies that;
 # docs/verify.md says how far it was seen to go.
 DECIBELS, RELATIVE = 0.5, 0.02
 
 
-def check_refits(
-    recomputation: Recomputation, count: int, seed: int, tell: Callable[[ResultRun], None]
-) -> Iterator[Remark]:
-    """Fit some runs again, and compare their metrics.
+class Refits:
+    """Fits runs again.
 
     Args:
         recomputation: of the folder.
-        count: how many runs at most.
-        seed: of the choice among all runs of fields that are ok and were made in this folder.
         tell: is told each run before it is fitted.
+
+    Attributes:
+        done: how many runs were fitted.
     """
-    subject = recomputation.subject
-    runs = {
-        run.id: run
-        for board in subject.results.boards
-        for run in subject.board_runs(board)
-        if run.status == "ok" and run.record is not None and run.record.run["field"] is not None
-    }
-    chosen = random.Random(seed).sample(sorted(runs), min(count, len(runs)))
-    for run_id in chosen:
-        tell(runs[run_id])
-        yield from _refitted(recomputation, runs[run_id])
+
+    def __init__(self, recomputation: Recomputation, tell: Callable[[ResultRun], None]) -> None:
+        self.recomputation = recomputation
+        self.tell = tell
+        self.done = 0
+
+    def remarks(self, runs: Iterable[ResultRun]) -> Iterator[Remark]:
+        """Fit each run, and say whether its metrics hold."""
+        for run in runs:
+            self.tell(run)
+            try:
+                planned = self.recomputation.planned(run)
+            except (Exception, SystemExit) as error:
+                yield unchecked(run, error)
+                continue
+            with recorded_threads(record_of(run)):
+                again = execute(planned)
+            if again.status in ("failed", "interrupted"):
+                yield Unchecked((title(run),), f"fitting it again failed: {again.message}")
+                continue
+            self.done += 1
+            yield from _compared(run, again)
 
 
-def _refitted(recomputation: Recomputation, run: ResultRun) -> Iterator[Remark]:
-    record = run.record
-    assert record is not None
-    try:
-        planned = recomputation.planned(run)
-    except InrbenchError as error:
-        yield Unchecked((title(run),), str(error))
-        return
-    with recorded_threads(record):
-        again = execute(planned)
-    if again.status in ("failed", "interrupted"):
-        yield Unchecked((title(run),), f"fitting it again failed: {again.message}")
-        return
+def _compared(run: ResultRun, again: RunRecord) -> Iterator[Remark]:
+    record = record_of(run)
     if again.status != "ok":
         what = f"fitted again it ended as {again.status}: {again.message}"
         yield finding("refit", [run], what, "see whether its code or its libraries changed")

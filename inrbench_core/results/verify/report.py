@@ -95,8 +95,9 @@ class Report:
 
     Args:
         folder: as the user named it.
-        runs: how many runs its tables have.
+        runs: how many runs its tables have, trials included.
         recomputed: how many of them were computed again from their weights, or by their baseline.
+        refitted: how many of them were fitted again.
         findings: what disagrees, by probe.
         unchecked: what could not be checked; runs with the same reason are one.
         notes: what is no error.
@@ -105,14 +106,16 @@ class Report:
     folder: str
     runs: int
     recomputed: int
+    refitted: int
     findings: tuple[Finding, ...]
     unchecked: tuple[Unchecked, ...]
     notes: tuple[str, ...]
 
 
 def title(run: ResultRun) -> str:
-    """What to call a run."""
-    return " / ".join([*dict.fromkeys((run.task, run.signal)), run.field, f"seed {run.seed}"])
+    """What to call a run; a trial by its id, too, since all trials of a row have its name."""
+    field = f"{run.field}, trial {run.id}" if run.role == "trial" else run.field
+    return " / ".join([*dict.fromkeys((run.task, run.signal)), field, f"seed {run.seed}"])
 
 
 def finding(probe: str, runs: Sequence[ResultRun], what: str, advice: str, **values: Any) -> Finding:
@@ -120,7 +123,7 @@ def finding(probe: str, runs: Sequence[ResultRun], what: str, advice: str, **val
     return Finding(probe, what, advice, tuple(map(title, runs)), tuple(run.id for run in runs), **values)
 
 
-def make_report(folder: str, runs: int, recomputed: int, remarks: Sequence[Remark]) -> Report:
+def make_report(folder: str, runs: int, remarks: Sequence[Remark], *, recomputed: int = 0, refitted: int = 0) -> Report:
     """Sort remarks by probe, and put together what has the same reason."""
     order = list(PROBES)
     findings = sorted(
@@ -133,7 +136,7 @@ def make_report(folder: str, runs: int, recomputed: int, remarks: Sequence[Remar
             reasons.setdefault(remark.reason, {}).update(dict.fromkeys(remark.runs))
     unchecked = tuple(Unchecked(tuple(titles), reason) for reason, titles in reasons.items())
     notes = tuple(dict.fromkeys(remark.text for remark in remarks if isinstance(remark, Note)))
-    return Report(folder, runs, recomputed, tuple(findings), unchecked, notes)
+    return Report(folder, runs, recomputed, refitted, tuple(findings), unchecked, notes)
 
 
 def _some(runs: Sequence[str]) -> str:

@@ -8,15 +8,15 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import torch
 
-from inrbench_core.api.errors import InrbenchError
 from inrbench_core.api.problem import SeedStreams
 from inrbench_core.fit import build_model
-from inrbench_core.plugins.failures import one_line
 from inrbench_core.results.results import ResultRun
-from inrbench_core.results.verify.recompute import Recomputation
-from inrbench_core.results.verify.report import FIT_AGAIN, Remark, Unchecked, finding, title
+from inrbench_core.results.verify.recompute import Recomputation, unchecked
+from inrbench_core.results.verify.report import FIT_AGAIN, Remark, finding
+from inrbench_core.results.verify.subject import record_of
 from inrbench_core.results.verify.tolerance import Array
 from inrbench_core.runs.execute import prepare
+from inrbench_core.runs.identity import group_of
 from inrbench_core.runs.run import FitRun
 
 # Weights of other seeds differ by much more, since training does not forget where it began.
@@ -26,31 +26,28 @@ COMPARED = 1_000
 
 
 def check_seeds(recomputation: Recomputation) -> Iterator[Remark]:
-    """No two seeds of a row have the same weights, unless nothing in them is random."""
+    """No two seeds of the same settings have the same weights, unless nothing in them is random."""
     for board in recomputation.subject.results.boards:
-        for row in board.rows:
-            signals: dict[str, list[ResultRun]] = defaultdict(list)
-            for run in recomputation.subject.made_here(row):
-                if run.status == "ok" and run.record is not None and run.record.run["field"] is not None:
-                    signals[run.signal].append(run)
-            for runs in signals.values():
-                yield from _check_signal(recomputation, runs)
+        alike: dict[tuple[str, str], list[ResultRun]] = defaultdict(list)
+        for run in recomputation.subject.board_runs(board):
+            data = record_of(run).run
+            if run.status == "ok" and data["field"] is not None:
+                alike[group_of(data), run.signal].append(run)
+        for runs in alike.values():
+            yield from _check_signal(recomputation, runs)
 
 
 def _check_signal(recomputation: Recomputation, runs: list[ResultRun]) -> Iterator[Remark]:
     seen: list[tuple[ResultRun, Mapping[str, Array]]] = []
     for run in runs if len(runs) > 1 else []:
-        assert run.record is not None
         try:
-            weights = run.record.arrays.weights
+            weights = record_of(run).arrays.weights
             like = next((other for other, theirs in seen if _same(weights, theirs)), None)
             seen.append((run, weights))
             if like is not None and not _is_fixed(recomputation, like, run):
                 yield finding("seed-used-twice", [like, run], "the same weights under two seeds", FIT_AGAIN)
         except (Exception, SystemExit) as error:
-            # A plugin may raise anything, and the other runs can be checked all the same.
-            reason = str(error) if isinstance(error, InrbenchError) else f"it raised {one_line(error)}"
-            yield Unchecked((title(run),), reason)
+            yield unchecked(run, error)
 
 
 def _same(one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:

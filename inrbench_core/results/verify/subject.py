@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 from inrbench_core.api.errors import InrbenchError
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.results.load import ids_of, load_results
+from inrbench_core.results.merging import every_run
 from inrbench_core.results.results import ResultBoard, ResultRow, ResultRun, Results
 from inrbench_core.runs.identity import group_of, settings_of
 from inrbench_core.runs.plan import Plan, make_plan
@@ -35,6 +37,7 @@ class Subject:
         plan: what the stored spec asks for, planned anew with what is installed, and with what the stored trials
             choose; None if that is not possible.
         no_plan: why there is no plan, or "".
+        writer: the process that was writing into the folder when it was read, or "".
     """
 
     results: Results
@@ -44,19 +47,35 @@ class Subject:
     catalog: Catalog
     plan: Plan | None
     no_plan: str
+    writer: str
 
     def made_here(self, row: ResultRow) -> list[ResultRun]:
         """The final runs of a row that have a record and were made in this folder."""
         return [run for run in row.runs if run.record is not None and not run.origin]
 
     def board_runs(self, board: ResultBoard) -> list[ResultRun]:
-        """The same of all rows of a table."""
-        return [run for row in board.rows for run in self.made_here(row)]
+        """The runs of a table that have a record and were made in this folder, trials after all final runs.
+
+        A run that serves several rows is listed once.
+        """
+        runs: dict[str, ResultRun] = {}
+        finals = (run for row in board.rows for run in row.runs)
+        for run in (*finals, *(run for row in board.rows for run in row.trials)):
+            if run.record is not None and not run.origin:
+                runs.setdefault(run.id, run)
+        return list(runs.values())
+
+
+def record_of(run: ResultRun) -> RunRecord:
+    """The record of a run that has one."""
+    assert run.record is not None, run.id
+    return run.record
 
 
 def read_subject(folder: Path, catalog: Catalog) -> Subject:
     """Read a folder of results. Raises InrbenchError if it holds none."""
     store = RunStore(folder)
+    writer = store.writer()
     experiments = store.experiments()
     results = load_results(folder)
     records, unusable = {}, dict(store.unusable)
@@ -71,7 +90,23 @@ def read_subject(folder: Path, catalog: Catalog) -> Subject:
     plan, no_plan = _planned(experiments[-1], device, catalog)
     if plan is not None:
         plan = _with_choices(plan, results)
-    return Subject(results, records, unusable, listed, catalog, plan, no_plan)
+    return Subject(results, records, unusable, listed, catalog, plan, no_plan, writer)
+
+
+def to_refit(subject: Subject, count: int, seed: int) -> list[ResultRun]:
+    """Runs of fields that are ok, trials and those known from elsewhere among them.
+
+    Args:
+        subject: the folder.
+        count: how many at most.
+        seed: of the choice.
+    """
+    runs = {
+        run.id: run
+        for run in every_run(subject.results)
+        if run.status == "ok" and record_of(run).run["field"] is not None
+    }
+    return [runs[run_id] for run_id in random.Random(seed).sample(sorted(runs), min(count, len(runs)))]
 
 
 def _planned(data: Mapping[str, Any], device: str, catalog: Catalog) -> tuple[Plan | None, str]:
@@ -88,8 +123,7 @@ def _planned(data: Mapping[str, Any], device: str, catalog: Catalog) -> tuple[Pl
 
 def _with_choices(plan: Plan, results: Results) -> Plan:
     """The plan with what the stored trials choose, whatever code they were made by."""
-    rows = [row for board in results.boards for row in board.rows]
-    records = [run.record for row in rows for run in (*row.runs, *row.trials) if run.record is not None]
+    records = [run.record for run in every_run(results) if run.record is not None]
     by_settings = {settings_of(group_of(record.run), record.run): record for record in records}
     trials = [run for board in plan.boards for row in board.rows for trial in row.trials for run in trial.runs]
     return grown(plan, {run.id: by_settings[run.settings] for run in trials if run.settings in by_settings})

@@ -75,6 +75,17 @@ def evaluate(catalog: Catalog) -> Evaluate:
 
 
 @pytest.fixture(scope="session")
+def carry_out_known(catalog: Catalog) -> Evaluate:
+    """Like `evaluate`, with what an exported table has of it."""
+
+    def run(folder: Path, table: Path, **keys: Any) -> Results:
+        experiment = build_experiment(document_of({**SPEC, **keys}), catalog)
+        return carry_out(experiment, catalog, Options(folder, known=(table,)), PLUGINS)
+
+    return run
+
+
+@pytest.fixture(scope="session")
 def right_folder(evaluate: Evaluate, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results of `SPEC`; not to be changed."""
     folder = tmp_path_factory.mktemp("verified")
@@ -171,6 +182,12 @@ class Mistaken:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._trained if name in ("batch", "loss", "elements") else self._measured, name)
+
+
+@pytest.fixture
+def planted(catalog: Catalog) -> Callable[[Path], Folder]:
+    """Makes a folder one that defects can be planted into."""
+    return lambda path: Folder(path, catalog)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,10 @@ from PIL import Image
 
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.results.load import load_results
+from inrbench_core.results.merging import every_run
 from inrbench_core.results.verify.verify import verify
 from inrbench_core.runs.runfile import encode
+from inrbench_core.runs.store import RunStore
 
 pytestmark = pytest.mark.slow
 FIELD = {"name": "mlp", "label": "sine", "activation": "sine", "width": 8, "depth": 1}
@@ -64,7 +67,35 @@ def test_tuned_rows(evaluate: Any, catalog: Catalog, tmp_path: Path) -> None:
     better = {name: value + 30.0 for name, value in other.record.metrics.items()}
     other.path.write_bytes(encode(replace(other.record, metrics=better, read_arrays=lambda: arrays)))
     findings = verify(tmp_path, catalog).findings
-    assert {(item.probe, item.what) for item in findings} == {("spec", "training.lr is not that of the stored spec")}
+    assert ("spec", "training.lr is not that of the stored spec") in {(item.probe, item.what) for item in findings}
+    assert {item.ids for item in findings if item.probe == "metrics"} == {(other.id,)}
+
+
+def test_tuning_on_the_signals_of_the_table(evaluate: Any, catalog: Catalog, tmp_path: Path) -> None:
+    """The published options are tried, too: their trial has a seed that their own row does not have."""
+    fields = [{**FIELD, "label": name, "activation": name} for name in ("sine", "relu", "tanh")]
+    tuning = {"trials": 2, "over": {"training.lr": [1e-4, 1e-1, "log"]}}
+    keys: dict[str, Any] = {"tasks": [PICTURE], "fields": fields, "tuning": tuning}
+    for seeds in ([0], [0, 1, 2]):
+        results = evaluate(tmp_path, **keys, seeds=seeds)
+        report = verify(tmp_path, catalog)
+        assert report.findings == ()
+        assert report.notes == ()
+        assert report.recomputed == report.runs == len({run.id for run in every_run(results)})
+
+
+def test_exchanged_weights_of_trials(evaluate: Any, catalog: Catalog, tmp_path: Path) -> None:
+    tuning = {"trials": 2, "over": {"training.lr": [1e-4, 1e-1, "log"]}, "seeds": [7]}
+    results = evaluate(tmp_path, tasks=[PICTURE], fields=[FIELD], tuning=tuning)
+    trials = [run for row in results.boards[0].rows for run in row.trials]
+    arrays = [run.record.arrays for run in trials if run.record is not None]
+    for run, own, other in zip(trials, arrays, reversed(arrays), strict=True):
+        assert run.record is not None
+        changed = replace(own, weights=other.weights)
+        run.path.write_bytes(encode(replace(run.record, read_arrays=lambda changed=changed: changed)))
+    findings = verify(tmp_path, catalog).findings
+    assert {item.probe for item in findings} == {"weights"}
+    assert {frozenset(item.ids) for item in findings} == {frozenset(run.id for run in trials)}
 
 
 def test_fits_in_which_nothing_is_random(evaluate: Any, catalog: Catalog, tmp_path: Path) -> None:
@@ -113,6 +144,60 @@ def test_refits_that_hold(right_folder: Path, catalog: Catalog, tmp_path: Path) 
     assert sum("bit-equal" in note for note in report.notes) == 2
 
 
+def test_progress_counts_what_is_computed_and_refitted(right_folder: Path, catalog: Catalog) -> None:
+    """Baselines are computed again, but not fitted."""
+    told: list[tuple[int, int]] = []
+    report = verify(right_folder, catalog, refit=100, tell=lambda done, total, what: told.append((done, total)))
+    assert 0 < report.refitted < report.recomputed
+    assert told == [(done, len(told)) for done in range(report.recomputed + report.refitted)]
+
+
+def test_refits_of_known_runs(folder: Any, carry_out_known: Any, catalog: Catalog, tmp_path: Path) -> None:
+    """A table of somebody else, in which one figure is false."""
+    false = folder.run("image", "sine")
+    record = folder.record("image", "sine")
+    folder.put(false, replace(record, metrics={**record.metrics, "psnr": record.metrics["psnr"] + 3.0}))
+    load_results(folder.path).export(tmp_path / "all.csv")
+    results = carry_out_known(tmp_path / "known", tmp_path / "all.csv")
+    assert all(run.origin for run in results.runs)
+    report = verify(tmp_path / "known", catalog, refit=3)
+    assert (report.recomputed, report.refitted) == (0, 3)
+    report = verify(tmp_path / "known", catalog, refit=100)
+    fits = {run.id for run in results.runs if not run.baseline}
+    assert report.refitted == len(fits)
+    assert {(item.probe, item.ids, item.what) for item in report.findings} == {("refit", (false.id,), "psnr")}
+    assert sum("bit-equal" in note for note in report.notes) == len(fits) - 1
+
+
+def test_refit_of_a_known_run_of_a_user_file(
+    evaluate: Any, carry_out_known: Any, catalog: Catalog, tmp_path: Path
+) -> None:
+    photo = tmp_path / "photo.png"
+    Image.fromarray(np.arange(768, dtype=np.uint8).reshape(16, 16, 3)).save(photo)
+    keys: dict[str, Any] = {"tasks": [{**PICTURE, "source": str(photo), "size": None}], "fields": [FIELD]}
+    evaluate(tmp_path / "theirs", **keys).export(tmp_path / "all.csv")
+    carry_out_known(tmp_path / "known", tmp_path / "all.csv", **keys)
+    report = verify(tmp_path / "known", catalog, refit=1)
+    assert report.refitted == 1
+    assert report.findings == ()
+    photo.unlink()
+    report = verify(tmp_path / "known", catalog, refit=1)
+    assert report.refitted == 0
+    assert any("needs files of a user" in item.reason for item in report.unchecked)
+
+
+def test_folder_that_is_being_written(right_folder: Path, catalog: Catalog, tmp_path: Path) -> None:
+    path = tmp_path / "results"
+    shutil.copytree(right_folder, path)
+    with RunStore(path).lock():
+        report = verify(path, catalog)
+    assert report.findings == ()
+    (note,) = report.notes
+    assert note.startswith(f"process {os.getpid()} on ")
+    assert "is writing into the folder" in note
+    assert verify(path, catalog).notes == ()
+
+
 def test_refit_of_a_leaked_fit(folder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fitting again settles what a fit was trained on."""
     which = ("image", "sine", 0)
@@ -128,6 +213,8 @@ def test_command(right_folder: Path, tmp_path: Path, run_cli: Any) -> None:
     clean = run_cli("verify", right_folder)
     assert clean.returncode == 0, clean.stderr
     assert clean.stdout.endswith("runs computed again: nothing found\n")
+    refitted = run_cli("verify", right_folder, "--refit", "1")
+    assert refitted.stdout.endswith("runs computed again, 1 fitted again: nothing found\n")
     broken = tmp_path / "broken"
     shutil.copytree(right_folder, broken)
     file = next((broken / "runs").glob("*.h5"))

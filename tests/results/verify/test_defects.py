@@ -173,19 +173,61 @@ def best_seeds(results: Any, count: int) -> list[int]:
     return sorted(sorted(values, key=lambda seed: -values[seed])[:count])
 
 
+ONE_FIELD: dict[str, Any] = {
+    "tasks": [{"name": "image", "source": "astronaut", "size": 16, "held_out": 0.25}],
+    "fields": [{"name": "mlp", "label": "sine", "activation": "sine", "width": 16, "depth": 1}],
+}
+
+
 @pytest.mark.parametrize("listed", [True, False], ids=["by a second experiment", "by editing the experiment"])
 def test_selected_seeds(evaluate: Any, catalog: Catalog, tmp_path: Path, listed: bool) -> None:
+    """The best two of eight: one of 28 choices."""
     path = tmp_path / "results"
-    keys: dict[str, Any] = {
-        "tasks": [{"name": "image", "source": "astronaut", "size": 16, "held_out": 0.25}],
-        "fields": [{"name": "mlp", "label": "sine", "activation": "sine", "width": 16, "depth": 1}],
-    }
-    chosen = best_seeds(evaluate(path, **keys, seeds=5), 2)
+    chosen = best_seeds(evaluate(path, **ONE_FIELD, seeds=8), 2)
     if not listed:
         for file in (path / "experiments").iterdir():
             file.unlink()
-    evaluate(path, **keys, seeds=chosen)
-    assert probes(verify(path, catalog)) == {"selected-seeds"}
+    evaluate(path, **ONE_FIELD, seeds=chosen)
+    (found,) = verify(path, catalog).findings
+    assert found.probe == "selected-seeds"
+    assert "3.6% of all choices of 2 of the 8 seeds" in found.what
+    assert ("nor in any experiment of the folder" in found.what) is not listed
+    assert found.stored > found.found
+
+
+def test_best_seeds_that_chance_may_have_chosen_are_a_note(evaluate: Any, catalog: Catalog, tmp_path: Path) -> None:
+    """The best two of five: one of ten choices, so an honest folder may have them."""
+    chosen = best_seeds(evaluate(tmp_path, **ONE_FIELD, seeds=5), 2)
+    evaluate(tmp_path, **ONE_FIELD, seeds=chosen)
+    report = verify(tmp_path, catalog)
+    assert report.findings == ()
+    (note,) = report.notes
+    assert "10.0% of all choices of 2 of the 5 seeds" in note
+
+
+def test_more_rows_need_a_rarer_choice(evaluate: Any, catalog: Catalog, tmp_path: Path) -> None:
+    """One of 28 choices in one of two rows: chance does that in 7 % of all folders."""
+    keys = {**ONE_FIELD, "fields": [*ONE_FIELD["fields"], {"name": "mlp", "label": "relu", "width": 8, "depth": 1}]}
+    chosen = best_seeds(evaluate(tmp_path, **keys, seeds=8), 2)
+    evaluate(tmp_path, **keys, seeds=chosen)
+    report = verify(tmp_path, catalog)
+    assert "selected-seeds" not in {found.probe for found in report.findings if "sine" in found.what}
+    assert any("image / sine" in note and "3.6%" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("direction", ["null", "false"])
+def test_selection_by_a_metric_of_another_direction(
+    evaluate: Any, planted: Any, tmp_path: Path, direction: str
+) -> None:
+    """The worst two of eight are no good choice by a metric without direction, and the best if lower is better."""
+    results = evaluate(tmp_path, **ONE_FIELD, seeds=8)
+    worst = [seed for seed in range(8) if seed not in best_seeds(results, 6)]
+    for file in (tmp_path / "experiments").iterdir():
+        file.unlink()
+    evaluate(tmp_path, **ONE_FIELD, seeds=worst)
+    folder = planted(tmp_path)
+    folder.edit(lambda text: text.replace('"higher_is_better": true', f'"higher_is_better": {direction}'))
+    assert probes(folder.verify()) == ({"selected-seeds"} if direction == "false" else set())
 
 
 @pytest.mark.parametrize("what", ["code", "data"])

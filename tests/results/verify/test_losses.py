@@ -71,9 +71,7 @@ def test_tolerance_of_outputs() -> None:
 
 def test_a_report_is_sorted_and_says_each_thing_once() -> None:
     late, early = (Finding(probe, "what", "advice", ("run",), ("id",), 1.0, 2.0) for probe in ("refit", "files"))
-    report = make_report(
-        "folder", 3, 2, [late, Note("n"), early, early, Unchecked(("a",), "r"), Unchecked(("b",), "r")]
-    )
+    report = make_report("folder", 3, [late, Note("n"), early, early, Unchecked(("a",), "r"), Unchecked(("b",), "r")])
     assert report.findings == (early, late)
     assert report.unchecked == (Unchecked(("a", "b"), "r"),)
     assert early.line() == "files: run: what: stored 1, found 2; advice"
