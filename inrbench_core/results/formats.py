@@ -126,9 +126,8 @@ def csv_report(spec: TableSpec, results: Results) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(
         [
-            *("task", "ranked_by", "rank"),
+            *("task", "ranked_by", "rank", "field", "baseline", "parameters", "runs_ok", "runs"),
             *(f"{name}{suffix}" for suffix in SUFFIXES.values() for name in ("rank_low", "rank_high", "tied")),
-            *("field", "baseline", "parameters", "runs_ok", "runs"),
             *(f"{name}_{part}" for name in names for part in _PARTS),
             *("train_s_mean", "train_s_std", "chosen", "origin", "problems"),
         ]
@@ -139,10 +138,9 @@ def csv_report(spec: TableSpec, results: Results) -> str:
             standings = [row.standing.get(scope) for scope in SUFFIXES]
             writer.writerow(
                 [
-                    *(board.task_label, board.rank_by.name, row.rank or ""),
-                    *(value for one in standings for value in ((one.low, one.high, one.tied) if one else ("",) * 3)),
-                    *(row.label, row.baseline, row.parameters),
+                    *(board.task_label, board.rank_by.name, row.rank or "", row.label, row.baseline, row.parameters),
                     *(row.statuses.get("ok", 0), sum(row.statuses.values())),
+                    *(value for one in standings for value in ((one.low, one.high, one.tied) if one else ("",) * 3)),
                     *(_plain(value) for item in summaries for value in _parts(item)),
                     *(_plain(row.train_s.mean), _plain(row.train_s.std)),
                     "; ".join(f"{key}={value}" for key, value in row.chosen.options.items()) if row.chosen else "",
