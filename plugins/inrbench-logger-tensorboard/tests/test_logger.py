@@ -11,7 +11,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import inrbench_core as inr
 from inrbench_core.plugins.loading import load_catalog
-from inrbench_core.runs.events import EventStream
+from inrbench_core.runs.events import EventStream, StartedExperiment
+from inrbench_core.runs.outcome import failure
+from inrbench_core.runs.runfile import encode
+from inrbench_core.runs.store import RunStore
 from inrbench_core.testing import parametrize_with_checks
 from inrbench_core.testing.hook_checks import check_events, plugin_hooks
 from inrbench_core.testing.small_runs import stand_in_records
@@ -94,15 +97,16 @@ def test_every_run_has_a_folder_and_finished_ones_are_not_logged_again(logged, m
     assert sorted(folder.glob("tensorboard/**/events.out.tfevents.*")) == files
 
 
+def log_of(folder):
+    return Log(folder, RunStore(folder / "results"))
+
+
 @pytest.fixture
 def stream():
     return EventStream(load_catalog().manager)
 
 
 def send_all(stream, folder, records):
-    from inrbench_core.runs.events import StartedExperiment
-    from inrbench_core.runs.store import RunStore
-
     store = RunStore(folder)
     runs = {run.id: run for run, _ in records}
     stream.send(
@@ -132,16 +136,45 @@ def test_progress_is_logged_from_the_first_step_on_and_a_repeated_run_replaces_w
     records = stand_in_records()[:1]
     for _ in range(2):
         send_all(stream, tmp_path / "results", records)
-    events = read(Log(tmp_path / "exp").path(records[0][0]))
+    events = read(log_of(tmp_path / "exp").path(records[0][0]))
     assert [(point.step, point.value) for point in events.Scalars("progress/loss")] == [(3, 0.5), (5, 0.25)]
     assert [(point.step, point.value) for point in events.Scalars("progress/mse")] == [(3, 0.25), (5, 0.125)]
+
+
+@pytest.mark.parametrize("begins", [1, 2], ids=["at once", "after a worker was lost"])
+def test_a_repeated_run_that_fails_leaves_the_log_of_the_good_result_that_is_kept(
+    stream, monkeypatch, tmp_path, begins
+):
+    monkeypatch.setenv("INRBENCH_TENSORBOARD", str(tmp_path))
+    ((run, record),) = stand_in_records()[:1]
+    store = RunStore(tmp_path / "results")
+    with store.lock():
+        store.put(run.id, encode(record))
+    send_all(stream, tmp_path / "results", [(run, record)])
+    log = Log(tmp_path / "exp", store)
+    (good,) = log.path(run).iterdir()
+    content = good.read_bytes()
+    for _ in range(begins):
+        log.start(run)
+        assert good.read_bytes() == content
+    log.finish(run, failure(run, "failed", "ValueError: no luck"))
+    assert list(log.path(run).iterdir()) == [good]
+    assert good.read_bytes() == content
+
+
+def test_a_run_that_fails_again_has_the_log_of_the_last_time(stream, monkeypatch, tmp_path):
+    monkeypatch.setenv("INRBENCH_TENSORBOARD", str(tmp_path))
+    ((run, record),) = stand_in_records()[2:]
+    send_all(stream, tmp_path / "results", [(run, record)])
+    send_all(stream, tmp_path / "results", [(run, failure(run, "failed", "ValueError: no luck again"))])
+    assert text(read(log_of(tmp_path / "exp").path(run)), "status") == "failed: ValueError: no luck again"
 
 
 def test_a_failed_run_is_logged_with_its_reason(stream, monkeypatch, tmp_path):
     monkeypatch.setenv("INRBENCH_TENSORBOARD", str(tmp_path))
     failed = stand_in_records()[2:]
     send_all(stream, tmp_path / "results", failed)
-    events = read(Log(tmp_path / "exp").path(failed[0][0]))
+    events = read(log_of(tmp_path / "exp").path(failed[0][0]))
     assert text(events, "status") == "failed: ValueError: no luck"
 
 
@@ -157,9 +190,8 @@ def test_folders_of_labels_are_within_the_folder_and_differ(tmp_path):
     from types import SimpleNamespace
 
     def folder(label):
-        return (
-            Log(tmp_path).path(SimpleNamespace(task_label="t", label=label, signal="s", seed=0)).relative_to(tmp_path)
-        )
+        run = SimpleNamespace(task_label="t", label=label, signal="s", seed=0)
+        return log_of(tmp_path).path(run).relative_to(tmp_path)
 
     labels = ["inr-bench/siren", "inr-bench_siren", "..", ".", "a b", "größe", "%2E%2E"]
     assert len({folder(label) for label in labels}) == len(labels)

@@ -31,7 +31,7 @@ def inrbench_experiment_started(experiment: Any, store: Any) -> None:
     # Here, because importing torch takes seconds.
     from inrbench_logger_tensorboard.log import Log
 
-    _state.log = Log(store.folder / "tensorboard" if where == "1" else Path(where) / experiment.name)
+    _state.log = Log(store.folder / "tensorboard" if where == "1" else Path(where) / experiment.name, store)
 
 
 @hookimpl
