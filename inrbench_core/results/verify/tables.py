@@ -40,10 +40,10 @@ def check_complete(subject: Subject) -> Iterator[Remark]:
 
 def check_origins(subject: Subject) -> Iterator[Remark]:
     """Figures that were made elsewhere cannot be computed again."""
-    for run in every_run(subject.results):
-        if run.origin:
-            reason = f"known from {run.origin}: its weights are not here; --refit fits such runs, too"
-            yield Unchecked((title(run),), reason)
+    # One run may serve several rows.
+    for run in {run.id: run for run in every_run(subject.results) if run.origin}.values():
+        reason = f"known from {run.origin}: its weights are not here; --refit fits such runs, too"
+        yield Unchecked((title(run),), reason)
 
 
 def check_code(subject: Subject) -> Iterator[Remark]:

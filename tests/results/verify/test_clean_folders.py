@@ -71,17 +71,24 @@ def test_tuned_rows(evaluate: Any, catalog: Catalog, tmp_path: Path) -> None:
     assert {item.ids for item in findings if item.probe == "metrics"} == {(other.id,)}
 
 
-def test_tuning_on_the_signals_of_the_table(evaluate: Any, catalog: Catalog, tmp_path: Path) -> None:
+def test_tuning_on_the_signals_of_the_table(
+    evaluate: Any, carry_out_known: Any, catalog: Catalog, tmp_path: Path
+) -> None:
     """The published options are tried, too: their trial has a seed that their own row does not have."""
     fields = [{**FIELD, "label": name, "activation": name} for name in ("sine", "relu", "tanh")]
     tuning = {"trials": 2, "over": {"training.lr": [1e-4, 1e-1, "log"]}}
     keys: dict[str, Any] = {"tasks": [PICTURE], "fields": fields, "tuning": tuning}
     for seeds in ([0], [0, 1, 2]):
-        results = evaluate(tmp_path, **keys, seeds=seeds)
-        report = verify(tmp_path, catalog)
+        results = evaluate(tmp_path / "theirs", **keys, seeds=seeds)
+        report = verify(tmp_path / "theirs", catalog)
         assert report.findings == ()
         assert report.notes == ()
         assert report.recomputed == report.runs == len({run.id for run in every_run(results)})
+    results.export(tmp_path / "all.csv")
+    carry_out_known(tmp_path / "known", tmp_path / "all.csv", **keys, seeds=[0, 1, 2])
+    known = verify(tmp_path / "known", catalog)
+    assert known.findings == ()
+    assert known.runs == report.runs == sum(len(item.runs) for item in known.unchecked)
 
 
 def test_exchanged_weights_of_trials(evaluate: Any, catalog: Catalog, tmp_path: Path) -> None:
