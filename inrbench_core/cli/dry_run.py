@@ -22,7 +22,6 @@ from inrbench_core.results.tables import Column, print_line, print_table
 from inrbench_core.runs.check_process import Cost, CostKey, Step, check_apart
 from inrbench_core.runs.local import LocalExecutor
 from inrbench_core.runs.plan import Plan, make_plan
-from inrbench_core.runs.record import done_runs
 from inrbench_core.runs.run import FitRun
 from inrbench_core.runs.store import RunStore
 from inrbench_core.runs.tuning import grown
@@ -59,7 +58,7 @@ def print_plan(
     store = RunStore(results_folder(experiment, options))
     records = store.records({run.id for run in planned(plan)}) if store.runs.is_dir() else {}
     known = {} if options.fresh else known_records(plan, store, records, Known(options.known))
-    done, shown = done_runs(known), grown(plan, known)
+    done, shown = plan.done(known), grown(plan, known)
     jobs, threads = _jobs_at_a_time(plan)
     tell = ProgressLines().tell
     costs = check_apart(plan, plugin_files, plan.runs.keys(), everything=True, threads=threads, on_step=tell)

@@ -22,7 +22,7 @@ from inrbench_core.results.results import Results
 from inrbench_core.runs.check_process import check_apart
 from inrbench_core.runs.driver import Driver
 from inrbench_core.runs.plan import Plan, make_plan
-from inrbench_core.runs.record import KnownRecord, RunRecord, done_runs
+from inrbench_core.runs.record import KnownRecord, RunRecord
 from inrbench_core.runs.store import FolderInUse, RunStore
 from inrbench_core.runs.tuning import make_strategy
 from inrbench_core.spec.builder import build_experiment
@@ -168,7 +168,12 @@ def carry_out(experiment: Experiment, catalog: Catalog, options: Options, plugin
                 f"the time is over: {done} of {count} runs are done and kept in {store.folder}; {rest}",
                 stacklevel=2,
             )
-        results = results_of(experiment_data(driver.plan), outcome.records, store, outcome.failed)
+        trials = driver.plan.trials
+        statuses = [outcome.records[run_id].status for run_id in outcome.failed & trials]
+        counts = {word: statuses.count(word) for word in ("diverged", "failed")}
+        if lost := ", ".join(f"{count} {word}" for word, count in counts.items() if count):
+            warnings.warn(f"of {len(trials)} trial runs {lost}; their settings are not chosen", stacklevel=2)
+        results = results_of(experiment_data(driver.plan), outcome.records, store, outcome.failed - trials)
         driver.events.send("inrbench_experiment_finished", results=results)
     return results
 
@@ -195,8 +200,8 @@ def _described(plan: Plan, store: RunStore, taken: Mapping[str, KnownRecord]) ->
 
 
 def _progress(driver: Driver) -> tuple[int, int]:
-    """How many of the planned runs have a good result, and how many there are."""
-    return len(done_runs(driver.outcome.records) & driver.plan.runs.keys()), len(driver.plan.runs)
+    """How many of the planned runs are done, and how many there are."""
+    return len(driver.plan.done(driver.outcome.records) & driver.plan.runs.keys()), len(driver.plan.runs)
 
 
 @contextmanager

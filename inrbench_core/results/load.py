@@ -117,7 +117,7 @@ def results_of(
             )
             chosen, skip = _chosen(row.get("chosen")), row["skip"]
             if trials and chosen is None and not skip:
-                done = sum(trial.status == "ok" for trial in trials)
+                done = sum(trial.status in ("ok", "diverged") for trial in trials)
                 skip = f"its options are not chosen yet: {done} of {len(trials)} trial runs are done"
             rows.append(ResultRow(row["label"], row["baseline"], skip, runs, trials, chosen))
         metrics = tuple(Metric(**metric) for metric in board["metrics"])

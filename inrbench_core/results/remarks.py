@@ -12,6 +12,7 @@ from inrbench_core.api.entries import Metric
 from inrbench_core.api.text import one_line
 from inrbench_core.results.leaderboard import Leaderboard, Row
 from inrbench_core.results.numbers import format_number, with_unit
+from inrbench_core.results.results import Chosen
 from inrbench_core.results.samples import samples_of
 from inrbench_core.results.statistics.comparisons import ALPHA, MOST_REPEATS, Difference
 from inrbench_core.results.statistics.variances import LEAST_SEEDS, LEAST_SIGNALS, SCOPES, Scope
@@ -117,9 +118,15 @@ def _choices(board: Leaderboard) -> list[str]:
         seeds = f"seed{'s' if len(chosen.seeds) > 1 else ''} {', '.join(map(str, chosen.seeds))}"
         where = f"{', '.join(chosen.signals)}, {seeds}"
         lines.append(
-            f"{row.label}: {options}; best of {chosen.trials} by {chosen.metric} on {where}{gain_text(board, row)}"
+            f"{row.label}: {options}; best of {_tried(chosen)} by {chosen.metric} on {where}{gain_text(board, row)}"
         )
     return lines
+
+
+def _tried(chosen: Chosen) -> str:
+    counts = {"diverged": chosen.diverged, "failed": chosen.failed}
+    lost = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    return f"{chosen.trials} ({lost})" if lost else str(chosen.trials)
 
 
 def _option(value: Any) -> str:

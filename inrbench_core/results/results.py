@@ -106,6 +106,8 @@ class Chosen:
         signals: the signals that were tried on.
         seeds: the seeds that were tried with.
         published: the label of the row of the same field with the options that it had before; "" if there is none.
+        diverged: how many of the trials have no figure because a run diverged.
+        failed: how many of the others have no figure, because a run failed or lacks the metric.
     """
 
     options: Mapping[str, Any]
@@ -114,6 +116,8 @@ class Chosen:
     signals: tuple[str, ...]
     seeds: tuple[int, ...]
     published: str = ""
+    diverged: int = 0
+    failed: int = 0
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,7 @@ class Results:
     Args:
         boards: one for each task.
         warnings: files that could not be used, and runs of which two places have different figures, one line each.
-        failed: ids of the runs that were carried out by this call and did not go well.
+        failed: ids of the runs, trials excepted, that were carried out by this call and did not go well.
     """
 
     boards: tuple[ResultBoard, ...]

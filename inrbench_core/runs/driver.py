@@ -19,7 +19,7 @@ from inrbench_core.plugins.failures import one_line
 from inrbench_core.runs.events import EventStream, StartedExperiment
 from inrbench_core.runs.outcome import failure
 from inrbench_core.runs.plan import Plan, Strategy
-from inrbench_core.runs.record import RunRecord, Status, done_runs
+from inrbench_core.runs.record import RunRecord, Status
 from inrbench_core.runs.run import AnyRun
 from inrbench_core.runs.runfile import NotARun, encode
 from inrbench_core.runs.store import RunStore
@@ -77,7 +77,7 @@ class Driver:
         catalog: for life-cycle hooks.
         plugin_files: plugin files that workers load as well.
         known: the record of every planned run that has one.
-        fresh: repeat runs that have a good result.
+        fresh: repeat runs that are done.
         deadline: when to stop, on the clock of `time.monotonic`. A job is not begun where it is known to take longer
             than what is left; one that is still under way then is recorded as interrupted.
     """
@@ -98,7 +98,7 @@ class Driver:
         self.events = EventStream(catalog.manager)
         self.plugin_files = tuple(str(file.resolve()) for file in plugin_files)
         self.outcome = Outcome(dict(known))
-        self.done = frozenset() if fresh else frozenset(done_runs(known))
+        self.done = frozenset() if fresh else frozenset(plan.done(known))
         self.deadline = deadline
         # By row.
         self._costs: dict[str, _Cost] = {}

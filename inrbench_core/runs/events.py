@@ -22,7 +22,8 @@ class StartedExperiment:
         name: of the experiment.
         folder: of its results.
         runs: every run that is planned so far, by id; a choice of options adds some while the experiment runs.
-        done: ids of the runs of the experiment that have a good result already, those among them that it plans later.
+        done: ids of the runs of the experiment that are not repeated (see `Plan.done`), those among them that it plans
+            later.
     """
 
     name: str

@@ -6,13 +6,14 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Any, Protocol
 
 from inrbench_core.api.entries import Metric
 from inrbench_core.api.errors import InrbenchError
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.plugins.fingerprints import Fingerprints
-from inrbench_core.runs.record import RunRecord
+from inrbench_core.runs.record import RunRecord, done_runs
 from inrbench_core.runs.run import AnyRun, FitRun, RunFactory
 from inrbench_core.spec.experiment import Choice, Experiment, FieldRow, Signal, TaskBoard
 
@@ -88,10 +89,10 @@ class Plan:
     Args:
         experiment: what was asked for.
         boards: the tables.
-        runs: those that are to be carried out, by id, each once however many rows it is in. First the runs of rows:
-            by seed, then the signal's place in its task, then task, then row, so that a stopped experiment has
-            something of every field on every task, and prepared data is used several times in a row. Then trials,
-            the first of every row before the second.
+        runs: those that are to be carried out, by id, each once however many rows it is in. First the runs of rows
+            with the first seed: by the signal's place in its task, then task, then row, so that a stopped experiment
+            has something of every field on every task, and prepared data is used several times in a row. Then
+            trials, the first of every row before the second. Then the runs of rows with the other seeds.
         device: where runs are carried out: cpu, cuda or cuda:N.
         count: how many runs the whole experiment has, whatever `only` says; as if every row that is still to be
             chosen had runs of its own.
@@ -104,6 +105,21 @@ class Plan:
     device: str
     count: int
     only: tuple[str, ...] = ()
+
+    @cached_property
+    def trials(self) -> frozenset[str]:
+        """The ids of all runs that only serve to choose options."""
+        rows = (row for board in self.boards for row in board.rows)
+        return frozenset(run.id for row in rows for trial in row.trials for run in trial.runs)
+
+    def done(self, records: Mapping[str, RunRecord]) -> set[str]:
+        """The ids of the runs that are not to be repeated: those with a good result, and trials that diverged.
+
+        Args:
+            records: by id.
+        """
+        diverged = {run_id for run_id in self.trials & records.keys() if records[run_id].status == "diverged"}
+        return done_runs(records) | diverged
 
     def with_boards(self, boards: tuple[PlannedBoard, ...]) -> Plan:
         """The plan with other boards of the same experiment, and their runs."""
@@ -192,14 +208,24 @@ def _in_order(
     experiment: Experiment, boards: Sequence[PlannedBoard], only: Sequence[str]
 ) -> Iterator[tuple[bool, AnyRun]]:
     """Every run, and whether one of the patterns selects it, in the order in which runs are carried out."""
-    for seed in range(len(experiment.seeds)):
-        for signal in range(max((len(board.board.signals) for board in boards), default=0)):
-            for board in boards:
-                count = len(board.board.signals)
-                for row in board.rows if signal < count else ():
-                    if row.runs:
-                        run = row.runs[seed * count + signal]
-                        yield _selects(only, [run.signal, *_labels(board, row)]), run
+    yield from _of_seed(0, boards, only)
+    yield from _trials(boards, only)
+    for seed in range(1, len(experiment.seeds)):
+        yield from _of_seed(seed, boards, only)
+
+
+def _of_seed(seed: int, boards: Sequence[PlannedBoard], only: Sequence[str]) -> Iterator[tuple[bool, AnyRun]]:
+    """The runs of rows with a seed, given by its place in the list of seeds."""
+    for signal in range(max((len(board.board.signals) for board in boards), default=0)):
+        for board in boards:
+            count = len(board.board.signals)
+            for row in board.rows if signal < count else ():
+                if row.runs:
+                    run = row.runs[seed * count + signal]
+                    yield _selects(only, [run.signal, *_labels(board, row)]), run
+
+
+def _trials(boards: Sequence[PlannedBoard], only: Sequence[str]) -> Iterator[tuple[bool, AnyRun]]:
     chosen = [
         (row.trials, _selects(only, [*(signal.label for signal in board.board.signals), *_labels(board, row)]))
         for board in boards

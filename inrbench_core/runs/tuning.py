@@ -28,7 +28,9 @@ def make_strategy(plan: Plan, known: Mapping[str, RunRecord]) -> Strategy:
 
 
 class TuningStrategy:
-    """Hands out trials and the runs of rows that need none, then the runs of what the trials have chosen.
+    """Hands out the first seed of rows that need no trials, and the trials; then all other runs.
+
+    Rows whose options are chosen so have as much to show, as early, as the others.
 
     Args:
         plan: as it is made.
@@ -39,19 +41,20 @@ class TuningStrategy:
     def __init__(self, plan: Plan, known: Mapping[str, RunRecord]) -> None:
         self._first = plan
         self.plan = grown(plan, known)
-        self._asked = 0
+        self._given: set[str] = set()
 
     def next(self, results: Mapping[str, RunRecord]) -> Sequence[AnyRun]:
-        """First all runs that are known without a choice; then what was chosen; none after."""
-        self._asked += 1
-        if self._asked == 1:
-            return list(self._first.runs.values())
-        if self._asked > 2:
-            return ()
-        new = grown(self._first, results)
-        if new.boards != self.plan.boards:
-            self.plan = new
-        return [run for run_id, run in self.plan.runs.items() if run_id not in self._first.runs]
+        """First what does not depend on a choice, of the first seed; then the rest, by seed; none after."""
+        runs = list(self._first.runs.values())
+        if self._given:
+            new = grown(self._first, results)
+            if new.boards != self.plan.boards:
+                self.plan = new
+            runs = [run for run in self.plan.runs.values() if run.id not in self._given]
+        elif trials := [number for number, run in enumerate(runs) if run.id in self._first.trials]:
+            runs = runs[: trials[-1] + 1]
+        self._given |= {run.id for run in runs}
+        return runs
 
 
 def grown(plan: Plan, results: Mapping[str, RunRecord]) -> Plan:
@@ -87,8 +90,16 @@ def _chosen(plan: Plan, board: PlannedBoard, row: PlannedRow, results: Mapping[s
         "signals": [signal.label for signal in board.board.trial_signals],
         "seeds": list(plan.experiment.trial_seeds),
         "published": row.published,
+        **_without_figure(scores, records),
     }
     return replace(row, runs=trial.final, source=trial.source, chosen=chosen)
+
+
+def _without_figure(scores: Sequence[float], records: Sequence[Sequence[RunRecord | None]]) -> dict[str, int]:
+    """How many trials have no figure to choose by: because a run diverged, or for another reason."""
+    lost = [group for score, group in zip(scores, records, strict=True) if score == -math.inf]
+    diverged = sum(any(record is not None and record.status == "diverged" for record in group) for group in lost)
+    return {"diverged": diverged, "failed": len(lost) - diverged}
 
 
 def _scores(
@@ -101,6 +112,7 @@ def _scores(
     by_name = {metric.name: metric for metric in board.metrics}
     named = plan.experiment.choose_by
     metrics = [by_name[named]] if named else [by_name.get(board.rank_by, board.metrics[0]), board.metrics[0]]
+    metrics = [metric for metric in metrics if metric.higher_is_better is not None]
     scores: list[float] = []
     for metric in metrics:
         scores = [_score(trial, metric, results) for trial in trials]
@@ -116,4 +128,4 @@ def _score(trial: PlannedTrial, metric: Metric, results: Mapping[str, RunRecord]
     if len(values) < len(records) or any(math.isnan(value) for value in values):
         return -math.inf
     mean = fmean(values)
-    return mean if metric.higher_is_better is not False else -mean
+    return mean if metric.higher_is_better else -mean

@@ -84,6 +84,16 @@ def test_a_tuned_row_says_what_was_chosen_on_what_and_what_it_gained(make_board,
     assert "gain over siren 1.00 dB [" in line
 
 
+@pytest.mark.parametrize(
+    ("diverged", "failed", "text"),
+    [(3, 0, "best of 8 (3 diverged) by psnr"), (2, 1, "best of 8 (2 diverged, 1 failed) by psnr")],
+)
+def test_trials_without_a_figure_are_told_beside_their_number(make_board, make_row, diverged, failed, text):
+    chosen = Chosen({"lr": 1e-4}, "psnr", 8, ("camera",), (100,), diverged=diverged, failed=failed)
+    tuned = replace(make_row("siren", outcomes(30.0)), chosen=chosen)
+    assert any(text in line for line in remarks(make_board(tuned)))
+
+
 def test_where_the_published_options_are_the_best_no_gain_is_told(make_board, make_row):
     chosen = Chosen({"training.lr": 1e-4}, "psnr", 8, ("camera",), (100,), "siren")
     published = make_row("siren", outcomes(30.0, 30.4, 30.2))

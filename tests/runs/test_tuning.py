@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from inrbench_core.plugins.loading import load_catalog
 from inrbench_core.results.evaluate import Options, carry_out
 from inrbench_core.results.load import load_results
 from inrbench_core.results.results import ResultRow, Results
+from inrbench_core.runs.driver import Driver
 from inrbench_core.runs.plan import Plan, PlannedRow, make_plan
 from inrbench_core.runs.run import FitRun
 from inrbench_core.spec.builder import build_experiment
@@ -159,6 +161,62 @@ def test_trials_that_fail_are_the_worst_and_a_field_without_a_good_one_is_skippe
     assert row.skip.startswith(
         "none of its 3 trials has a figure to choose by (failed: ValueError: this kind is broken"
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "again"),
+    [("endless", "diverged", 0), ("broken", "failed", 3)],
+)
+def test_trials_without_a_figure_are_counted_and_only_those_that_failed_are_tried_again(
+    tune: Tune, tmp_path: Path, kind: str, status: str, again: int
+) -> None:
+    over = {"omega": [1, 100, "log"], "kind": {"choices": [kind, "round"]}}
+    with pytest.warns(UserWarning, match=f"^of 6 trial runs 3 {status}; their settings are not chosen$"):
+        results = tune(fields=["high"], tuning={"trials": 6, "over": over})
+    row = rows_of(results)["high (tuned)"]
+    assert row.chosen is not None
+    assert [run.status for run in row.trials].count(status) == 3
+    assert (row.chosen.trials, row.chosen.diverged + row.chosen.failed, getattr(row.chosen, status)) == (6, 3, 3)
+    # They are no failure of the experiment, all of whose rows are whole.
+    assert results.failed == frozenset()
+    before = times_of_files(tmp_path / "out")
+    with warnings.catch_warnings(record=True) as told:
+        repeated = tune(fields=["high"], tuning={"trials": 6, "over": over})
+    assert len(told) == bool(again)
+    assert sum(before[name] != time for name, time in times_of_files(tmp_path / "out").items()) == again
+    assert facts_of(repeated) == facts_of(results)
+
+
+def test_a_final_run_that_diverged_is_carried_out_again_and_is_a_failure(tune: Tune) -> None:
+    for _ in range(2):
+        results = tune(fields=[{"name": "high", "kind": "endless"}], seeds=1, tuning={"trials": 2, "over": OVER})
+        assert results.failed == {run.id for run in rows_of(results)["high"].runs}
+
+
+@pytest.fixture
+def order(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """Field and seed of every run that is carried out, in that order."""
+    found: list[tuple[str, int]] = []
+    keep = Driver._keep
+
+    def kept(driver: Driver, run: FitRun, content: bytes) -> None:
+        found.append((run.label, run.seed))
+        keep(driver, run, content)
+
+    monkeypatch.setattr(Driver, "_keep", kept)
+    return found
+
+
+def test_tuned_rows_have_their_first_seed_before_any_row_has_its_second(
+    tune: Tune, order: list[tuple[str, int]]
+) -> None:
+    # Far from its optimum, so that another setting is chosen.
+    far = {"name": "plain", "order": 90, "label": "plain"}
+    tune(fields=["high", far], tuning={"trials": 2, "over": {"order": [1, 10, "int"]}})
+    final = [(label, seed) for seed in (0, 1) for label in ("high", "high (tuned)", "plain", "plain (tuned)")]
+    trials = [(f"{label} (tuned), trial {number}", 1000) for number in (0, 1) for label in ("high", "plain")]
+    published = [("high", 0), ("plain", 0)]
+    assert order == [*published, *trials, *(run for run in final if run not in published)]
 
 
 def test_a_metric_of_which_less_is_better_chooses_its_least(tune: Tune) -> None:

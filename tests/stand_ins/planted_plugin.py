@@ -29,7 +29,7 @@ class WaveringSpec(ComponentSpec):
 
     omega: float = Field(1.0, gt=0, description="rad per unit")
     order: int = Field(1, ge=1)
-    kind: Literal["flat", "round", "broken"] = "flat"
+    kind: Literal["flat", "round", "broken", "endless"] = "flat"
 
 
 class PlainSpec(ComponentSpec):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -50,6 +51,8 @@ class PlantedProblem(Problem):
         options = model.spec.model_dump()
         if options.get("kind") == "broken":
             raise ValueError("this kind is broken")
+        if options.get("kind") == "endless":
+            return Evaluation({"quality": math.nan, "distance": math.nan})
         value = quality(model.planted, {"order": 3, **options}, self.signal, self.seed)
         return Evaluation({"quality": value, "distance": -value})
 
