@@ -153,9 +153,11 @@ def inrbench_recipes() -> Any:
 
 @hookimpl
 def inrbench_analyses() -> Any:
-    metrics = (Metric("mean", higher_is_better=False), Metric("tilt", higher_is_better=None))
+    metrics = (Metric("mean", higher_is_better=False),)
     yield AnalysisEntry("roughness", RoughnessSpec, "spec_plugin:none", metrics=metrics, api=1)
     yield AnalysisEntry("flatness", RoughnessSpec, "spec_plugin:none", metrics=metrics, api=1)
+    tilt = (Metric("tilt", higher_is_better=None),)
+    yield AnalysisEntry("slope", RoughnessSpec, "spec_plugin:none", metrics=tilt, api=1)
 
 
 @hookimpl
