@@ -23,7 +23,7 @@ SCOPES: tuple[Scope, ...] = ("these signals", "such signals")
 LEAST_ROWS = 6
 # Signals that are needed to speak of signals like them.
 LEAST_SIGNALS = 5
-# With one seed nothing tells a good field from a lucky start, however many signals there are.
+# With one seed nothing tells a good field from a good start, however many signals there are.
 LEAST_SEEDS = 2
 # By this share the spread of the variances of so few rows is taken to be larger than it is measured.
 _CAUTION = 1.1
