@@ -12,9 +12,24 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from inrbench_core.api.executor import ExecutorEvent
 from inrbench_core.runs.serve import take_message
 
 _CHUNK = 1 << 20
+
+
+def event_of(job_id: str, what: str, content: Any) -> ExecutorEvent:
+    """What a worker process has sent of its job, as an event for the driver; see `serve.serve`."""
+    if what == "progress":
+        run_id, progress = content
+        return ExecutorEvent(job_id, "progress", run_id=run_id, progress=progress)
+    if what == "finished":
+        run_id, file = content
+        return ExecutorEvent(job_id, "finished", run_id=run_id, content=file)
+    if what == "lost":
+        error, retry = content
+        return ExecutorEvent(job_id, "lost", error=error, retry=retry)
+    return ExecutorEvent(job_id, "started" if what == "started" else "ended")
 
 
 class Child:

@@ -10,7 +10,7 @@ from typing import Any
 
 from inrbench_core.api.executor import Executor, ExecutorContext, ExecutorEvent, Job
 from inrbench_core.plugins.builtin import LocalSpec
-from inrbench_core.runs.child import Child
+from inrbench_core.runs.child import Child, event_of
 
 MAX_DEFAULT_JOBS = 8
 
@@ -95,19 +95,9 @@ class LocalExecutor(Executor):
     def _take(self, worker: _Worker, what: str, content: Any) -> None:
         if worker.job is None:
             return
-        job_id = worker.job.id
-        if what == "started":
-            self._events.append(ExecutorEvent(job_id, "started"))
-        elif what == "progress":
-            run_id, progress = content
-            self._events.append(ExecutorEvent(job_id, "progress", run_id=run_id, progress=progress))
-        elif what == "finished":
-            run_id, file = content
-            self._events.append(ExecutorEvent(job_id, "finished", run_id=run_id, content=file))
-        else:
+        self._events.append(event_of(worker.job.id, what, content))
+        if what in ("ended", "lost"):
             worker.job = None
-            event = ExecutorEvent(job_id, "ended") if what == "ended" else ExecutorEvent(job_id, "lost", error=content)
-            self._events.append(event)
 
     def _bury(self, worker: _Worker) -> None:
         reason = worker.exit_reason()

@@ -44,7 +44,8 @@ def serve(connection: socket.socket) -> None:
             for run_id, content in work(job, report, places):
                 send(connection, "finished", (run_id, content))
         except Exception as error:
-            send(connection, "lost", str(error) if isinstance(error, InrbenchError) else one_line(error))
+            # It would end so again.
+            send(connection, "lost", (str(error) if isinstance(error, InrbenchError) else one_line(error), False))
         else:
             send(connection, "ended", None)
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from inrbench_core import Executor, ExecutorContext, ExecutorEvent, Job
 from inrbench_core.api.errors import UnsupportedError
-from inrbench_core.runs.child import Child
+from inrbench_core.runs.child import Child, event_of
 from inrbench_executor_ray.plugin import RaySpec
 
 # How long Ray may take to end its workers before the connection is cut.
@@ -178,21 +178,9 @@ class RayExecutor(Executor):
         job_id = self._jobs.get(number)
         if job_id is None:
             return
-        if what == "started":
-            self._events.append(ExecutorEvent(job_id, "started"))
-        elif what == "progress":
-            run_id, progress = content
-            self._events.append(ExecutorEvent(job_id, "progress", run_id=run_id, progress=progress))
-        elif what == "finished":
-            run_id, file = content
-            self._events.append(ExecutorEvent(job_id, "finished", run_id=run_id, content=file))
-        elif what == "ended":
+        self._events.append(event_of(job_id, what, content))
+        if what in ("ended", "lost"):
             del self._jobs[number]
-            self._events.append(ExecutorEvent(job_id, "ended"))
-        else:
-            del self._jobs[number]
-            error, retry = content
-            self._events.append(ExecutorEvent(job_id, "lost", error=error, retry=retry))
 
 
 def _gpus(spec: RaySpec, device: str) -> float:

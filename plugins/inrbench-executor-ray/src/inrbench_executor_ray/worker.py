@@ -51,7 +51,7 @@ def carry_out(data: Mapping[str, Any], parcels: Mapping[str, Parcel], threads: i
                     continue
                 told, phase = time.monotonic(), progress.phase
             if what != "started":
-                yield what, (content, False) if what == "lost" else content
+                yield what, content
             if what in ("ended", "lost"):
                 return
         if dead or child.ended:
