@@ -14,8 +14,8 @@ from inrbench_core.results.leaderboard import Leaderboard, Row, check_metric
 from inrbench_core.results.merging import task_hashes
 from inrbench_core.results.results import ResultRow, Results
 from inrbench_core.results.samples import samples_of
-from inrbench_core.results.statistics.comparisons import Difference, compare_all
-from inrbench_core.results.statistics.variances import LEAST_SEEDS, SCOPES, Array, Scope, has_scope, variances_of_means
+from inrbench_core.results.statistics.comparisons import Difference, comparisons_of
+from inrbench_core.results.statistics.variances import LEAST_SEEDS, SCOPES, Array, has_scope, variances_of_means
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,8 @@ def _pair(board: Leaderboard, rows: tuple[Row, Row], beside: Sequence[Row]) -> P
     values, left_out = _in_common(samples.values)
     complete = np.isfinite(values).all(axis=(1, 2))
     values = values[complete]
-    differences = [
-        compare_all(values, scope, higher_is_better=metric.higher_is_better).difference(0, 1)
-        for scope in SCOPES
-        if values.size and has_scope(values, scope)
-    ]
+    compared = comparisons_of(values, higher_is_better=metric.higher_is_better) if values.size else {}
+    differences = [one.difference(0, 1) for one in compared.values()]
     return _made(board.task_label, (rows[0].label, rows[1].label), metric, values[:2], left_out, differences)
 
 
@@ -151,25 +148,41 @@ def _pairs_of_folders(board: Leaderboard, rows: Sequence[tuple[Row, ResultRow]],
     kept = [_in_common(samples_of(pair, metric).values) for pair in rows]
     sign = -1.0 if metric.higher_is_better is False else 1.0
     differences = [sign * (values[0] - values[1]) for values, _ in kept]
-    found = []
-    for index, ((row, _), (values, left_out)) in enumerate(zip(rows, kept, strict=True)):
-        alike = [number for number, one in enumerate(differences) if one.shape == differences[index].shape]
-        stack, place = np.stack([differences[number] for number in alike]), alike.index(index)
-        labels = (f"{row.label} of {names[0]}", f"{row.label} of {names[1]}")
-        own = [_of_one(stack, place, scope) for scope in SCOPES if stack.size and has_scope(stack, scope)]
-        found.append(replace(_made(board.task_label, labels, metric, values, left_out, own), among=len(rows)))
+    own: list[list[Difference]] = [[] for _ in rows]
+    for shape in dict.fromkeys(one.shape for one in differences):
+        alike = [number for number, one in enumerate(differences) if one.shape == shape]
+        for number, found in zip(alike, _against_zero(np.stack([differences[n] for n in alike])), strict=True):
+            own[number] = found
+    return [
+        replace(
+            _made(
+                board.task_label, (f"{row.label} of {names[0]}", f"{row.label} of {names[1]}"), metric, *one, differing
+            ),
+            among=len(rows),
+        )
+        for (row, _), one, differing in zip(rows, kept, own, strict=True)
+    ]
+
+
+def _against_zero(differences: Array) -> list[list[Difference]]:
+    """Each of several differences (rows, signals, seeds) against zero, in each scope that they are enough for."""
+    rows, signals, seeds = differences.shape
+    found: list[list[Difference]] = [[] for _ in range(rows)]
+    for scope in SCOPES:
+        if not differences.size or not has_scope(differences, scope):
+            continue
+        variances = variances_of_means(differences, scope, share=True)
+        for index, mean in enumerate(differences.mean(axis=(1, 2))):
+            found[index].append(
+                Difference(
+                    scope,
+                    float(mean),
+                    float(variances.values[index]),
+                    float(variances.df[index]),
+                    seeds if scope == "these signals" else signals,
+                    float(variances.fixed[index]),
+                    # The wider scope comes after the narrower one.
+                    found[index][-1] if found[index] else None,
+                )
+            )
     return found
-
-
-def _of_one(differences: Array, index: int, scope: Scope) -> Difference:
-    """One of several differences (rows, signals, seeds) against zero."""
-    variances = variances_of_means(differences, scope, share=True)
-    return Difference(
-        scope,
-        float(differences[index].mean()),
-        float(variances.values[index]),
-        float(variances.df[index]),
-        differences.shape[2] if scope == "these signals" else differences.shape[1],
-        float(variances.fixed[index]),
-        _of_one(differences, index, "these signals") if scope == "such signals" else None,
-    )

@@ -218,8 +218,7 @@ def _take(cells: Row, path: Path, called: str, boards: dict[str, _Board]) -> Non
     board = boards.setdefault(row["task"], _Board(tuple(Metric(**item) for item in declared), row["rank_by"]))
     line = board.rows.setdefault((row["baseline"], row["field"]), _Row())
     if row["chosen"]:
-        chosen: dict[str, Any] = json.loads(row["chosen"])
-        line.chosen = Chosen(**{**chosen, "signals": tuple(chosen["signals"]), "seeds": tuple(chosen["seeds"])})
+        line.chosen = Chosen.from_data(json.loads(row["chosen"]))
     if row["status"] == SKIPPED:
         line.skip = row["message"]
         return

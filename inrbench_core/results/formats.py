@@ -67,11 +67,10 @@ def cells(board: Leaderboard, plus_minus: str = "±") -> tuple[list[str], list[l
     titles = ["#", *(RANKS[scope] for scope in scopes), "field", *map(header, metrics)]
     titles += [f"{board.rank_by.name}, {wide}"] if wide in scopes else []
     titles += ["parameters", "train [s]", "runs"]
-    rows = []
+    rows, first = [], next(iter(board.ranked), None)
     for row in board.rows:
-        is_first = bool(board.ranked) and row is board.ranked[0]
         texts = [str(row.rank) if row.rank else ""]
-        texts += [_standing(row.standing.get(scope), is_first=is_first) for scope in scopes]
+        texts += [_standing(row.standing.get(scope), is_first=row is first) for scope in scopes]
         name = f"{row.label} (baseline)" if row.baseline else row.label
         texts.append(f"{name} {KNOWN}" if is_known(row) else name)
         texts += [format_summary(row.metrics[metric.name], metric.unit, plus_minus) for metric in metrics]

@@ -15,7 +15,7 @@ from inrbench_core.api.errors import InrbenchError
 from inrbench_core.api.suggest import did_you_mean
 from inrbench_core.results.results import Chosen, ResultBoard, ResultRow, ResultRun, Results
 from inrbench_core.results.samples import samples_of
-from inrbench_core.results.statistics.comparisons import Comparisons, compare_all, rank_intervals
+from inrbench_core.results.statistics.comparisons import Comparisons, comparisons_of, rank_intervals
 from inrbench_core.results.statistics.intervals import mean_intervals
 from inrbench_core.results.statistics.variances import SCOPES, Scope, has_scope
 
@@ -203,11 +203,7 @@ def _comparisons(rows: Sequence[Row], metric: Metric) -> dict[Scope, Comparisons
     # Infinite figures, as of a perfect answer, cannot be compared by their means.
     if len(rows) < 2 or np.isnan(values).any():
         return {}
-    return {
-        scope: compare_all(values, scope, higher_is_better=metric.higher_is_better)
-        for scope in SCOPES
-        if has_scope(values, scope)
-    }
+    return comparisons_of(values, higher_is_better=metric.higher_is_better)
 
 
 def _standings(comparisons: Mapping[Scope, Comparisons], rows: int) -> list[dict[Scope, Standing]]:

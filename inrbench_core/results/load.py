@@ -115,7 +115,8 @@ def results_of(
                 )
                 for key, role in (("runs", "final"), ("trials", "trial"))
             )
-            chosen, skip = _chosen(row.get("chosen")), row["skip"]
+            chosen = Chosen.from_data(row["chosen"]) if row.get("chosen") else None
+            skip = row["skip"]
             if trials and chosen is None and not skip:
                 done = sum(trial.status in ("ok", "diverged") for trial in trials)
                 skip = f"its options are not chosen yet: {done} of {len(trials)} trial runs are done"
@@ -124,12 +125,6 @@ def results_of(
         boards.append(ResultBoard(board["label"], metrics, board["rank_by"], tuple(rows)))
     warnings = tuple(f"{store.folder}: {name}: {reason}" for name, reason in store.unusable.items())
     return Results(tuple(boards), warnings, frozenset(failed))
-
-
-def _chosen(data: Mapping[str, Any] | None) -> Chosen | None:
-    if data is None:
-        return None
-    return Chosen(**{**data, "signals": tuple(data["signals"]), "seeds": tuple(data["seeds"])})
 
 
 def _result_run(planned_id: str, record: RunRecord | None, **facts: Any) -> ResultRun:

@@ -119,6 +119,11 @@ class Chosen:
     diverged: int = 0
     failed: int = 0
 
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Chosen:
+        """The choice of plain data with these keys, in which lists stand for tuples. Raises TypeError or KeyError."""
+        return cls(**{**data, "signals": tuple(data["signals"]), "seeds": tuple(data["seeds"])})
+
 
 @dataclass(frozen=True)
 class ResultRow:

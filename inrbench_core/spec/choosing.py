@@ -16,7 +16,7 @@ from inrbench_core.spec.lists import FIRST_TRIAL_SEED, Seed, Texts, TrialSeeds
 from inrbench_core.spec.yaml_io import YamlPath
 
 MOST_TRIALS = 1000
-# Points drawn for each trial: some give a setting that is there already, as where an option has few values.
+# Points drawn for each trial: some give a setting that already exists, as where an option has few values.
 DRAWN = 20
 FLAGS = ("log", "int")
 

@@ -8,7 +8,14 @@ from functools import cached_property
 
 import numpy as np
 
-from inrbench_core.results.statistics.variances import Array, Scope, Variances, variances_of_differences
+from inrbench_core.results.statistics.variances import (
+    SCOPES,
+    Array,
+    Scope,
+    Variances,
+    has_scope,
+    variances_of_differences,
+)
 
 # Errors of a table: the chance that it shows any false order, and the coverage that its intervals miss.
 ALPHA = 0.05
@@ -191,6 +198,21 @@ def compare_all(values: Array, scope: Scope, *, higher_is_better: bool | None = 
     adjusted.T[upper] = adjusted[upper]
     repeats = seeds if scope == "these signals" else signals
     return Comparisons(scope, differences, variances, p, adjusted, repeats, narrow)
+
+
+def comparisons_of(values: Array, *, higher_is_better: bool | None = True) -> dict[Scope, Comparisons]:
+    """The comparisons in each scope that the figures are enough for.
+
+    Args:
+        values: (rows, signals, seeds), finite.
+        higher_is_better: of the metric.
+    """
+    found = [scope for scope in SCOPES if has_scope(values, scope)]
+    if not found:
+        return {}
+    # The wider scope has the narrower one in it.
+    widest = compare_all(values, found[-1], higher_is_better=higher_is_better)
+    return {one.scope: one for one in (widest.narrow, widest) if one is not None}
 
 
 def holm(p: Array) -> Array:

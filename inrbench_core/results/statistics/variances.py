@@ -169,12 +169,12 @@ def _moderated(found: _Estimate, rows: int, guide: _Estimate | None = None, *, m
     if added == 0:
         return found
     borrowed = np.minimum(1 / (1 / added + 1 / chosen.df), most)
-    borrowed = borrowed * _belongs(found, common, borrowed, rows)
+    borrowed = borrowed * _belongs(found, common, borrowed)
     values = (borrowed * common + found.df * found.values) / (borrowed + found.df)
     return _Estimate(values, found.df + borrowed)
 
 
-def _belongs(found: _Estimate, common: Array, borrowed: Array, rows: int) -> Array:
+def _belongs(found: _Estimate, common: Array, borrowed: Array) -> Array:
     """The share, from 0 to 1, to which each variance is one of the distribution that all are taken for.
 
     A variance that is larger than the largest of so many draws would be has to stand for itself, or a field that is
@@ -184,7 +184,7 @@ def _belongs(found: _Estimate, common: Array, borrowed: Array, rows: int) -> Arr
 
     with np.errstate(invalid="ignore", divide="ignore"):
         chance = np.nan_to_num(fdtrc(found.df, borrowed, found.values / common), nan=1.0)
-    picked = np.triu_indices(rows, 1) if found.values.ndim == 2 else np.arange(rows)
+    picked = _each_once(found.values)
     order = np.argsort(chance[picked])
     expected = np.empty(order.size)
     expected[order] = (np.arange(order.size) + 0.5) / order.size
@@ -196,12 +196,17 @@ def _belongs(found: _Estimate, common: Array, borrowed: Array, rows: int) -> Arr
     return share
 
 
+def _each_once(values: Array) -> Any:
+    """The indices of each row, of values (rows,), or of each pair of rows, of (rows, rows)."""
+    return np.triu_indices(len(values), 1) if values.ndim == 2 else np.arange(len(values))
+
+
 def _in_common(found: _Estimate, guide: _Estimate, rows: int) -> tuple[float, Array]:
     """The degrees of freedom that a guide adds to variances, and the variances that it leads to expect."""
     from scipy.special import digamma, polygamma
 
     df = float(found.df.flat[0])
-    picked = np.triu_indices(rows, 1) if found.values.ndim == 2 else np.arange(rows)
+    picked = _each_once(found.values)
     with np.errstate(invalid="ignore", divide="ignore"):
         ratios = (found.values / guide.values)[picked]
     usable = np.isfinite(ratios) & (ratios > 0)

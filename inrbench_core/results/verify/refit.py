@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from inrbench_core.results.results import ResultRun
+from inrbench_core.results.verify.own_figures import unit_of
 from inrbench_core.results.verify.recompute import Recomputation, recorded_threads, unchecked
 from inrbench_core.results.verify.report import Note, Remark, Unchecked, finding, title
 from inrbench_core.results.verify.subject import record_of
@@ -56,7 +57,6 @@ def _compared(run: ResultRun, again: RunRecord) -> Iterator[Remark]:
         what = f"fitted again it ended as {again.status}: {again.message}"
         yield finding("refit", [run], what, "see whether its code or its libraries changed")
         return
-    units = {str(metric["name"]): str(metric["unit"]) for metric in record.declared}
     pairs = {name: (record.metrics[name], again.metrics[name]) for name in record.metrics if name in again.metrics}
     if all(repr(stored) == repr(found) for stored, found in pairs.values()):
         yield Note(f"{title(run)}: fitted again, all {len(pairs)} metrics are bit-equal")
@@ -64,7 +64,7 @@ def _compared(run: ResultRun, again: RunRecord) -> Iterator[Remark]:
     lines = [
         f"{name} {stored:.6g} -> {found:.6g}" for name, (stored, found) in pairs.items() if repr(stored) != repr(found)
     ]
-    wrong = [name for name, (stored, found) in pairs.items() if not _holds(stored, found, units.get(name, ""))]
+    wrong = [name for name, (stored, found) in pairs.items() if not _holds(stored, found, unit_of(record, name))]
     for name in wrong:
         stored, found = pairs[name]
         advice = "see whether its data, its code or its libraries changed"
