@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from inrbench_core.api.problem import Index, Problem, SeedStreams
 from inrbench_core.fit.batches import Batches
 from inrbench_core.fit.chunks import chunk_elements, is_chunkable, measure_footprint
-from inrbench_core.fit.compiling import compile_model, wants_compile
+from inrbench_core.fit.compiling import compile_model, uses_cuda_graphs, wants_compile
 from inrbench_core.fit.device import model_device
 from inrbench_core.fit.hooks import modules_with, parameter_groups, regularisation, set_progress
 from inrbench_core.fit.schedule import learning_rate
@@ -55,19 +55,21 @@ class Stepper:
         self._choose_chunk(device, before_compile)
         groups = parameter_groups(model, problem, training.lr)
         self.optimizer = cast(torch.optim.Optimizer, training.optimizer.build(groups))
-        self._rates = [group["lr"] for group in self.optimizer.param_groups]
+        self._rates = [float(group["lr"]) for group in self.optimizer.param_groups]
+        self._trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
 
     def _choose_chunk(self, device: torch.device, before_compile: Callable[[], None]) -> None:
         batches = self.batches
         footprint = measure_footprint(self.model, self.problem)
         most = chunk_elements(footprint, self.problem, device) if is_chunkable(self.model) else batches.size
         self.chunk = batches.even_chunk(most)
-        if wants_compile(self.training, self.problem, self.model, batches.size, footprint, device.type):
+        # Compiled code is made for one size; what is left over runs eagerly.
+        uniform = batches.uniform_chunk(most)
+        if wants_compile(self.training, self.problem, self.model, batches.size, uniform, device.type):
             before_compile()
-            # Compiled code is made for one size; what is left over runs eagerly.
-            uniform = batches.uniform_chunk(most)
-            example = self.problem.batch(batches.example(uniform))
-            compiled, self.compile_s = compile_model(self.model, self.problem, example)
+            example = batches.example(uniform)
+            graphs = uses_cuda_graphs(footprint, batches.size, uniform, device.type)
+            compiled, self.compile_s = compile_model(self.model, lambda model: self._loss(model, example), graphs)
             if compiled is not None:
                 self._fast, self.compiled, self.chunk = compiled, True, uniform
 
@@ -84,13 +86,19 @@ class Stepper:
         for part in self._staged:
             part.set_progress((number - 1) / self.training.steps)
         for group, lr in zip(self.optimizer.param_groups, self._rates, strict=True):
-            group["lr"] = learning_rate(self.training, number - 1, lr)
+            rate = learning_rate(self.training, number - 1, lr)
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
         chunks = list(self.batches.next_chunks(self.chunk))
         losses: list[Tensor] = []
 
         def closure() -> Tensor:
             """The loss of this step's batch, with its gradients; an optimiser may call it several times."""
-            self.optimizer.zero_grad(set_to_none=True)
+            # Optimizer.zero_grad does the same, and imports torch's compiler, which takes a second.
+            for parameter in self._trained:
+                parameter.grad = None
             losses.append(torch.stack([self._backward(index) for index in chunks]).sum())
             term = regularisation(self._regularised)
             if term is None:
@@ -107,6 +115,10 @@ class Stepper:
         """Add a chunk's gradients; returns its share of the loss, detached."""
         count = index.stop - index.start if isinstance(index, slice) else len(index)
         model = self._fast if count == self.chunk else self.model
-        loss = self.problem.loss(model, self.problem.batch(index)).sum() / self.batches.size
+        loss = self._loss(model, index)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
+
+    def _loss(self, model: nn.Module, index: Index) -> Tensor:
+        """A chunk's share of the batch's mean loss, by the model or its compiled twin."""
+        return self.problem.loss(model, self.problem.batch(index)).sum() / self.batches.size

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from torch import Tensor, nn
 
 from inrbench_core.api.problem import SeedStreams
 from inrbench_core.fit import fit
+from inrbench_core.fit.schedule import learning_rate
 from inrbench_core.spec.training import TrainingSpec
 
 SEEDS = SeedStreams(0)
@@ -68,7 +72,7 @@ def test_defaults_are_those_of_torch_but_for_momentum(
 ) -> None:
     parameter = nn.Parameter(torch.zeros(3))
     optimizer = stand_ins.catalog.resolve("optimizer", name).build([{"params": [parameter], "lr": 0.5}])
-    assert type(optimizer) is kind
+    assert isinstance(optimizer, kind)
     expected = kind([parameter], lr=0.5, fused=True, foreach=False, **changed).param_groups[0]
     assert {**optimizer.param_groups[0], "params": []} == {**expected, "params": []}
 
@@ -163,3 +167,80 @@ def test_an_optimiser_that_calls_no_closure_is_an_error(stand_ins) -> None:
     own = stand_ins.optimizer(lambda spec, groups: Idle(groups))
     with pytest.raises(ValueError, match=r"optimizer own: its step\(\) does not call the closure"):
         fit(stand_ins.Wave(), stand_ins.make_net(), stand_ins.short(optimizer=own), seeds=SEEDS)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_steps_are_those_of_torch(stand_ins, name: str) -> None:
+    """Bit for bit, at changing rates."""
+    ours, theirs = stand_ins.make_net(), stand_ins.make_net()
+    built = stand_ins.catalog.resolve("optimizer", name).build([{"params": [*ours.parameters()], "lr": 0.01}])
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}[name]
+    plain = kind(theirs.parameters(), lr=0.01, fused=True, **({"momentum": 0.9} if name == "sgd" else {}))
+    x = torch.linspace(-1, 1, 20).unsqueeze(1)
+    for step in range(5):
+        for optimizer, model in ((built, ours), (plain, theirs)):
+
+            def closure(model: nn.Module = model) -> Tensor:
+                model.zero_grad()
+                loss = (model(x) - 1).square().mean()
+                loss.backward()
+                return loss
+
+            optimizer.param_groups[0]["lr"] = 0.01 / (1 + step)
+            optimizer.step(closure)
+    start = stand_ins.make_net()
+    for found, wanted, before in zip(ours.parameters(), theirs.parameters(), start.parameters(), strict=True):
+        assert torch.equal(found, wanted)
+        assert not torch.equal(found, before)
+
+
+class RateAsTensor(torch.optim.Adam):
+    """Its rate is a tensor that stays the same object, as on CUDA, where a captured step reads it."""
+
+    def __init__(self, groups: list[dict[str, Any]]) -> None:
+        super().__init__([{**group, "lr": torch.tensor(group["lr"])} for group in groups], fused=True)
+        self.rates = [group["lr"] for group in self.param_groups]
+        self.seen: list[float] = []
+
+    def step(self, closure: Any = None) -> Any:
+        assert all(group["lr"] is rate for group, rate in zip(self.param_groups, self.rates, strict=True))
+        self.seen.append(self.rates[0].item())
+        return super().step(closure)
+
+
+def test_a_rate_that_is_a_tensor_is_written_in_place_and_gives_the_same_steps(stand_ins) -> None:
+    made: list[RateAsTensor] = []
+
+    def target(spec: Any, groups: Any) -> torch.optim.Optimizer:
+        made.append(RateAsTensor(groups))
+        return made[-1]
+
+    as_tensor, as_number = stand_ins.make_net(), stand_ins.make_net()
+    training = stand_ins.short(steps=20, schedule="cosine")
+    fit(stand_ins.Wave(), as_number, training, seeds=SEEDS)
+    own = training.model_copy(update={"optimizer": stand_ins.optimizer(target)})
+    fit(stand_ins.Wave(), as_tensor, own, seeds=SEEDS)
+    assert made[0].seen == pytest.approx([learning_rate(training, step, 1e-2) for step in range(20)], rel=1e-6)
+    for found, wanted in zip(as_tensor.parameters(), as_number.parameters(), strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
+
+
+LAZY = """
+import sys
+import torch
+from inrbench_core.api.problem import SeedStreams
+from inrbench_core.fit import fit
+import conftest
+
+for optimizer in ("adam", "adamw", "sgd"):
+    for compile in ("off", "auto"):
+        training = conftest.short(steps=2, optimizer=optimizer, compile=compile, schedule="cosine", batch=16)
+        assert fit(conftest.Wave(), conftest.make_net(), training, seeds=SeedStreams(0)).status == "ok"
+assert "torch._dynamo" not in sys.modules
+"""
+
+
+def test_a_fit_that_is_not_compiled_does_not_import_the_compiler() -> None:
+    """It takes a second of each worker."""
+    done = subprocess.run([sys.executable, "-c", LAZY], capture_output=True, text=True, cwd=Path(__file__).parent)
+    assert done.returncode == 0, done.stderr
