@@ -14,6 +14,8 @@ PIXELS = 192
 # Half of what is shown across, and of the rays' length: the cube's corners are sqrt(3) from its middle.
 _WIDTH, _REACH = 1.25, 1.74
 _STEPS = 128
+# What stands for the values outside of the volume.
+_OUTSIDE = 1e-6
 
 
 def draw(values: Array) -> Array:
@@ -31,20 +33,38 @@ def draw(values: Array) -> Array:
     start = start.reshape(-1, 3)
     step = 2.0 * _REACH / _STEPS
     depth = np.full(len(start), np.nan)
-    before = np.full(len(start), 1.0)
-    active = np.arange(len(start))
+    before = np.full(len(start), _OUTSIDE)
+    first, last = _steps_within(start, step * towards)
+    order = first.argsort(kind="stable")
+    entered = np.searchsorted(first[order], np.arange(_STEPS + 2), side="left")
+    active = order[:0]
     for number in range(_STEPS + 1):
+        active = np.concatenate([active[last[active] >= number], order[entered[number] : entered[number + 1]]])
         now = _sample(values, start[active] - number * step * towards)
         hit = now < 0.0
+        found = active[hit]
         # Linear between the two steps about the surface.
-        share = before[hit] / (before[hit] - now[hit])
-        depth[active[hit]] = (number - 1.0 + share) * step
-        active, before = active[~hit], now[~hit]
+        share = before[found] / (before[found] - now[hit])
+        depth[found] = (number - 1.0 + share) * step
+        active = active[~hit]
+        before[active] = now[~hit]
     picture = np.full((len(start), 3), 255.0)
     seen = np.isfinite(depth)
     places = start[seen] - depth[seen, None] * towards
     picture[seen] = _shade(_normals(values, places), towards)
     return np.rint(picture).astype(np.uint8).reshape(PIXELS, PIXELS, 3)
+
+
+def _steps_within(start: Array, step: Array) -> tuple[Array, Array]:
+    """The first and last step, int64 (n,) each, at which rays from start (n, 3) may be in the cube; first > last: none.
+
+    A ray goes by -step, (3,), at a time.
+    """
+    ends = np.stack([(start - 1.0) / step, (start + 1.0) / step])
+    # One more at both ends, so that no rounding loses a step.
+    first, last = np.floor(ends.min(axis=0).max(axis=1)), np.ceil(ends.max(axis=0).min(axis=1))
+    first = np.where(first > last, _STEPS + 1, first)
+    return first.clip(0, _STEPS + 1).astype(int), last.clip(-1, _STEPS).astype(int)
 
 
 def _view() -> tuple[Array, Array, Array]:
@@ -58,9 +78,9 @@ def _view() -> tuple[Array, Array, Array]:
 
 
 def _sample(values: Array, places: Array) -> Array:
-    """Values by trilinear interpolation at places (n, 3): (n,); a small positive number outside of the volume."""
+    """Values by trilinear interpolation at places (n, 3): (n,); `_OUTSIDE` outside of the volume."""
     number = (places.T + 1.0) / 2.0 * (values.shape[0] - 1)
-    return map_coordinates(values, number, order=1, mode="constant", cval=1e-6)
+    return map_coordinates(values, number, order=1, mode="constant", cval=_OUTSIDE)
 
 
 def _normals(values: Array, places: Array) -> Array:

@@ -102,41 +102,49 @@ class Implicit(Solid):
 
 def ball(points: Array, radius: float) -> Array:
     """Signed distance to a ball about the origin."""
-    return np.linalg.norm(points, axis=1) - radius
+    return _length(*points.T) - radius
 
 
 def box(points: Array, half: float) -> Array:
     """Signed distance to a cube about the origin, half its side given."""
-    beyond = np.abs(points) - half
-    return np.linalg.norm(beyond.clip(0.0), axis=1) + beyond.max(axis=1).clip(max=0.0)
+    x, y, z = np.abs(points.T) - half
+    most = np.maximum(np.maximum(x, y), z)
+    return _length(x.clip(0.0), y.clip(0.0), z.clip(0.0)) + most.clip(max=0.0)
 
 
 def ring(points: Array, radius: float, thickness: float) -> Array:
     """Signed distance to a torus about the z axis: radius of its centre line, and of its tube."""
-    around = np.hypot(points[:, 0], points[:, 1]) - radius
-    return np.hypot(around, points[:, 2]) - thickness
+    x, y, z = points.T
+    return _length(_length(x, y) - radius, z) - thickness
+
+
+def _length(*axes: Array) -> Array:
+    """Length of vectors by their axes, (n,) each: numpy's norm of such short rows takes several times as long."""
+    return np.sqrt(sum(np.square(axis) for axis in axes))
 
 
 def csg(points: Array) -> Array:
     """A rounded cube with a bore along each axis, and a ring about it: smooth faces, sharp edges, a thin part."""
-    solid = np.maximum(box(points, 0.55), ball(points, 0.72))
-    for axis in range(3):
-        across = np.delete(points, axis, axis=1)
-        solid = np.maximum(solid, 0.28 - np.linalg.norm(across, axis=1))
-    return np.minimum(solid, ring(points, 0.78, 0.07))
+    # By axes, each of which is contiguous, all sums are several times as fast.
+    axes = np.ascontiguousarray(points.T)
+    x, y, z = axes
+    solid = np.maximum(box(axes.T, 0.55), ball(axes.T, 0.72))
+    for across in ((y, z), (x, z), (x, y)):
+        solid = np.maximum(solid, 0.28 - _length(*across))
+    return np.minimum(solid, ring(axes.T, 0.78, 0.07))
 
 
 def menger(points: Array, levels: int = 3, half: float = 0.8) -> Array:
     """Menger's sponge: a cube less square bores at each third, on ever smaller scales."""
-    solid = box(points, half)
+    axes = np.ascontiguousarray(points.T)
+    solid = box(axes.T, half)
     cell = 2.0 * half
     for _ in range(levels):
         # Distance from the centre of the own cell of this level, along each axis.
-        offset = np.abs((points + half) % cell - cell / 2.0)
-        within = np.sort(offset, axis=1)
+        x, y, z = np.abs((axes + half) % cell - cell / 2.0)
         # A cross of three square bars: outside of all bars, the second smallest offset is what matters.
-        inner = cell / 6.0 - within[:, 1]
-        solid = np.maximum(solid, inner)
+        second = np.maximum(np.minimum(x, y), np.minimum(np.maximum(x, y), z))
+        solid = np.maximum(solid, cell / 6.0 - second)
         cell /= 3.0
     return solid
 
