@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from inrbench_core.api.components import FieldShape
 from inrbench_core.api.problem import SeedStreams
+from inrbench_core.fit import build_model
 from inrbench_core.fit.batches import Batches
 from inrbench_core.fit.stepping import Stepper
 from inrbench_core.fit.watch import LossWatch
@@ -132,7 +133,7 @@ def test_a_step_on_minibatches_does_not_wait(stand_ins, chunks_of):
         watch.check(10)
 
 
-@pytest.mark.parametrize(("full", "most"), [(False, 2), (True, 2)])
+@pytest.mark.parametrize(("full", "most"), [(False, 2), (True, 3)])
 @pytest.mark.parametrize(
     ("name", "package"),
     [
@@ -144,7 +145,7 @@ def test_a_step_on_minibatches_does_not_wait(stand_ins, chunks_of):
         ("ct", "inrbench_task_ct"),
     ],
 )
-def test_evaluation_reads_from_the_device_twice_at_most(name, package, full, most, monkeypatch):
+def test_evaluation_reads_from_the_device_a_few_times_at_most(name, package, full, most, monkeypatch):
     pytest.importorskip(package)
     options = {"name": name, **({"duration_s": 0.1} if name == "audio" else {"size": 32})}
     problem = load_catalog().resolve("task", options).build(device=torch.device("cpu"), seeds=SeedStreams(0))
@@ -153,6 +154,24 @@ def test_evaluation_reads_from_the_device_twice_at_most(name, package, full, mos
     with Reads(monkeypatch) as seen, torch.no_grad():
         problem.evaluate(model, full=full)
     assert 1 <= seen.count <= most
+
+
+@pytest.mark.parametrize(
+    ("options", "package"),
+    [
+        ({"name": "video", "frames": 4, "size": 16}, "inrbench_task_video"),
+        ({"name": "nerf", "size": 8, "train_views": 2, "test_views": 3, "samples": 4}, "inrbench_task_nerf"),
+    ],
+)
+def test_the_curve_of_frames_and_views_is_read_once(options, package, monkeypatch):
+    pytest.importorskip(package)
+    catalog, device, seeds = load_catalog(), torch.device("cpu"), SeedStreams(0)
+    problem = catalog.resolve("task", options).build(device=device, seeds=seeds)
+    field = catalog.resolve("field", {"name": "mlp", "activation": "relu", "width": 4, "depth": 1})
+    model = build_model(field, problem.shapes, seeds=seeds, device=device).model
+    with Reads(monkeypatch) as seen, torch.no_grad():
+        problem.evaluate(model, full=False)
+    assert seen.count == 1
 
 
 @pytest.mark.parametrize(

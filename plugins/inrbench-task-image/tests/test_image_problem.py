@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from inrbench_task_image import base, renderer
+from inrbench_task_image import base, metrics, renderer
 from inrbench_task_image.interpolation import fill_linear
 from inrbench_task_image.metrics import MAX_PSNR, psnr, squared_error, ssim, ssim_map
 from inrbench_task_image.plugin import ImageSpec, inrbench_tasks
@@ -49,8 +49,20 @@ def test_metrics_agree_with_scikit_image():
     settings = {"data_range": 1, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
     assert ssim(truth, answer) == pytest.approx(structural_similarity(truth, answer, channel_axis=-1, **settings))
     assert ssim(truth, truth) == pytest.approx(1.0)
-    assert ssim_map(truth, answer).shape == (20, 30)
     assert math.isnan(ssim(truth[:10], answer[:10]))
+
+
+@pytest.mark.parametrize("rows", [7, 1000])
+def test_the_map_of_similarity_agrees_with_scikit_image_up_to_the_borders(rows, monkeypatch):
+    rng = np.random.default_rng(0)
+    truth, answer = rng.random((2, 20, 30, 3))
+    monkeypatch.setattr(metrics, "_CPU_PIXELS", 30 * rows)
+    settings = {"data_range": 1, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "full": True}
+    _, expected = structural_similarity(truth, answer, channel_axis=-1, **settings)
+    np.testing.assert_allclose(ssim_map(truth, answer).numpy(), expected.mean(axis=-1), rtol=0, atol=1e-10)
+    single = ssim_map(*(torch.from_numpy(picture.astype(np.float32)) for picture in (truth, answer))).numpy()
+    np.testing.assert_allclose(single, expected.mean(axis=-1), rtol=0, atol=1e-6)
+    assert np.isnan(ssim_map(truth[:10], answer[:10]).numpy()).all()
 
 
 def test_a_perfect_field_is_perfect():

@@ -92,9 +92,10 @@ class CtProblem(PictureProblem):
         margin = SSIM_WINDOW // 2
         inner = np.zeros_like(self.disc)
         inner[margin:-margin, margin:-margin] = self.disc[margin:-margin, margin:-margin]
+        similarity = ssim_map(torch.from_numpy(self.picture).to(self.device), answer).cpu().numpy()
         return {
             "psnr": psnr(squared_error(self.picture, answer)[self.disc]),
-            "ssim": float(ssim_map(self.picture, answer)[inner].mean(dtype=np.float64)),
+            "ssim": float(similarity[inner].mean()),
         }
 
     def classical(self, name: str) -> Array:

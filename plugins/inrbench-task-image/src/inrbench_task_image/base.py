@@ -62,6 +62,7 @@ class PictureProblem(Problem):
         self.elements = self.pixels
         candidates = torch.arange(self.pixels) if scored is None else torch.from_numpy(np.flatnonzero(scored))
         self._curve = _curve_pixels(candidates, seeds).to(device)
+        self._curve_truth = torch.from_numpy(self.picture).reshape(-1, self.channels)[self._curve.cpu()].to(device)
         self.record = {**picture.record, "curve_pixels": self._curve.numel()}
 
     @abstractmethod
@@ -115,13 +116,13 @@ class PictureProblem(Problem):
 
     def measure(self, answer: Array) -> dict[str, float]:
         """The metrics of a picture (H, W, C) in [0, 1]."""
-        return {"psnr": psnr(squared_error(self.picture, answer)), "ssim": ssim(self.picture, answer)}
+        similarity = ssim(torch.from_numpy(self.picture).to(self.device), answer)
+        return {"psnr": psnr(squared_error(self.picture, answer)), "ssim": similarity}
 
     def measure_curve(self, model: nn.Module) -> dict[str, float]:
         """The metrics along the curve: the primary one, over `record["curve_pixels"]` pixels."""
-        answer = to_unit(predict(model, self.pixel_coords(self._curve))).clamp(0.0, 1.0).cpu().numpy()
-        truth = self.picture.reshape(-1, self.channels)[self._curve.cpu().numpy()]
-        return {self.primary: psnr(squared_error(truth, answer))}
+        answer = to_unit(predict(model, self.pixel_coords(self._curve))).clamp(0.0, 1.0)
+        return {self.primary: psnr(squared_error(self._curve_truth, answer))}
 
     def evaluate(self, model: nn.Module, *, full: bool = True) -> Evaluation:
         """All metrics and outputs; on the curve those of `measure_curve`."""

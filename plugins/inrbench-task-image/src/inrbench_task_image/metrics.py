@@ -1,68 +1,107 @@
-"""How near two pictures are. Pictures are float, (H, W, C), in [0, 1]."""
+"""How near two pictures are. Pictures are float, (H, W, C), in [0, 1], arrays or tensors on any device."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from skimage.metrics import structural_similarity
+import torch
+from torch import Tensor
 
 Array = np.ndarray[Any, Any]
+Values = TypeVar("Values", Array, Tensor)
 
 # What a copy scores: a finite figure can be averaged and ranked, and no float32 fit of more than a
 # few pixels reaches it.
 MAX_PSNR = 200.0
 MIN_ERROR = 10.0 ** (-MAX_PSNR / 10.0)
 SSIM_WINDOW = 11
+_SSIM_SIGMA, _SSIM_CONSTANTS = 1.5, (0.01**2, 0.03**2)
+# So many pixels are compared at a time, which bounds the memory; few enough for a CPU's cache.
+_CPU_PIXELS, _GPU_PIXELS = 1 << 16, 1 << 22
 
 
-def squared_error(truth: Array, picture: Array) -> Array:
+def squared_error(truth: Values, picture: Values) -> Values:
     """Squared error of each pixel, averaged over its channels: (H, W)."""
-    return np.square(picture - truth).mean(axis=-1)
+    return ((picture - truth) ** 2).mean(-1)
 
 
-def psnr(error: Array) -> float:
+def psnr(error: Array | Tensor) -> float:
     """Peak signal-to-noise ratio, dB, for peak 1, of some pixels' squared errors of any shape.
 
     `MAX_PSNR` at most; NaN if there are no pixels or one of the errors is NaN.
     """
-    if error.size == 0:
+    if 0 in error.shape:
         return math.nan
-    mean = float(error.mean(dtype=np.float64))
+    # What is no tensor is left on the CPU.
+    mean = error.double().mean().item() if isinstance(error, Tensor) else float(error.mean(dtype=np.float64))
     # Compared this way round, NaN stays NaN.
     return MAX_PSNR if mean <= MIN_ERROR else -10.0 * math.log10(mean)
 
 
-def ssim_map(truth: Array, picture: Array) -> Array:
-    """Structural similarity of each pixel, (H, W), averaged over channels.
+def ssim_map(truth: Array | Tensor, picture: Array | Tensor) -> Tensor:
+    """Structural similarity of each pixel, averaged over channels: float64 (H, W), where the truth is.
 
-    With the Gaussian window of Wang et al. 2004 (sigma 1.5, 11 x 11). All NaN where the picture is
-    smaller than the window: another window would give another metric.
+    With the Gaussian window of Wang et al. 2004, "Image quality assessment: from error visibility to structural
+    similarity" (sigma 1.5, 11 x 11); pictures are mirrored at their borders, as in scikit-image. All NaN where the
+    picture is smaller than the window: another window would give another metric.
     """
-    if min(truth.shape[:2]) < SSIM_WINDOW:
-        return np.full(truth.shape[:2], math.nan, np.float32)
-    total = np.zeros(truth.shape[:2], np.float64)
-    # Channel by channel, which bounds the memory.
-    for channel in range(truth.shape[-1]):
-        _, similarity = structural_similarity(
-            truth[..., channel],
-            picture[..., channel],
-            data_range=1.0,
-            gaussian_weights=True,
-            sigma=1.5,
-            use_sample_covariance=False,
-            full=True,
-        )
-        total += similarity
-    return total / truth.shape[-1]
+    truth = torch.as_tensor(truth)
+    picture = torch.as_tensor(picture, device=truth.device)
+    height, width, channels = truth.shape
+    total = torch.full((height, width), math.nan, dtype=torch.float64, device=truth.device)
+    if min(height, width) < SSIM_WINDOW:
+        return total
+    rows, columns = (_mirrored(size).to(truth.device) for size in (height, width))
+    count = max(1, (_GPU_PIXELS if truth.is_cuda else _CPU_PIXELS) // width)
+    for start in range(0, height, count):
+        # With the rows that the window reaches.
+        part = rows[start : start + count + SSIM_WINDOW - 1]
+        similarity = [
+            _similarity(*(image[..., channel][part][:, columns].double() for image in (truth, picture)))
+            for channel in range(channels)
+        ]
+        total[start : start + count] = sum(similarity) / channels
+    return total
 
 
-def ssim(truth: Array, picture: Array) -> float:
+def _similarity(a: Tensor, b: Tensor) -> Tensor:
+    """Of one channel of two pictures, (h, w) each, without the margin: (h - 10, w - 10)."""
+    mean_a, mean_b, square_a, square_b, product = _blurred(torch.stack([a, b, a * a, b * b, a * b]))
+    one, two = _SSIM_CONSTANTS
+    means, squares = mean_a * mean_b, mean_a**2 + mean_b**2
+    contrast = (2.0 * (product - means) + two) / (square_a + square_b - squares + two)
+    return (2.0 * means + one) / (squares + one) * contrast
+
+
+def _blurred(planes: Tensor) -> Tensor:
+    """Planes (n, h, w) weighted by the window, where it lies within them: (n, h - 10, w - 10)."""
+    radius = SSIM_WINDOW // 2
+    weights = [math.exp(-0.5 * (offset / _SSIM_SIGMA) ** 2) for offset in range(radius + 1)]
+    total = weights[0] + 2.0 * sum(weights[1:])
+    for axis in (1, 2):
+        inner = planes.shape[axis] - 2 * radius
+        # Sums of shifted planes: torch's convolution of one channel takes several times as long on a CPU.
+        summed = planes.narrow(axis, radius, inner) * (weights[0] / total)
+        for offset, weight in enumerate(weights[1:], 1):
+            for shift in (radius - offset, radius + offset):
+                summed.add_(planes.narrow(axis, shift, inner), alpha=weight / total)
+        planes = summed
+    return planes
+
+
+def _mirrored(size: int) -> Tensor:
+    """Places along an axis, (size + 10,): with the outer five of both ends mirrored, the outermost twice."""
+    radius = SSIM_WINDOW // 2
+    place = torch.arange(-radius, size + radius)
+    return torch.where(place < 0, -1 - place, torch.where(place >= size, 2 * size - 1 - place, place))
+
+
+def ssim(truth: Array | Tensor, picture: Array | Tensor) -> float:
     """Mean structural similarity, without the margin where the window leaves the picture; see `ssim_map`."""
     margin = SSIM_WINDOW // 2
     height, width = truth.shape[:2]
     if min(height, width) < SSIM_WINDOW:
         return math.nan
-    inner = ssim_map(truth, picture)[margin : height - margin, margin : width - margin]
-    return float(inner.mean(dtype=np.float64))
+    return ssim_map(truth, picture)[margin : height - margin, margin : width - margin].mean().item()

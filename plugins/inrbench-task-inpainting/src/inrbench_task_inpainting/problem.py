@@ -63,10 +63,10 @@ class InpaintingProblem(PictureProblem):
 
     def measure(self, answer: Array) -> dict[str, float]:
         error = squared_error(self.picture, answer)
-        similarity = ssim_map(self.picture, answer)
+        similarity = ssim_map(torch.from_numpy(self.picture).to(self.device), answer).cpu().numpy()
         return {
             "psnr_missing": psnr(error[self.missing]),
-            "ssim_missing": float(similarity[self.missing].mean(dtype=np.float64)),
+            "ssim_missing": float(similarity[self.missing].mean()),
             **super().measure(answer),
             "psnr_known": psnr(error[~self.missing]),
         }

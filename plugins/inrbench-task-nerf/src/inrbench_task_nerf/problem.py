@@ -76,7 +76,10 @@ class NerfProblem(Problem):
         picked = [
             torch.randperm(self._test_cameras.pixels, generator=seeds.generator(f"curve {v}")) for v in range(views)
         ]
-        self._curve = torch.stack([pixel[:each] for pixel in picked])
+        # Rays of the test views, (V, n), and their colours, (V, n, 3).
+        curve = torch.stack([pixel[:each] + view * self._test_cameras.pixels for view, pixel in enumerate(picked)])
+        self._curve = curve.to(device)
+        self._curve_colours = torch.from_numpy(scene.test.colours).reshape(-1, 3)[curve].to(device)
         self.record = {**scene.record, "samples_per_ray": spec.samples, "curve_rays_per_view": each}
 
     def batch(self, index: Index) -> Batch:
@@ -103,13 +106,9 @@ class NerfProblem(Problem):
         """psnr and ssim, means over the test views; on the curve psnr only, over some rays of each view."""
         if full:
             return self._present(self.tracer.views(model, self._test_cameras))
-        errors = []
-        for view, pixel in enumerate(self._curve):
-            ray = (pixel + view * self._test_cameras.pixels).to(self.device)
-            answer, _ = self.tracer.trace(model, self._test_cameras, ray)
-            truth = self.scene.test.colours[view].reshape(-1, 3)[pixel.numpy()] / np.float32(255.0)
-            errors.append(psnr(squared_error(truth, answer)))
-        return Evaluation({"psnr": float(np.mean(errors))})
+        answer, _ = self.tracer.trace(model, self._test_cameras, self._curve.flatten())
+        errors = squared_error(self._curve_colours / 255.0, answer.reshape(self._curve_colours.shape))
+        return Evaluation({"psnr": float(np.mean([psnr(error) for error in errors.cpu().numpy()]))})
 
     def baseline(self, name: str) -> Evaluation:
         """constant: the training views' mean colour; mean_image: their mean; nearest_view: the one from nearest by."""
@@ -124,7 +123,7 @@ class NerfProblem(Problem):
             answers = [train.colours[view] for view in torch.cdist(*places).argmin(dim=1).tolist()]
         else:
             raise DataError(f"the nerf task has no baseline {name!r}")
-        return self._present((answer / np.float32(255.0), None) for answer in answers)
+        return self._present((torch.tensor(answer / np.float32(255.0)), None) for answer in answers)
 
     def truth(self) -> Array:
         test = self.scene.test
@@ -158,12 +157,13 @@ class NerfProblem(Problem):
             points = torch.cat([points, directions], dim=1)
         return points.to(self.device)
 
-    def _present(self, answers: Iterable[tuple[Array, Array | None]]) -> Evaluation:
-        """Measure one view after the other: of many large ones only 8 bits a channel are kept."""
+    def _present(self, answers: Iterable[tuple[Tensor, Tensor | None]]) -> Evaluation:
+        """Measure one view after the other, where it is: of many large ones only 8 bits a channel are kept."""
         figures, views, depths = [], [], []
-        for truth, (colours, depth) in zip(self.scene.test.colours, answers, strict=True):
-            pair = truth / np.float32(255.0), colours.astype(np.float32)
-            figures.append((psnr(squared_error(*pair)), ssim(*pair)))
+        for true_colours, (answer, distance) in zip(self.scene.test.colours, answers, strict=True):
+            truth = torch.from_numpy(true_colours).to(answer.device) / 255.0
+            figures.append((psnr(squared_error(truth, answer.float())), ssim(truth, answer.float())))
+            colours, depth = answer.cpu().numpy(), None if distance is None else distance.cpu().numpy()
             if not views:
                 preview = picture(colours, depth, self.scene.test.cameras.poses[SHOWN_VIEW], self.scene.bound)
             views.append(eight_bits(colours))

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from inrbench_core import Batch, Evaluation, Renderer, UnsupportedError
+from inrbench_core.api.problem import points_at_a_time
 from inrbench_task_nerf.cameras import Cameras, through_cube
 from inrbench_task_nerf.rendering import colour, density, expected_depth, sample_depths, weights
 
 Array = np.ndarray[Any, Any]
 
-POINTS_AT_A_TIME = 1 << 16
 # A view of this many pixels along both sides has 3 GB as float32.
 MOST_SIZE = 16_384
 
@@ -53,21 +53,24 @@ class Tracer:
         rendered = (share[..., None] * colours).sum(dim=1) + behind[:, None]
         return rendered, expected_depth(share, depths)
 
-    def trace(self, model: nn.Module, cameras: Cameras, ray: Tensor) -> tuple[Array, Array]:
-        """Colours (n, 3) and depths (n,) of rays (n,) of cameras, in chunks, with the same offset for all."""
+    def trace(self, model: nn.Module, cameras: Cameras, ray: Tensor) -> tuple[Tensor, Tensor]:
+        """Colours (n, 3) and depths (n,) of rays (n,) of cameras, float32, on their device, in chunks.
+
+        All rays have the same offset.
+        """
         colours, depths = [], []
-        for part in ray.split(max(1, POINTS_AT_A_TIME // self.samples)):
+        for part in ray.split(max(1, points_at_a_time(ray.device) // self.samples)):
             origins, directions = cameras.rays(part)
             near, far = through_cube(origins, directions, self.bound)
             rays = {"origins": origins, "directions": directions, "near": near, "far": far}
             with torch.no_grad():
                 answer, depth = self.render(model, {**rays, "offset": torch.full_like(near, 0.5)})
-            colours.append(answer.float().cpu().numpy())
-            depths.append(depth.float().cpu().numpy())
-        return np.concatenate(colours), np.concatenate(depths)
+            colours.append(answer.float())
+            depths.append(depth.float())
+        return torch.cat(colours), torch.cat(depths)
 
-    def views(self, model: nn.Module, cameras: Cameras) -> Iterator[tuple[Array, Array]]:
-        """View after view: colours (H, W, 3) and depth (H, W)."""
+    def views(self, model: nn.Module, cameras: Cameras) -> Iterator[tuple[Tensor, Tensor]]:
+        """View after view: colours (H, W, 3) and depth (H, W), float32, on the cameras' device."""
         shape = cameras.height, cameras.width
         for view in range(len(cameras.poses)):
             ray = torch.arange(view * cameras.pixels, (view + 1) * cameras.pixels, device=cameras.poses.device)
@@ -95,7 +98,8 @@ class NerfRenderer(Renderer):
         height, width = (max(1, round(camera[side] * scale)) for side in ("height", "width"))
         pose = torch.tensor([camera["pose"]], dtype=torch.float32, device=self.device)
         tracer = Tracer(*(facts[name] for name in ("bound", "samples", "view_direction")))
-        colours, depth = next(tracer.views(model, Cameras(pose, height, width, camera["angle"])))
+        view = next(tracer.views(model, Cameras(pose, height, width, camera["angle"])))
+        colours, depth = (part.cpu().numpy() for part in view)
         outputs = {"views": eight_bits(colours)[None], "depth": depth[None]}
         return Evaluation({}, outputs, picture(colours, depth, pose[0], tracer.bound))
 

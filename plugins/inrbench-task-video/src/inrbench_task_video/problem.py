@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from skimage.metrics import structural_similarity
+from inrbench_task_image.metrics import ssim
 from torch import Tensor, nn
 
 from inrbench_core import (
@@ -31,7 +31,6 @@ from inrbench_task_video.renderer import colours, eight_bits, predicted_frames, 
 Array = np.ndarray[Any, Any]
 
 CURVE_PIXELS = 131_072
-SSIM_WINDOW = 11
 
 
 def prepare(spec: VideoSpec, *, device: torch.device, seeds: SeedStreams) -> VideoProblem:
@@ -86,11 +85,10 @@ class VideoProblem(Problem):
         """All metrics; on the curve psnr only, over `curve_pixels_per_frame` random pixels of each frame."""
         if full:
             return self._measure(predicted_frames(model, self.frames.shape[:3], self.device))
-        errors = []
-        for pixels in self._curve:
-            truth = self._values[pixels] / 255.0
-            errors.append((colours(model, self._coords(pixels)) - truth).square().mean().item())
-        return Evaluation({"psnr": _mean(_psnr(error) for error in errors)})
+        pixels = self._curve.flatten()
+        errors = (colours(model, self._coords(pixels)) - self._values[pixels] / 255.0).square()
+        means = errors.reshape(len(self._curve), -1).mean(dim=1).tolist()
+        return Evaluation({"psnr": _mean(_psnr(error) for error in means)})
 
     def baseline(self, name: str) -> Evaluation:
         """constant: the training frames' mean colour; or linear: blends of the neighbouring training frames.
@@ -99,9 +97,10 @@ class VideoProblem(Problem):
         """
         if name == "constant":
             colour = np.mean([self.frames[t].mean(axis=(0, 1)) for t in self.train], axis=0) / 255.0
-            return self._measure(np.broadcast_to(colour.astype(np.float32), self.frames.shape))
+            shape = self.frames.shape
+            return self._measure(torch.from_numpy(colour.astype(np.float32)).expand(shape))
         if name == "linear":
-            evaluation = self._measure(self._blended())
+            evaluation = self._measure(map(torch.from_numpy, self._blended()))
             metrics = {key: value if key == "psnr_held_out" else math.nan for key, value in evaluation.metrics.items()}
             return replace(evaluation, metrics=metrics)
         raise DataError(f"the video task has no baseline {name!r}")
@@ -165,18 +164,18 @@ class VideoProblem(Problem):
             share = (t - before) / (after - before)
             yield ((1.0 - share) * self.frames[before] + share * self.frames[after]).astype(np.float32) / 255.0
 
-    def _measure(self, frames: Iterable[Array]) -> Evaluation:
-        """Compare frames (H, W, C) in [0, 1] with the clip's, one at a time."""
-        psnr, ssim = [], []
+    def _measure(self, frames: Iterable[Tensor]) -> Evaluation:
+        """Compare frames (H, W, C) in [0, 1] with the clip's, one at a time, each where it is."""
+        psnr, similarity = [], []
         kept = np.empty_like(self.frames)
         for t, frame in enumerate(frames):
-            truth = self.frames[t] / np.float32(255.0)
-            psnr.append(_psnr(float(np.square(frame - truth, dtype=np.float64).mean())))
-            ssim.append(_ssim(truth, frame))
+            truth = torch.from_numpy(self.frames[t]).to(frame.device) / 255.0
+            psnr.append(_psnr((frame - truth).double().square().mean().item()))
+            similarity.append(ssim(truth, frame))
             kept[t] = eight_bits(frame)
         metrics = {
             "psnr": _mean(psnr),
-            "ssim": _mean(ssim),
+            "ssim": _mean(similarity),
             "psnr_train": _mean(psnr[t] for t in self.train),
             "psnr_held_out": _mean(psnr[t] for t in self.held_out),
         }
@@ -195,23 +194,6 @@ def _curve_pixels(count: int, pixels: int, seeds: SeedStreams) -> Tensor:
 def _psnr(error: float) -> float:
     """Of one frame, dB, from its mean squared error in [0, 1]; infinite for a copy."""
     return math.inf if error == 0.0 else -10.0 * math.log10(error)
-
-
-def _ssim(truth: Array, frame: Array) -> float:
-    """Of one frame, with Wang et al.'s (2004) Gaussian window; NaN where the frame is smaller than that."""
-    if min(truth.shape[:2]) < SSIM_WINDOW:
-        return math.nan
-    return float(
-        structural_similarity(
-            truth,
-            frame,
-            data_range=1.0,
-            channel_axis=-1,
-            gaussian_weights=True,
-            sigma=1.5,
-            use_sample_covariance=False,
-        )
-    )
 
 
 def _mean(values: Iterable[float]) -> float:

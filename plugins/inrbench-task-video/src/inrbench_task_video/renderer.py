@@ -26,18 +26,18 @@ def colours(model: nn.Module, coords: Tensor) -> Tensor:
     return ((predict(model, coords).float() + 1.0) / 2.0).clamp(0.0, 1.0)
 
 
-def predicted_frames(model: nn.Module, sizes: tuple[int, ...], device: torch.device) -> Iterator[Array]:
+def predicted_frames(model: nn.Module, sizes: tuple[int, ...], device: torch.device) -> Iterator[Tensor]:
     """Frame after frame of a clip of `sizes` (T, H, W): (H, W, C) in [0, 1], so that memory does not grow with T."""
     count, height, width = sizes
     place = grid_coords((height, width), device)
     for t in grid_coords((count,), device):
         coords = torch.cat([t.expand(len(place), 1), place], dim=1)
-        yield colours(model, coords).reshape(height, width, -1).cpu().numpy()
+        yield colours(model, coords).reshape(height, width, -1)
 
 
-def eight_bits(frame: Array) -> Array:
-    """A frame in [0, 1] as uint8; what is not a number is black."""
-    return np.rint(np.nan_to_num(frame) * 255.0).astype(np.uint8)
+def eight_bits(frame: Tensor) -> Array:
+    """A frame in [0, 1], on any device, as an array of uint8; what is not a number is black."""
+    return (frame.nan_to_num() * 255.0).round().to(torch.uint8).cpu().numpy()
 
 
 def sheet(frames: Array, held_out: Collection[int]) -> Array:
