@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 import time
+from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import flop_registry
 
 from inrbench_core.api.problem import Problem, SeedStreams
 from inrbench_core.fit.build import count_parameters
 from inrbench_core.fit.chunks import unchanged
+from inrbench_core.fit.counting import OperationCounter
 from inrbench_core.fit.device import model_device
 from inrbench_core.fit.stepping import Stepper
 from inrbench_core.spec.training import TrainingSpec
@@ -69,9 +71,9 @@ def flops_per_step(problem: Problem, model: nn.Module, training: TrainingSpec) -
     batch = problem.elements if training.batch == "full" else min(training.batch, problem.elements)
     few = min(COUNTED_ELEMENTS, problem.elements)
     try:
-        with unchanged(model), FlopCounterMode(display=False) as counter:
+        with unchanged(model), _FlopCounter() as counter:
             problem.loss(model, problem.batch(slice(0, few))).sum().backward()  # type: ignore[no-untyped-call]
-        counted = counter.get_total_flops() / few
+        counted = counter.total / few
     except Exception:  # It is only an estimate: whatever a model does that the counter cannot follow.
         counted = 0
     finally:
@@ -79,3 +81,14 @@ def flops_per_step(problem: Problem, model: nn.Module, training: TrainingSpec) -
             parameter.grad = None
     by_parameters = FLOPS_PER_PARAMETER * count_parameters(model) * problem.points_per_element
     return float((counted or by_parameters) * batch)
+
+
+class _FlopCounter(OperationCounter):  # type: ignore[no-untyped-call]
+    """Adds up the floating-point operations of all that torch has a formula for: products and convolutions."""
+
+    total = 0
+
+    def note(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], results: Any) -> None:
+        formula = flop_registry.get(function.overloadpacket)
+        if formula is not None:
+            self.total += formula(*args, **kwargs, out_val=results)

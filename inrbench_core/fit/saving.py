@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from inrbench_core.api.problem import Problem
 from inrbench_core.fit.chunks import PROBES, unchanged
+from inrbench_core.fit.counting import OperationCounter
 
 # Compiled code runs all elementwise operations between two matrix products in one loop, forward and backward. In s for
 # each float32 that an operation beyond the first of its group writes in the forward pass, its backward included.
@@ -61,7 +61,7 @@ def _outermost_declaring(part: nn.Module) -> list[Any]:
     return [found for child in part.children() for found in _outermost_declaring(child)]
 
 
-class _Counter(TorchDispatchMode):
+class _Counter(OperationCounter):  # type: ignore[no-untyped-call]
     """Counts the operations of a model that compiled code would fuse, while `counting` is set.
 
     Attributes:
@@ -70,29 +70,20 @@ class _Counter(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.operations = self.fused = self.floats = 0
         self.running = self.counting = False
         self._group: list[int] = []
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        # If so, torch wraps the method below in a way that imports its compiler, which takes a second.
-        return False
-
-    def __torch_dispatch__(
-        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        results = function(*args, **(kwargs or {}))
+    def note(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], results: Any) -> None:
         if not self.running or function.is_view:
-            return results
+            return
         self.operations += 1
         if function.overloadpacket.__name__ in PRODUCTS:
             self.end_group()
         elif self.counting:
             written = results if isinstance(results, list | tuple) else [results]
             self._group.append(sum(r.numel() * r.element_size() // 4 for r in written if isinstance(r, Tensor)))
-        return results
 
     def end_group(self) -> None:
         """A loop of compiled code ends here; one pass of each group is made in any case."""

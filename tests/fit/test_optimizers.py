@@ -229,12 +229,13 @@ LAZY = """
 import sys
 import torch
 from inrbench_core.api.problem import SeedStreams
-from inrbench_core.fit import fit
+from inrbench_core.fit import fit, flops_per_step
 import conftest
 
 for optimizer in ("adam", "adamw", "sgd"):
     for compile in ("off", "auto"):
         training = conftest.short(steps=2, optimizer=optimizer, compile=compile, schedule="cosine", batch=16)
+        assert flops_per_step(conftest.Wave(), conftest.make_net(), training) > 0
         assert fit(conftest.Wave(), conftest.make_net(), training, seeds=SeedStreams(0)).status == "ok"
 assert "torch._dynamo" not in sys.modules
 """
