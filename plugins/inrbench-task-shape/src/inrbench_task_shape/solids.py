@@ -115,7 +115,7 @@ def box(points: Array, half: float) -> Array:
 def ring(points: Array, radius: float, thickness: float) -> Array:
     """Signed distance to a torus about the z axis: radius of its centre line, and of its tube."""
     x, y, z = points.T
-    return _length(_length(x, y) - radius, z) - thickness
+    return np.hypot(np.hypot(x, y) - radius, z) - thickness
 
 
 def _length(*axes: Array) -> Array:
