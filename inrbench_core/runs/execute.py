@@ -60,12 +60,13 @@ class _Prepared:
     def __init__(self) -> None:
         self.key: tuple[Any, ...] = ()
         self.problem: Problem | None = None
+        self.picture: Array | None = None
 
     def get(self, run: AnyRun, device: torch.device) -> Problem:
         key = (run.task.distribution, repr(run.task.to_data()), tuple(run.files.items()), run.seed, device)
         if self.problem is None or key != self.key:
             # Freed before the next one is made: both together may not fit.
-            self.problem = None
+            self.problem = self.picture = None
             problem = prepare(run, device)
             # After it was read, so that a change while it was read is seen.
             check_files(run)
@@ -74,6 +75,14 @@ class _Prepared:
         if problem.parameters():
             self.problem = None
         return problem
+
+    def truth(self, problem: Problem, problems: list[str]) -> Array | None:
+        """The picture of a perfect answer, drawn once for the problem that was prepared last."""
+        if problem is not self.problem:
+            return _picture("truth", problem.truth, problems)
+        if self.picture is None:
+            self.picture = _picture("truth", problem.truth, problems)
+        return self.picture
 
 
 _prepared = _Prepared()
@@ -104,7 +113,7 @@ def _execute(run: AnyRun, on_progress: OnProgress, started: float) -> RunRecord:
         "environment": describe_environment(device, _versions(run)),
         "frame": problem.frame.to_data(),
     }
-    truth = _picture("truth", problem.truth, problems)
+    truth = _prepared.truth(problem, problems)
     prepare_s = time.perf_counter() - started
     if isinstance(run, BaselineRun):
         evaluation = problem.baseline(run.name)
