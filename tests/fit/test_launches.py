@@ -133,7 +133,7 @@ def test_a_step_on_minibatches_does_not_wait(stand_ins, chunks_of):
         watch.check(10)
 
 
-@pytest.mark.parametrize(("full", "most"), [(False, 2), (True, 3)])
+@pytest.mark.parametrize(("full", "most"), [(False, 1), (True, 3)])
 @pytest.mark.parametrize(
     ("name", "package"),
     [
