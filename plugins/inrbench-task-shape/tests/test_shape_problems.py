@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from inrbench_task_shape.meshes import Mesh
 from inrbench_task_shape.occupancy import prepare as prepare_occupancy
+from inrbench_task_shape.picture import _steps_within
 from inrbench_task_shape.plugin import OccupancySpec, SdfSpec, inrbench_tasks
 from inrbench_task_shape.renderer import ShapeRenderer, ply
 from inrbench_task_shape.sdf import EIKONAL, EMPTY, prepare
 from inrbench_task_shape.solids import SOLIDS, Implicit, ball
 from inrbench_task_shape.sources import load_solid
-from inrbench_task_shape.surfaces import compare, extract
+from inrbench_task_shape.surfaces import SURFACE_POINTS, compare, extract
 from scipy.integrate import quad
 from torch import Tensor, nn
 
@@ -119,7 +121,33 @@ def test_the_extracted_surface_is_closed_and_points_out() -> None:
     # The divergence theorem gives the volume of a closed surface, positive if its normals point out.
     assert (mesh.triangles[:, 0] * mesh.crosses).sum() / 6 == pytest.approx(4 / 3 * math.pi * RADIUS**3, rel=0.01)
     assert (mesh.normals * mesh.triangles.mean(axis=1)).sum(axis=1).min() > 0.0
-    assert compare(mesh, SOLIDS["sphere"], np.random.default_rng(0))["f_score"] == 1.0
+    solid, random = SOLIDS["sphere"], np.random.default_rng(0)
+    assert compare(mesh, solid, solid.surface(100, random), random)["f_score"] == 1.0
+
+
+def test_points_on_the_true_surface_are_those_drawn_after_any_mesh() -> None:
+    problem = sdf()
+    random = problem.seeds.numpy("evaluation")
+    corners = np.concatenate([np.zeros((1, 3)), np.eye(3)])
+    Mesh(corners, np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])).sample(SURFACE_POINTS, random)
+    expected = problem.solid.surface(SURFACE_POINTS, random)
+    ball = Ball()
+    assert problem.evaluate(ball).metrics == problem.evaluate(ball).metrics
+    for points, drawn in zip(problem._true_surface, expected, strict=True):
+        np.testing.assert_array_equal(points, drawn)
+
+
+def test_rays_of_a_picture_are_followed_wherever_they_are_in_the_cube() -> None:
+    random = np.random.default_rng(0)
+    step = np.array([0.02, -0.015, 0.01])
+    start = random.uniform(-1.2, 1.2, (500, 3)) + 64 * step
+    first, last = _steps_within(start, step)
+    places = start[:, None] - np.arange(129)[:, None] * step
+    within = (np.abs(places) <= 1.0).all(axis=2)
+    followed = (np.arange(129) >= first[:, None]) & (np.arange(129) <= last[:, None])
+    assert within.any(axis=1).mean() > 0.3
+    assert not (within & ~followed).any()
+    assert followed.sum() <= within.sum() + 3 * within.any(axis=1).sum() + 0.02 * within.size
 
 
 def test_a_field_without_a_surface_and_one_that_is_not_finite() -> None:

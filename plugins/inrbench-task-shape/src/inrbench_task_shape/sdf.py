@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from inrbench_task_shape.picture import draw
 from inrbench_task_shape.plugin import SdfSpec
 from inrbench_task_shape.solids import Solid
 from inrbench_task_shape.sources import load_solid
-from inrbench_task_shape.surfaces import compare
+from inrbench_task_shape.surfaces import SURFACE_POINTS, compare
 
 Array = np.ndarray[Any, Any]
 
@@ -66,8 +66,16 @@ class SdfProblem(ShapeProblem):
 
     def measure(self, values: Array, mesh: Mesh | None) -> dict[str, float]:
         """iou, and chamfer, normal_consistency and f_score of the surface: see `compare`."""
-        # The same points for every field.
-        return {"iou": self.iou(values), **compare(mesh, self.solid, self.seeds.numpy("evaluation"))}
+        random = self.seeds.numpy("evaluation")
+        return {"iou": self.iou(values), **compare(mesh, self.solid, self._true_surface, random)}
+
+    @cached_property
+    def _true_surface(self) -> tuple[Array, Array]:
+        """Points on the solid's surface that those of all fields are compared at, and their normals."""
+        random = self.seeds.numpy("evaluation")
+        # The first numbers of this stream draw the points on the field's surface, three for each.
+        random.random(3 * SURFACE_POINTS)
+        return self.solid.surface(SURFACE_POINTS, random)
 
 
 class RegressionProblem(SdfProblem, PointProblem):

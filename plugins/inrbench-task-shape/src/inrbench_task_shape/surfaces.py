@@ -31,8 +31,16 @@ def extract(values: Array) -> Mesh | None:
     return mesh if np.linalg.norm(mesh.crosses, axis=1).sum() > 0.0 else None
 
 
-def compare(mesh: Mesh | None, solid: Solid, random: np.random.Generator) -> dict[str, float]:
+def compare(
+    mesh: Mesh | None, solid: Solid, surface: tuple[Array, Array], random: np.random.Generator
+) -> dict[str, float]:
     """How near a surface is to a solid's, from `SURFACE_POINTS` random points on each.
+
+    Args:
+        mesh: the surface, or None if there is none.
+        solid: the solid.
+        surface: random points on the solid's surface and their normals, (n, 3) each.
+        random: draws the points on the mesh.
 
     Returns:
         chamfer: mean distance to the other surface, averaged over both directions, in coordinate units.
@@ -44,7 +52,7 @@ def compare(mesh: Mesh | None, solid: Solid, random: np.random.Generator) -> dic
         return {"chamfer": math.nan, "normal_consistency": math.nan, "f_score": 0.0}
     places, face = mesh.sample(SURFACE_POINTS, random)
     signed, true_normals = solid.nearest(places)
-    true_places, normals = solid.surface(SURFACE_POINTS, random)
+    true_places, normals = surface
     missed, nearest = mesh.closest(true_places)
     distances = (np.abs(signed), missed)
     cosines = ((mesh.normals[face] * true_normals).sum(axis=1), (normals * mesh.normals[nearest]).sum(axis=1))
