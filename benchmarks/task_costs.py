@@ -41,7 +41,7 @@ SPECS = Path(__file__).parent.parent / "specs" / "tasks"
 FIELD = {"name": "mlp", "activation": "sine", "width": {"parameters": 50_000}, "depth": 3}
 COLUMNS = ("cold", "cached", "seed", "train", "cheap", "full")
 CPU = torch.device("cpu")
-FEWEST_STEPS = 5
+FEWEST_STEPS = 3
 
 
 def processor_s(call: Callable[[], Any]) -> tuple[float, Any]:
