@@ -10,8 +10,13 @@ import shutil
 import subprocess
 import tempfile
 import warnings
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 from inrbench_core.api.cache import cache_folder
 
@@ -32,7 +37,7 @@ def native_library(source: Path) -> ctypes.CDLL | None:
     It is compiled for this machine's processor by $CXX, else c++, g++ or clang++, and kept in the cache folder under
     its content, the compiler's version and the processor. The file may include `vector_math.h`, which stands beside
     this module, and should offer functions with C linkage that take their number of threads. It needs none of torch's
-    headers, whose compilation takes half a minute; tensors are passed by `pointer`.
+    headers, whose compilation takes half a minute; tensors are passed by `call`.
 
     Args:
         source: a .cpp file. As a file of its plugin's package it is part of the code's fingerprint.
@@ -52,7 +57,13 @@ def native_library(source: Path) -> ctypes.CDLL | None:
         )
         return None
     try:
-        return ctypes.CDLL(str(_compiled(source, compiler)))
+        path = _compiled(source, compiler)
+        try:
+            return ctypes.CDLL(str(path))
+        except OSError:
+            # Damaged, as after a full disk.
+            path.unlink()
+            return ctypes.CDLL(str(_compiled(source, compiler)))
     except (OSError, subprocess.SubprocessError) as error:
         lines = getattr(error, "stderr", None) or str(error)
         reason = next((line for line in lines.splitlines() if "error" in line.lower()), lines.strip())
@@ -62,6 +73,29 @@ def native_library(source: Path) -> ctypes.CDLL | None:
             stacklevel=2,
         )
         return None
+
+
+def call(
+    library: ctypes.CDLL | None,
+    name: str,
+    sizes: Sequence[int],
+    inputs: Sequence[Tensor],
+    results: Sequence[Tensor | None],
+) -> None:
+    """Call a function of a library with this process's number of threads.
+
+    Args:
+        library: the library.
+        name: the function: of longs, pointers and an int.
+        sizes: its first arguments.
+        inputs: tensors on the CPU; copied where they are not contiguous.
+        results: contiguous tensors that it writes; None is passed as a null pointer.
+    """
+    import torch
+
+    kept = [tensor.contiguous() for tensor in inputs]
+    addresses = [ctypes.c_void_p(None if tensor is None else tensor.data_ptr()) for tensor in (*kept, *results)]
+    getattr(library, name)(*map(ctypes.c_long, sizes), *addresses, ctypes.c_int(torch.get_num_threads()))
 
 
 def _compiler() -> str | None:

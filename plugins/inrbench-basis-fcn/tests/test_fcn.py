@@ -2,8 +2,11 @@ import math
 
 import pytest
 import torch
+from inrbench_basis_fcn import edges
 from inrbench_basis_fcn import layer as fcn
 from inrbench_basis_fcn.plugin import FcnSpec
+
+from inrbench_core.api.native import edge_function
 
 
 def layer(in_features, out_features, **options):
@@ -54,8 +57,10 @@ def test_parameters_per_edge(hidden, sinusoids, per_edge):
 
 
 @pytest.mark.parametrize("options", [{}, {"hidden": 2, "sinusoids": 2}])
-def test_gradients_over_several_blocks(options, monkeypatch):
-    monkeypatch.setattr(fcn, "CPU_BLOCK", 1)  # blocks of 8 points
+@pytest.mark.parametrize("library", [edges.LIBRARY, None], ids=["kernel", "torch"])
+def test_gradients_over_several_blocks(options, library, monkeypatch):
+    monkeypatch.setattr(edges, "LIBRARY", library)
+    monkeypatch.setattr(edge_function, "CPU_BLOCK", 1)  # blocks of 8 points
     torch.manual_seed(0)
     module = layer(2, 2, **options).double()
     x = torch.randn(9, 2, dtype=torch.float64, requires_grad=True)
@@ -68,8 +73,9 @@ def test_blocks_change_nothing(monkeypatch):
     torch.manual_seed(0)
     module = layer(3, 4, hidden=2)
     x = torch.randn(50, 3)
+    monkeypatch.setattr(edges, "LIBRARY", None)
     whole = module(x)
-    monkeypatch.setattr(fcn, "CPU_BLOCK", 1)
+    monkeypatch.setattr(edge_function, "CPU_BLOCK", 1)
     torch.testing.assert_close(module(x), whole)
     with torch.no_grad():
         torch.testing.assert_close(module(x), whole)

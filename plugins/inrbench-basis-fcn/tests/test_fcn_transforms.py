@@ -7,6 +7,7 @@ from inrbench_basis_fcn import layer as fcn
 from inrbench_basis_fcn.plugin import FcnSpec
 from torch.func import functional_call, grad, vmap
 
+from inrbench_core.api.native import edge_function
 from inrbench_core.testing.transforms import (
     MODES,
     assert_same,
@@ -28,7 +29,7 @@ POINTS = 19
 
 @pytest.fixture(autouse=True)
 def _blocks_of_eight_points(monkeypatch):
-    monkeypatch.setattr(fcn, "CPU_BLOCK", 1)
+    monkeypatch.setattr(edge_function, "CPU_BLOCK", 1)
     torch.manual_seed(0)
 
 
@@ -106,5 +107,5 @@ def test_the_backward_pass_keeps_the_inputs_only():
     parameters = (module.inner_weight, module.inner_bias, module.outer_weight)
     kept = []
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.numel()) or t, lambda t: t):
-        edges.edge_sum_in_blocks(8, x, *parameters)
+        edges.edge_sum(x, *parameters)
     assert sum(kept) == x.numel() + sum(parameter.numel() for parameter in parameters)

@@ -6,6 +6,7 @@ from inrbench_basis_wavelet import edges
 from inrbench_basis_wavelet.plugin import WAVELETS, inrbench_bases
 from torch.func import functional_call, grad, vmap
 
+from inrbench_core.api.native import edge_function
 from inrbench_core.testing.transforms import (
     MODES,
     assert_same,
@@ -27,7 +28,7 @@ POINTS = 19
 
 @pytest.fixture(autouse=True)
 def _blocks_of_eight_points(monkeypatch):
-    monkeypatch.setattr(edges, "CPU_BLOCK", 1)
+    monkeypatch.setattr(edge_function, "CPU_BLOCK", 1)
     torch.manual_seed(0)
 
 

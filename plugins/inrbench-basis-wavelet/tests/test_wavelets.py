@@ -7,6 +7,8 @@ from inrbench_basis_wavelet import edges, mothers
 from inrbench_basis_wavelet.plugin import WAVELETS, inrbench_bases
 from scipy import integrate
 
+from inrbench_core.api.native import edge_function
+
 ENTRIES = {entry.name: entry for entry in inrbench_bases()}
 # The real part of the complex Morlet wavelet has half of its energy.
 ENERGY = {"mexican_hat": 1, "morlet": 0.5, "dog": 1, "meyer": 1, "shannon": 1}
@@ -124,8 +126,10 @@ def test_a_runaway_dilation_stays_finite():
 
 
 @pytest.mark.parametrize("name", WAVELETS)
-def test_gradients_over_several_blocks(name, monkeypatch):
-    monkeypatch.setattr(edges, "CPU_BLOCK", 1)  # blocks of 8 points
+@pytest.mark.parametrize("library", [edges.LIBRARY, None], ids=["kernel", "torch"])
+def test_gradients_over_several_blocks(name, library, monkeypatch):
+    monkeypatch.setattr(edges, "LIBRARY", library)
+    monkeypatch.setattr(edge_function, "CPU_BLOCK", 1)  # blocks of 8 points
     torch.manual_seed(0)
     module = layer(name, 3, 2, position="first", spread=True).double()
     x = (torch.rand(9, 3, dtype=torch.float64) * 2 - 1).requires_grad_()

@@ -1,39 +1,94 @@
-"""The networks of all edges, summed; whole, or in memory that does not grow with points times edges.
+"""The networks of all edges, summed, in memory that does not grow with points times edges.
 
 Shapes: x is (N, I); the parameters are inner_weight, (I, O, H, F), inner_bias and outer_weight, (I, O, H).
-An edge's network sees f(x) = [x, sin(2^j x), cos(2^j x)], j = 0..S - 1, of F = 1 + 2 S entries.
+An edge's network sees f(x) = [x, sin(2^j x), cos(2^j x)], j = 0..S - 1, of F = 1 + 2 S entries. On a CPU kernels
+(edges.cpp) compute it and its first derivatives; torch computes what else is asked for.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 from torch.nn import functional
+
+from inrbench_core.api.native import call, native_library
+from inrbench_core.api.native.edge_function import EdgeRule, Gradients, blocks, edge_function, place
+
+# Here and not at the first call, which torch.compile would trace.
+LIBRARY = native_library(Path(__file__).with_name("edges.cpp"))
 
 
 def edge_sum(x: Tensor, inner_weight: Tensor, inner_bias: Tensor, outer_weight: Tensor) -> Tensor:
-    """y[n, o] = sum over i of outer_weight[i, o] . silu(inner_weight[i, o] f(x[n, i]) + inner_bias[i, o]), (N, O)."""
+    """y[n, o] = sum over i of outer_weight[i, o] . silu(inner_weight[i, o] f(x[n, i]) + inner_bias[i, o]), (N, O).
+
+    See `edge_function`.
+    """
+    return edge_function(FcnRule(), outer_weight.numel(), x, inner_weight, inner_bias, outer_weight)
+
+
+class FcnRule(EdgeRule):
+    """Of the inputs x, inner_weight, inner_bias and outer_weight."""
+
+    @property
+    def library(self) -> object:  # type: ignore[override]
+        return LIBRARY
+
+    def kernel_values(self, inputs: Sequence[Tensor]) -> Tensor:
+        y: Tensor = torch.ops.inrbench_basis_fcn.edge_sum(*inputs)
+        return y
+
+    def kernel_gradients(self, inputs: Sequence[Tensor], grad: Tensor, by_x: bool) -> Gradients:
+        by_inputs: Gradients = torch.ops.inrbench_basis_fcn.edge_sum_gradients(*inputs, grad, by_x)
+        return by_inputs if by_x else (None, *by_inputs[1:])
+
+    def values(self, inputs: Sequence[Tensor], size: int) -> Tensor:
+        x, *parameters = inputs
+        out = None
+        for block in blocks(x.shape[0], size):
+            out = place(out, _whole_sum(x[block], *parameters).t(), block, x.shape[0])
+        assert out is not None
+        return out.t()
+
+    def gradients(self, inputs: Sequence[Tensor], grad: Tensor, size: int, by_x: bool) -> Gradients:
+        x, *parameters = inputs
+        parts = blocks(x.shape[0], size)
+        grad_x, totals = None, None
+        # Autograd adds up from the last block to the first. So does this; where it is itself differentiated, that
+        # goes backwards once more.
+        for block in parts if torch.is_grad_enabled() else reversed(parts):
+            if by_x:
+                _, pull = torch.func.vjp(_whole_sum, x[block], *parameters)
+                part, *found = pull(grad[block])
+                grad_x = place(grad_x, part.t(), block, x.shape[0])
+            else:
+                _, pull = torch.func.vjp(functools.partial(_whole_sum, x[block]), *parameters)
+                found = pull(grad[block])
+            totals = found if totals is None else [total + more for total, more in zip(totals, found, strict=True)]
+        assert totals is not None
+        return None if grad_x is None else grad_x.t(), *totals
+
+    def tangent(self, inputs: Sequence[Tensor], tangents: Sequence[Tensor], size: int) -> Tensor:
+        x, *parameters = inputs
+        by_x, *by_parameters = tangents
+        out = None
+        for block in blocks(x.shape[0], size):
+            part = _whole_tangent(x[block], parameters, by_x[block], by_parameters)
+            out = place(out, part.t(), block, x.shape[0])
+        assert out is not None
+        return out.t()
+
+
+def _whole_sum(x: Tensor, inner_weight: Tensor, inner_bias: Tensor, outer_weight: Tensor) -> Tensor:
     _, seen = _seen(x, inner_weight)
     inner = _inner(seen, inner_weight, inner_bias)
     return _collect(functional.silu(inner) * _rows(outer_weight), inner_weight)
 
 
-@torch.compiler.disable
-def edge_sum_in_blocks(size: int, x: Tensor, *parameters: Tensor) -> Tensor:
-    """edge_sum in blocks of size points, which the backward pass computes again.
-
-    Differentiable any number of times, in both modes, and by torch.func with vmap; only the first derivative is
-    bounded in memory.
-    """
-    return _Blocks.apply(size, x, *parameters)
-
-
-def _tangent(x: Tensor, parameters: tuple[Tensor, ...], x_tangent: Tensor, tangents: tuple[Tensor, ...]) -> Tensor:
-    """The tangent of edge_sum(x, *parameters), (N, O)."""
+def _whole_tangent(x: Tensor, parameters: Sequence[Tensor], x_tangent: Tensor, tangents: Sequence[Tensor]) -> Tensor:
     (inner_weight, inner_bias, outer_weight), (weight, bias, outer) = parameters, tangents
     octaves, seen = _seen(x, inner_weight)
     columns = x_tangent.t().unsqueeze(1)
@@ -67,79 +122,54 @@ def _rows(parameter: Tensor) -> Tensor:
 def _collect(terms: Tensor, inner_weight: Tensor) -> Tensor:
     """The sum over inputs and hidden units of terms, (I, O H, N): (N, O)."""
     _, out_features, hidden, _ = inner_weight.shape
-    return terms.sum(0).reshape(out_features, hidden, -1).sum(1).t()
+    return terms.sum(0).reshape(out_features, hidden, terms.shape[-1]).sum(1).t()
 
 
-def _blocks(points: int, size: int) -> list[slice]:
-    return [slice(start, min(start + size, points)) for start in range(0, points, size)]
+# The kernels as operators of torch, so that a compiled or exported graph can hold them.
+_operators = torch.library.Library("inrbench_basis_fcn", "DEF")
+_INPUTS = "Tensor x, Tensor inner_weight, Tensor inner_bias, Tensor outer_weight"
+_operators.define(f"edge_sum({_INPUTS}) -> Tensor")
+_operators.define(f"edge_sum_gradients({_INPUTS}, Tensor grad, bool by_x) -> (Tensor, Tensor, Tensor, Tensor)")
 
 
-def _place(whole: Tensor | None, part: Tensor, block: slice, points: int) -> Tensor:
-    """Write part, (n, C), into the rows block of whole, (points, C), which the first part makes.
-
-    A list of parts and their concatenation would hold the result twice. A whole that is not made from a part would
-    have no batch dimension within torch.func.vmap, which then refuses to write into it.
-    """
-    if whole is None:
-        whole = part.new_empty(points, part.shape[1])
-    whole[block] = part
-    return whole
+@torch.library.register_fake("inrbench_basis_fcn::edge_sum", lib=_operators)
+def _empty_sum(x: Tensor, inner_weight: Tensor, inner_bias: Tensor, outer_weight: Tensor) -> Tensor:
+    return x.new_empty(*x.shape[:-1], outer_weight.shape[-2])
 
 
-class _Blocks(torch.autograd.Function):
-    """edge_sum_in_blocks: the inputs are all that it keeps."""
+@torch.library.register_fake("inrbench_basis_fcn::edge_sum_gradients", lib=_operators)
+def _empty_gradients(
+    x: Tensor, inner_weight: Tensor, inner_bias: Tensor, outer_weight: Tensor, grad: Tensor, by_x: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    shapes = (tuple(x.shape) if by_x else (0,), *(tuple(p.shape) for p in (inner_weight, inner_bias, outer_weight)))
+    first, second, third, fourth = (x.new_empty(shape) for shape in shapes)
+    return first, second, third, fourth
 
-    @staticmethod
-    def forward(size: int, x: Tensor, *parameters: Tensor) -> Tensor:
-        out = None
-        for block in _blocks(x.shape[0], size):
-            out = _place(out, edge_sum(x[block], *parameters), block, x.shape[0])
-        return out
 
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.size, *tensors = inputs
-        ctx.save_for_backward(*tensors)
-        ctx.save_for_forward(*tensors)
+@torch.library.impl(_operators, "edge_sum", "CPU")
+def _sum(x: Tensor, inner_weight: Tensor, inner_bias: Tensor, outer_weight: Tensor) -> Tensor:
+    y = _empty_sum(x, inner_weight, inner_bias, outer_weight)
+    name = f"edge_sum_{_suffix(x)}_forward"
+    call(LIBRARY, name, _sizes(x, inner_weight), (x, inner_weight, inner_bias, outer_weight), (y,))
+    return y
 
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, *parameters = ctx.saved_tensors
-        blocks = _blocks(x.shape[0], ctx.size)
-        grad_x, totals = None, None
-        # Autograd adds up from the last block to the first. So does this; where it is itself differentiated, that
-        # goes backwards once more.
-        for block in blocks if torch.is_grad_enabled() else reversed(blocks):
-            if ctx.needs_input_grad[1]:
-                _, pull = torch.func.vjp(edge_sum, x[block], *parameters)
-                part, *found = pull(grad[block])
-                grad_x = _place(grad_x, part, block, x.shape[0])
-            else:
-                _, pull = torch.func.vjp(functools.partial(edge_sum, x[block]), *parameters)
-                found = pull(grad[block])
-            totals = found if totals is None else [total + more for total, more in zip(totals, found, strict=True)]
-        return None, grad_x, *totals
 
-    @staticmethod
-    def jvp(ctx: Any, _size: None, x_tangent: Tensor, *tangents: Tensor) -> Tensor:
-        # torch turns forward mode off while this runs: a second tangent would be zero without a warning. The saved
-        # tensors still carry the first one, which must not be pushed forward again.
-        with forward_ad._set_fwd_grad_enabled(True):
-            x, *parameters = (forward_ad.unpack_dual(tensor).primal for tensor in ctx.saved_tensors)
-            out = None
-            for block in _blocks(x.shape[0], ctx.size):
-                part = _tangent(x[block], tuple(parameters), x_tangent[block], tangents)
-                out = _place(out, part, block, x.shape[0])
-            return out
+@torch.library.impl(_operators, "edge_sum_gradients", "CPU")
+def _sum_gradients(
+    x: Tensor, inner_weight: Tensor, inner_bias: Tensor, outer_weight: Tensor, grad: Tensor, by_x: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    found = _empty_gradients(x, inner_weight, inner_bias, outer_weight, grad, by_x)
+    results = found if by_x else (None, *found[1:])
+    name = f"edge_sum_{_suffix(x)}_backward"
+    call(LIBRARY, name, _sizes(x, inner_weight), (x, inner_weight, inner_bias, outer_weight, grad), results)
+    return found
 
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], size: int, *tensors: Tensor) -> tuple[Tensor, int]:
-        """A batch of x alone becomes more points; else one member of the batch follows the other."""
-        if all(dim is None for dim in in_dims[2:]):
-            x = tensors[0].movedim(in_dims[1], 0)
-            return _Blocks.apply(size, x.flatten(0, 1), *tensors[1:]).unflatten(0, x.shape[:2]), 0
-        members = [
-            tensor.expand(info.batch_size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
-            for tensor, dim in zip(tensors, in_dims[1:], strict=True)
-        ]
-        return torch.stack([_Blocks.apply(size, *member) for member in zip(*members, strict=True)]), 0
+
+def _suffix(x: Tensor) -> str:
+    return "float" if x.dtype == torch.float32 else "double"
+
+
+def _sizes(x: Tensor, inner_weight: Tensor) -> tuple[int, ...]:
+    _, out_features, hidden, features = inner_weight.shape[-4:]
+    members = inner_weight.shape[0] if inner_weight.ndim == 5 else 1
+    return members, x.shape[-2], x.shape[-1], out_features, hidden, features

@@ -1,25 +1,25 @@
 """A sum of one function over all edges, in memory that does not grow with points times edges.
 
-All tensors over edges and points are laid out (O, I, N), points last: then the parameters of an edge
-are scalars to the inner loop, and every sum is one batched matrix product.
+On a CPU kernels (edges.cpp) compute it and its first derivatives. Torch computes what else is asked for: its tensors
+over edges and points are laid out (O, I, N), points last, so that every sum is one batched matrix product.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
+from inrbench_basis_wavelet import mothers
 from inrbench_basis_wavelet.mothers import Mother
+from inrbench_core.api.native import call, native_library
+from inrbench_core.api.native.edge_function import EdgeRule, Gradients, blocks, edge_function, place
 
-# Floats of one intermediate of a block. On a CPU a few of them should share a core's second-level
-# cache; a GPU needs kernels large enough to fill it.
-CPU_BLOCK, GPU_BLOCK = 1 << 17, 1 << 24
-# Compiled code would repeat itself for each block: up to this many blocks' worth it takes as one,
-# beyond it this function stays eager.
-COMPILED_BLOCKS = 32
+# Here and not at the first call, which torch.compile would trace.
+LIBRARY = native_library(Path(__file__).with_name("edges.cpp"))
 
 
 def edge_sum(mother: Mother, x: Tensor, dilation: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
@@ -31,122 +31,118 @@ def edge_sum(mother: Mother, x: Tensor, dilation: Tensor, offset: Tensor, weight
         dilation, offset, weight: (O, I).
 
     Returns:
-        (N, O). Differentiable any number of times, in both modes, and by torch.func with vmap; only the first
-        derivative is bounded in memory.
+        (N, O); see `edge_function`.
     """
-    points = x.shape[0]
-    size = max(8, (GPU_BLOCK if x.is_cuda else CPU_BLOCK) // weight.numel())
-    if torch.compiler.is_compiling():
-        if points > size * COMPILED_BLOCKS:
-            return _eager(mother, x, dilation, offset, weight, size)
-        return _EdgeSum.apply(mother, x, dilation, offset, weight, max(1, points))
-    return _TransformableEdgeSum.apply(mother, x, dilation, offset, weight, size)
+    return edge_function(WaveletRule(mother), weight.numel(), x, dilation, offset, weight)
 
 
-@torch.compiler.disable
-def _eager(mother: Mother, x: Tensor, dilation: Tensor, offset: Tensor, weight: Tensor, size: int) -> Tensor:
-    return _TransformableEdgeSum.apply(mother, x, dilation, offset, weight, size)
+@dataclass(frozen=True)
+class WaveletRule(EdgeRule):
+    """Of the inputs x, dilation, offset and weight."""
 
+    mother: Mother
 
-def _blocks(points: int, size: int) -> list[slice]:
-    """Slices of at most size points; one, which is empty, where there are none."""
-    return [slice(start, min(start + size, points)) for start in range(0, max(points, 1), size)]
+    @property
+    def library(self) -> object:  # type: ignore[override]
+        """None for a function that the kernels do not know."""
+        known = getattr(mothers, self.mother.__name__, None) is self.mother
+        return LIBRARY if known else None
 
+    def kernel_values(self, inputs: Sequence[Tensor]) -> Tensor:
+        y: Tensor = torch.ops.inrbench_basis_wavelet.edge_sum(self.mother.__name__, *inputs)
+        return y
 
-def _place(whole: Tensor | None, part: Tensor, block: slice, points: int) -> Tensor:
-    """Write part, (R, n), into the columns block of whole, (R, points), which the first part makes.
+    def kernel_gradients(self, inputs: Sequence[Tensor], grad: Tensor, by_x: bool) -> Gradients:
+        operator = torch.ops.inrbench_basis_wavelet.edge_sum_gradients
+        by_inputs: Gradients = operator(self.mother.__name__, *inputs, grad, by_x)
+        return by_inputs if by_x else (None, *by_inputs[1:])
 
-    A list of parts and their concatenation would hold the result twice. A whole that is not made from a part would
-    have no batch dimension within torch.func.vmap, which then refuses to write into it.
-    """
-    if part.shape[1] == points:
-        return part
-    if whole is None:
-        whole = part.new_empty(part.shape[0], points)
-    whole[:, block] = part
-    return whole
-
-
-class _EdgeSum(torch.autograd.Function):
-    """edge_sum without forward mode and vmap: torch.compile refuses a function with a jvp of its own."""
-
-    @staticmethod
-    def forward(mother: Mother, x: Tensor, dilation: Tensor, offset: Tensor, weight: Tensor, size: int) -> Tensor:
+    def values(self, inputs: Sequence[Tensor], size: int) -> Tensor:
+        x, dilation, offset, weight = inputs
         columns, out = x.t(), None
-        for block in _blocks(x.shape[0], size):
-            value, _ = mother(_arguments(columns[:, block], dilation, offset))
-            out = _place(out, torch.bmm(weight.unsqueeze(1), value).squeeze(1), block, x.shape[0])
+        for block in blocks(x.shape[0], size):
+            value, _ = self.mother(_arguments(columns[:, block], dilation, offset))
+            out = place(out, torch.bmm(weight.unsqueeze(1), value).squeeze(1), block, x.shape[0])
+        assert out is not None
         return out.t()
 
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        mother, x, dilation, offset, weight, size = inputs
-        ctx.mother, ctx.size = mother, size
-        ctx.save_for_backward(x, dilation, offset, weight)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, dilation, offset, weight = ctx.saved_tensors
+    def gradients(self, inputs: Sequence[Tensor], grad: Tensor, size: int, by_x: bool) -> Gradients:
+        x, dilation, offset, weight = inputs
         columns, grad_columns = x.t(), grad.t()
         slope_weight = (dilation * weight).t().unsqueeze(1)
         grad_weight = torch.zeros_like(weight)
         moments = x.new_zeros(x.shape[1], weight.shape[0], 2)
         grad_x = None
-        for block in _blocks(x.shape[0], ctx.size):
-            inputs, outer = columns[:, block], grad_columns[:, block]
-            value, slope = ctx.mother(_arguments(inputs, dilation, offset))
+        for block in blocks(x.shape[0], size):
+            column, outer = columns[:, block], grad_columns[:, block]
+            value, slope = self.mother(_arguments(column, dilation, offset))
             grad_weight = grad_weight + torch.bmm(value, outer.unsqueeze(2)).squeeze(2)
             pulled = (slope() * outer.unsqueeze(1)).transpose(0, 1)
-            moments = moments + torch.bmm(pulled, torch.stack([inputs, torch.ones_like(inputs)], dim=2))
-            if ctx.needs_input_grad[1]:
-                grad_x = _place(grad_x, torch.bmm(slope_weight, pulled).squeeze(1), block, x.shape[0])
-        by_x, by_one = (moment.t() * weight for moment in moments.unbind(2))
-        return None, None if grad_x is None else grad_x.t(), by_x, -by_one, grad_weight, None
+            moments = moments + torch.bmm(pulled, torch.stack([column, torch.ones_like(column)], dim=2))
+            if by_x:
+                grad_x = place(grad_x, torch.bmm(slope_weight, pulled).squeeze(1), block, x.shape[0])
+        by_argument, by_one = (moment.t() * weight for moment in moments.unbind(2))
+        return None if grad_x is None else grad_x.t(), by_argument, -by_one, grad_weight
 
-
-class _TransformableEdgeSum(_EdgeSum):
-    """edge_sum with rules for forward mode and torch.func.vmap."""
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        _EdgeSum.setup_context(ctx, inputs, output)
-        ctx.save_for_forward(*inputs[1:5])
-
-    @staticmethod
-    def jvp(
-        ctx: Any, _mother: None, x: Tensor, dilation: Tensor, offset: Tensor, weight: Tensor, _size: None
-    ) -> Tensor:
-        """The tangent of the result, (N, O), from the inputs' tangents."""
-        # torch turns forward mode off while this runs: a second tangent would be zero without a warning. The saved
-        # tensors still carry the first one, which must not be pushed forward again.
-        with forward_ad._set_fwd_grad_enabled(True):
-            saved = (forward_ad.unpack_dual(tensor).primal for tensor in ctx.saved_tensors)
-            at_x, at_dilation, at_offset, at_weight = saved
-            at_columns, columns, out = at_x.t(), x.t(), None
-            for block in _blocks(at_x.shape[0], ctx.size):
-                inputs = at_columns[:, block]
-                value, slope = ctx.mother(_arguments(inputs, at_dilation, at_offset))
-                argument = _arguments(inputs, dilation, offset) + at_dilation.unsqueeze(2) * columns[:, block]
-                part = torch.bmm(at_weight.unsqueeze(1), slope() * argument) + torch.bmm(weight.unsqueeze(1), value)
-                out = _place(out, part.squeeze(1), block, at_x.shape[0])
-            return out.t()
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
-        """A batch of x alone becomes more points; else one member of the batch follows the other."""
-        mother, *tensors, size = inputs
-        x_dim, *parameter_dims = in_dims[1:5]
-        apply = _TransformableEdgeSum.apply
-        if all(dim is None for dim in parameter_dims):
-            x = tensors[0].movedim(x_dim, 0)
-            return apply(mother, x.flatten(0, 1), *tensors[1:], size).unflatten(0, x.shape[:2]), 0
-        members = [
-            tensor.expand(info.batch_size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
-            for tensor, dim in zip(tensors, in_dims[1:5], strict=True)
-        ]
-        return torch.stack([apply(mother, *member, size) for member in zip(*members, strict=True)]), 0
+    def tangent(self, inputs: Sequence[Tensor], tangents: Sequence[Tensor], size: int) -> Tensor:
+        (at_x, at_dilation, at_offset, at_weight), (x, dilation, offset, weight) = inputs, tangents
+        at_columns, columns, out = at_x.t(), x.t(), None
+        for block in blocks(at_x.shape[0], size):
+            column = at_columns[:, block]
+            value, slope = self.mother(_arguments(column, at_dilation, at_offset))
+            argument = _arguments(column, dilation, offset) + at_dilation.unsqueeze(2) * columns[:, block]
+            part = torch.bmm(at_weight.unsqueeze(1), slope() * argument) + torch.bmm(weight.unsqueeze(1), value)
+            out = place(out, part.squeeze(1), block, at_x.shape[0])
+        assert out is not None
+        return out.t()
 
 
 def _arguments(columns: Tensor, dilation: Tensor, offset: Tensor) -> Tensor:
     """dilation x - offset for columns, (I, n): (O, I, n)."""
     return torch.addcmul(-offset.unsqueeze(2), dilation.unsqueeze(2), columns.unsqueeze(0))
+
+
+# The kernels as operators of torch, so that a compiled or exported graph can hold them.
+_operators = torch.library.Library("inrbench_basis_wavelet", "DEF")
+_INPUTS = "str mother, Tensor x, Tensor dilation, Tensor offset, Tensor weight"
+_operators.define(f"edge_sum({_INPUTS}) -> Tensor")
+_operators.define(f"edge_sum_gradients({_INPUTS}, Tensor grad, bool by_x) -> (Tensor, Tensor, Tensor, Tensor)")
+
+
+@torch.library.register_fake("inrbench_basis_wavelet::edge_sum", lib=_operators)
+def _empty_sum(mother: str, x: Tensor, dilation: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
+    return x.new_empty(*x.shape[:-1], weight.shape[-2])
+
+
+@torch.library.register_fake("inrbench_basis_wavelet::edge_sum_gradients", lib=_operators)
+def _empty_gradients(
+    mother: str, x: Tensor, dilation: Tensor, offset: Tensor, weight: Tensor, grad: Tensor, by_x: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    shape = tuple(weight.shape)
+    return x.new_empty(x.shape if by_x else (0,)), x.new_empty(shape), x.new_empty(shape), x.new_empty(shape)
+
+
+@torch.library.impl(_operators, "edge_sum", "CPU")
+def _sum(mother: str, x: Tensor, *parameters: Tensor) -> Tensor:
+    y = _empty_sum(mother, x, *parameters)
+    call(LIBRARY, f"{mother}_{_suffix(x)}_forward", _sizes(x, parameters[0]), (x, *parameters), (y,))
+    return y
+
+
+@torch.library.impl(_operators, "edge_sum_gradients", "CPU")
+def _sum_gradients(
+    mother: str, x: Tensor, dilation: Tensor, offset: Tensor, weight: Tensor, grad: Tensor, by_x: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    found = _empty_gradients(mother, x, dilation, offset, weight, grad, by_x)
+    inputs = (x, dilation, offset, weight, grad)
+    results = found if by_x else (None, *found[1:])
+    call(LIBRARY, f"{mother}_{_suffix(x)}_backward", _sizes(x, weight), inputs, results)
+    return found
+
+
+def _suffix(x: Tensor) -> str:
+    return "float" if x.dtype == torch.float32 else "double"
+
+
+def _sizes(x: Tensor, weight: Tensor) -> tuple[int, ...]:
+    return weight.shape[0] if weight.ndim == 3 else 1, x.shape[-2], x.shape[-1], weight.shape[-2]
