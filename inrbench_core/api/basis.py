@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from inrbench_core.api.components import Position
+from inrbench_core.api.native.expansion import NativeFunctions, native_values, register_functions, serves
 from inrbench_core.api.spec import ComponentSpec, ExpansionSpec
 
 QUADRATURE_POINTS = 64
@@ -37,7 +39,7 @@ class ExpansionBasis(Basis):
     """A basis that is linear in its coefficients: y_o = sum over i, k of C[o, i, k] phi_k(x_i).
 
     Subclasses set `size` (the number K of functions) and give `expand`; they may set `reach`, and override
-    `setup` to create trainable parameters, `published_coefficients`, and `domain`.
+    `setup` to create trainable parameters, `native`, `published_coefficients`, and `domain`.
     """
 
     size: int
@@ -55,6 +57,10 @@ class ExpansionBasis(Basis):
         Collect the K terms and return `torch.stack(terms, dim=1).transpose(1, 2)`: the layer then
         needs no copy before its matmul.
         """
+
+    def native(self) -> NativeFunctions | None:
+        """The same functions in C++, for CPUs, where there are such; asked for after `setup`."""
+        return None
 
     def setup(self, in_features: int, position: Position) -> None:
         """Create what depends on the layer, such as trainable knots. Called once, before use."""
@@ -129,6 +135,16 @@ def _total(squares: Tensor) -> float:
     return 1.0 if squares.is_meta else float(squares.sum())
 
 
+class _Branch(nn.Linear):
+    """A linear layer whose output lies in memory as the layer's, points last; without a bias."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.weight @ x.T).T
+
+    def linear_features(self, x: Tensor) -> dict[str, Tensor]:
+        return {"weight": x}
+
+
 class ExpansionLayer(nn.Module):
     """The KAN layer of an `ExpansionBasis`: one matmul over all functions of all inputs.
 
@@ -157,7 +173,8 @@ class ExpansionLayer(nn.Module):
         self.register_buffer("inverse_rms", None if inverse_rms is None else inverse_rms.float())
         self.coefficients = nn.Parameter(torch.empty(out_features, in_features, basis.size))
         self.bias = nn.Parameter(torch.zeros(out_features)) if options.bias else None
-        self.base = nn.Linear(in_features, out_features, bias=False) if options.base else None
+        self.base = _Branch(in_features, out_features, bias=False) if options.base else None
+        self._register()
         with torch.no_grad():
             if options.scale == "published":
                 basis.published_coefficients(self.coefficients)
@@ -168,14 +185,44 @@ class ExpansionLayer(nn.Module):
             if self.base:
                 nn.init.normal_(self.base.weight, 0.0, math.sqrt(share / (SILU_MEAN_SQUARE * in_features)))
 
+    def _register(self) -> None:
+        native = self.basis.native()
+        scale = self.inverse_rms
+        self._key: str | None = None
+        if native is None or (scale is not None and scale.is_meta):
+            return
+        # The functions are the same for all inputs, and so are their means.
+        factors = (1.0,) * self.basis.size if scale is None else tuple(scale[0].tolist())
+        # Calls no method of this module: what is registered outlives it.
+        expand, by_tanh = self.basis.expand, self._fuses_tanh()
+
+        def define(x: Tensor) -> Tensor:
+            return expand(torch.tanh(x) if by_tanh else x) * x.new_tensor(factors)
+
+        self._key = register_functions(native, factors, by_tanh, define)
+
+    def _fuses_tanh(self) -> bool:
+        """Whether all that happens before the functions is a tanh."""
+        return type(self.basis).domain is ExpansionBasis.domain and self.basis._tanh(self.position)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        # It may have been made in another process.
+        self._register()
+
     def forward(self, x: Tensor) -> Tensor:
-        """Map x, (N, I), to (N, O)."""
-        phi = self._functions(x)
+        """Map x, (N, I), to (N, O); by C++, its transpose is contiguous."""
         coefficients = self.coefficients  # Looked up once: with a parametrization each look-up computes.
-        out_features, in_features, size = coefficients.shape
-        terms = phi.transpose(1, 2).reshape(x.shape[0], size * in_features)
-        weight = coefficients.transpose(1, 2).reshape(out_features, size * in_features)
-        y = functional.linear(terms, weight, self.bias)
+        if self._key is not None and serves(x):
+            inputs = x if self._fuses_tanh() else self.basis.domain(x, self.position)
+            terms = native_values(inputs.T, self._key, self.basis.size).flatten(0, 1)
+            weight = coefficients.flatten(1)
+            y = (weight @ terms if self.bias is None else torch.addmm(self.bias.unsqueeze(1), weight, terms)).T
+        else:
+            out_features, in_features, size = coefficients.shape
+            terms = self._functions(x).transpose(1, 2).reshape(x.shape[0], size * in_features)
+            weight = coefficients.transpose(1, 2).reshape(out_features, size * in_features)
+            y = functional.linear(terms, weight, self.bias)
         if self.base is not None:
             y = y + self.base(functional.silu(x))
         return y

@@ -60,13 +60,16 @@ class _Registered:
 _registered: dict[str, _Registered] = {}
 
 
-def register_functions(functions: NativeFunctions, size: int, expand: Callable[[Tensor], Tensor]) -> str | None:
+def register_functions(
+    functions: NativeFunctions, scale: tuple[float, ...], tanh: bool, expand: Callable[[Tensor], Tensor]
+) -> str | None:
     """Compile them if need be, so that `native_values` knows them in this process.
 
     Args:
         functions: the C++.
-        size: K.
-        expand: the same by torch, (N, I) -> (N, I, K), for what C++ does not serve.
+        scale: K factors of the functions.
+        tanh: whether they are taken at tanh(x).
+        expand: the same by torch, (N, I) -> (N, I, K), scale and tanh included, for second derivatives.
 
     Returns:
         their key, which is the same in every process; None where nothing can be compiled.
@@ -74,10 +77,12 @@ def register_functions(functions: NativeFunctions, size: int, expand: Callable[[
     library = native_library(functions.source)
     if library is None:
         return None
-    key = f"{functions.source.name}:{functions.name}:{size}:{','.join(map(repr, functions.parameters))}"
+    name = f"{functions.name}_tanh" if tanh else functions.name
+    parameters = (*scale, *functions.parameters)
+    key = f"{functions.source}:{name}:{len(scale)}:{','.join(map(repr, parameters))}"
     if key not in _registered:
-        parameters = (ctypes.c_double * len(functions.parameters))(*functions.parameters)
-        _registered[key] = _Registered(library, functions.name, parameters, size, expand)
+        array = (ctypes.c_double * len(parameters))(*parameters)
+        _registered[key] = _Registered(library, name, array, len(scale), expand)
     return key
 
 
@@ -86,20 +91,26 @@ def serves(x: Tensor) -> bool:
 
     An exported program is to run where inrbench is not installed.
     """
-    served = x.device.type == "cpu" and x.dtype in C_TYPES and not is_exporting()
-    return served and forward_ad._current_level < 0
+    return x.device.type == "cpu" and x.dtype in C_TYPES and not is_exporting() and not _in_forward_mode()
+
+
+def _in_forward_mode() -> bool:
+    return not torch.compiler.is_compiling() and forward_ad._current_level >= 0
 
 
 def native_values(x: Tensor, key: str, size: int) -> Tensor:
     """The functions of `key` at x, (*, N): (*, K, N), contiguous. Works with autograd, torch.func and torch.compile."""
-    values: Tensor = torch.ops.inrbench.expansion_values(x, key, size)
+    if torch.compiler.is_compiling():
+        traced: Tensor = torch.ops.inrbench.expansion_values(x, key, size)
+        return traced
+    values: Tensor = _Values.apply(x, key, size)  # type: ignore[no-untyped-call]
     return values
 
 
 # Not torch.library.custom_op: the first call of one imports torch's compiler, which takes more than a second.
-_library = torch.library.Library("inrbench", "FRAGMENT")
-_library.define("expansion_values(Tensor x, str key, int size) -> Tensor")
-_library.define("expansion_slopes(Tensor x, Tensor grad, str key) -> Tensor")
+_library = torch.library.Library("inrbench", "FRAGMENT")  # type: ignore[no-untyped-call]
+_library.define("expansion_values(Tensor x, str key, int size) -> Tensor")  # type: ignore[no-untyped-call]
+_library.define("expansion_slopes(Tensor x, Tensor grad, str key) -> Tensor")  # type: ignore[no-untyped-call]
 
 
 def _values(x: Tensor, key: str, size: int) -> Tensor:
@@ -130,46 +141,63 @@ def _keep_values(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     ctx.save_for_backward(x)
 
 
-def _values_backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+def _traced_backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
     return torch.ops.inrbench.expansion_slopes(*ctx.saved_tensors, grad, ctx.key), None, None
 
 
-def _keep_slopes(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    x, grad, ctx.key = inputs
-    ctx.save_for_backward(x, grad)
+_library.impl("expansion_values", _values, "CPU")  # type: ignore[no-untyped-call]
+_library.impl("expansion_slopes", _slopes, "CPU")  # type: ignore[no-untyped-call]
+torch.library.register_fake("inrbench::expansion_values", _empty_values, lib=_library)
+torch.library.register_fake("inrbench::expansion_slopes", _empty_slopes, lib=_library)
+# For compiled graphs, which are not differentiated twice. torch.func does not take such operators: see _Values.
+torch.library.register_autograd(
+    "inrbench::expansion_values", _traced_backward, setup_context=_keep_values, lib=_library
+)
 
 
-def _slopes_backward(ctx: Any, grad_sum: Tensor) -> tuple[Tensor, Tensor, None]:
-    """Second derivatives, by torch: `expand` is their definition, and they are rarely wanted."""
-    expand_rows = _registered[ctx.key].expand_rows
+def _pull(x: Tensor, grad: Tensor, key: str) -> Tensor:
+    pulled: Tensor = torch.func.vjp(_registered[key].expand_rows, x)[1](grad)[0]
+    return pulled
 
-    def slopes(x: Tensor, grad: Tensor) -> Tensor:
-        pulled: Tensor = torch.func.vjp(expand_rows, x)[1](grad)[0]
-        return pulled
 
-    by_x, by_grad = torch.func.vjp(slopes, *ctx.saved_tensors)[1](grad_sum)
-    return by_x, by_grad, None
+class _Values(torch.autograd.Function):
+    forward = staticmethod(_values)
+    setup_context = staticmethod(_keep_values)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (x,) = ctx.saved_tensors
+        by_x = _pull(x, grad, ctx.key) if _in_forward_mode() else _Slopes.apply(x, grad, ctx.key)  # type: ignore[no-untyped-call]
+        return by_x, None, None
+
+    @staticmethod
+    def vmap(info: Any, dims: tuple[Any, ...], x: Tensor, key: str, size: int) -> tuple[Tensor, int]:
+        """A batch is more points, so that what members have in common stays one matrix product."""
+        x = _batched(x, dims[0], info.batch_size)
+        values = _Values.apply(x.movedim(0, -2).flatten(-2), key, size)  # type: ignore[no-untyped-call]
+        return values.unflatten(-1, (info.batch_size, -1)), values.ndim - 1
+
+
+class _Slopes(torch.autograd.Function):
+    forward = staticmethod(_slopes)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, grad, ctx.key = inputs
+        ctx.save_for_backward(x, grad)
+
+    @staticmethod
+    def backward(ctx: Any, grad_sum: Tensor) -> tuple[Tensor, Tensor, None]:
+        """Second derivatives, by torch: `expand` is their definition, and they are rarely wanted."""
+        by_x, by_grad = torch.func.vjp(lambda x, grad: _pull(x, grad, ctx.key), *ctx.saved_tensors)[1](grad_sum)
+        return by_x, by_grad, None
+
+    @staticmethod
+    def vmap(info: Any, dims: tuple[Any, ...], x: Tensor, grad: Tensor, key: str) -> tuple[Tensor, int]:
+        x, grad = (_batched(tensor, dim, info.batch_size) for tensor, dim in zip((x, grad), dims[:2], strict=True))
+        slopes = _Slopes.apply(x.movedim(0, -2).flatten(-2), grad.movedim(0, -2).flatten(-2), key)  # type: ignore[no-untyped-call]
+        return slopes.unflatten(-1, (info.batch_size, -1)), slopes.ndim - 1
 
 
 def _batched(tensor: Tensor, dim: int | None, count: int) -> Tensor:
     return tensor.expand(count, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
-
-
-def _values_vmap(info: Any, dims: tuple[Any, ...], x: Tensor, key: str, size: int) -> tuple[Tensor, int]:
-    return native_values(_batched(x, dims[0], info.batch_size), key, size), 0
-
-
-def _slopes_vmap(info: Any, dims: tuple[Any, ...], x: Tensor, grad: Tensor, key: str) -> tuple[Tensor, int]:
-    batched = [_batched(tensor, dim, info.batch_size) for tensor, dim in zip((x, grad), dims, strict=False)]
-    return torch.ops.inrbench.expansion_slopes(*batched, key), 0
-
-
-_library.impl("expansion_values", _values, "CPU")
-_library.impl("expansion_slopes", _slopes, "CPU")
-for _name, _fake, _backward, _setup, _vmap in (
-    ("expansion_values", _empty_values, _values_backward, _keep_values, _values_vmap),
-    ("expansion_slopes", _empty_slopes, _slopes_backward, _keep_slopes, _slopes_vmap),
-):
-    torch.library.register_fake(f"inrbench::{_name}", _fake, lib=_library)
-    torch.library.register_autograd(f"inrbench::{_name}", _backward, setup_context=_setup, lib=_library)
-    torch.library.register_vmap(f"inrbench::{_name}", _vmap, lib=_library)

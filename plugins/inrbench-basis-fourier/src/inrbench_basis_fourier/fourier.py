@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from inrbench_basis_fourier.plugin import FourierSpec
 from inrbench_core import ExpansionBasis
+from inrbench_core.api.native.expansion import NativeFunctions
 
+SOURCE = Path(__file__).with_name("fourier.cpp")
 # One frequency after the other is quickest when compiled, but the compiler takes minutes for 64 of them:
 # from here on, each round doubles how many there are.
 BLOCK = 8
@@ -44,6 +47,9 @@ class Fourier(ExpansionBasis):
             cosines = torch.cat([cosines, c * cosine - s * sine], dim=1)
             sines = torch.cat([sines, s * cosine + c * sine], dim=1)
         return torch.cat([cosines, sines], dim=1).transpose(1, 2)
+
+    def native(self) -> NativeFunctions:
+        return NativeFunctions(SOURCE, "fourier")
 
     def unit_coefficients(self, coefficients: Tensor, std: float) -> None:
         super().unit_coefficients(coefficients, std)

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from inrbench_basis_polynomial.plugin import GegenbauerSpec, JacobiSpec, LaguerreSpec
 from inrbench_basis_polynomial.recurrence import RecurrenceBasis
+from inrbench_core.api.native.expansion import NativeFunctions
 
 
 class Chebyshev(RecurrenceBasis):
@@ -78,6 +79,8 @@ class Hermite(RecurrenceBasis):
 class HermiteFunctions(RecurrenceBasis):
     """Hermite functions H_n(x) exp(-x^2/2) / sqrt(2^n n! sqrt(pi)): orthonormal on the line, bounded."""
 
+    native_start = 1.0, math.pi**-0.25
+
     def start(self, x: Tensor) -> Tensor:
         return math.pi**-0.25 * torch.exp(-0.5 * x.square())
 
@@ -97,6 +100,9 @@ class Laguerre(RecurrenceBasis):
         # The map belongs here, not into `domain`: the start values are scaled by a quadrature of `expand`
         # over [-1, 1], which must see the half line that the functions are meant for.
         return super().expand(functional.softplus(x) if self.half_line else x)
+
+    def native(self) -> NativeFunctions | None:
+        return None if self.half_line else super().native()
 
     def start(self, x: Tensor) -> Tensor:
         return torch.exp(-0.5 * x) if self.half_line else super().start(x)
@@ -134,6 +140,8 @@ class Lucas(RecurrenceBasis):
     They are as far from orthogonal as fibonacci's, and fail likewise: at a learning rate of 5e-3 two seeds of
     three stay at the mean (11.0 dB; the third reaches 19.2), at 1e-3 a KAN comes to 17.5 (same fits as there).
     """
+
+    native_start = 0.0, 2.0
 
     def start(self, x: Tensor) -> Tensor:
         return torch.full_like(x, 2.0)

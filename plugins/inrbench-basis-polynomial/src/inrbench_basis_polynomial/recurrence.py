@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from inrbench_basis_polynomial.plugin import PolynomialSpec
 from inrbench_core import ExpansionBasis
+from inrbench_core.api.native.expansion import NativeFunctions
+
+SOURCE = Path(__file__).with_name("recurrence.cpp")
 
 
 class RecurrenceBasis(ExpansionBasis):
     """p_0, ..., p_d with p_n = (a_n x + b_n) p_{n-1} + c_n p_{n-2}, and p_{-1} = 0.
 
-    A family gives `step` and, unless p_0 is 1, `start`. No trigonometry is involved: the arccos
+    A family gives `step` and, unless p_0 is 1, `start` and `native_start`. No trigonometry is involved: the arccos
     form of the Chebyshev polynomials has NaN gradients where tanh rounds to 1.
     """
+
+    # p_0 for C++: whether it is a constant or that times exp(-x^2/2), and the constant.
+    native_start: tuple[float, float] = (0.0, 1.0)
 
     def __init__(self, spec: PolynomialSpec) -> None:
         super().__init__(spec)
@@ -42,3 +49,7 @@ class RecurrenceBasis(ExpansionBasis):
                 term = torch.add(term, terms[-2], alpha=c)
             terms.append(term)
         return torch.stack(terms, dim=1).transpose(1, 2)
+
+    def native(self) -> NativeFunctions | None:
+        steps = [float(number) for n in range(1, self.size) for number in self.step(n)]
+        return NativeFunctions(SOURCE, "recurrence", (*self.native_start, *steps))

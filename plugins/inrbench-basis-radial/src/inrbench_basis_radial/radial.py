@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
 from inrbench_basis_radial.plugin import RbfSpec
 from inrbench_core import ExpansionBasis, Position
 from inrbench_core.api.basis import grid_offsets
+from inrbench_core.api.native.expansion import NativeFunctions
 
+SOURCE = Path(__file__).with_name("radial.cpp")
 # Over fewer features a LayerNorm keeps little of them: over two, only which is the larger.
 LEAST_NORMALISED = 8
 
@@ -51,7 +55,7 @@ class Rbf(ExpansionBasis):
     def __init__(self, spec: RbfSpec) -> None:
         super().__init__(spec)
         self.size = spec.grid
-        self.profile = PROFILES[spec.profile]
+        self.profile = spec.profile
         self.reach = 2.0
 
     def setup(self, in_features: int, position: Position) -> None:
@@ -59,7 +63,10 @@ class Rbf(ExpansionBasis):
 
     def expand(self, x: Tensor) -> Tensor:
         spacing = 2.0 * self.reach / (self.size - 1)
-        return self.profile(grid_offsets(x, -self.reach, spacing, self.size)).transpose(1, 2)
+        return PROFILES[self.profile](grid_offsets(x, -self.reach, spacing, self.size)).transpose(1, 2)
+
+    def native(self) -> NativeFunctions:
+        return NativeFunctions(SOURCE, self.profile, (self.reach,))
 
     def published_coefficients(self, coefficients: Tensor) -> None:
         nn.init.normal_(coefficients, 0.0, 0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -10,8 +11,10 @@ from torch import Tensor, nn
 from inrbench_basis_spline.plugin import BsplineSpec
 from inrbench_core import ExpansionBasis, Position
 from inrbench_core.api.basis import grid_offsets
+from inrbench_core.api.native.expansion import NativeFunctions
 
 NOISE = 0.1
+SOURCE = Path(__file__).with_name("splines.cpp")
 
 
 def uniform_splines(x: Tensor, grid: int, order: int) -> Tensor:
@@ -55,6 +58,9 @@ class Bspline(ExpansionBasis):
 
     def expand(self, x: Tensor) -> Tensor:
         return uniform_splines(x, self.grid, self.order).transpose(1, 2)
+
+    def native(self) -> NativeFunctions:
+        return NativeFunctions(SOURCE, "bspline", (self.grid, self.order))
 
     def published_coefficients(self, coefficients: Tensor) -> None:
         out_features, in_features, _ = coefficients.shape

@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from inrbench_basis_spline.bspline import uniform_splines
+from inrbench_basis_spline.bspline import SOURCE, uniform_splines
 from inrbench_basis_spline.plugin import BsrbfSpec
 from inrbench_core import ExpansionBasis
 from inrbench_core.api.basis import grid_offsets
+from inrbench_core.api.native.expansion import NativeFunctions
 
 
 class Bsrbf(ExpansionBasis):
@@ -26,3 +27,6 @@ class Bsrbf(ExpansionBasis):
     def expand(self, x: Tensor) -> Tensor:
         radial = torch.exp(-grid_offsets(x, -1.0, 2.0 / (self.size - 1), self.size).square())
         return (uniform_splines(x, self.grid, self.order) + radial).transpose(1, 2)
+
+    def native(self) -> NativeFunctions:
+        return NativeFunctions(SOURCE, "bsrbf", (self.grid, self.order))

@@ -7,8 +7,10 @@ import math
 import torch
 from torch import Tensor, nn
 
+from inrbench_basis_spline.bspline import SOURCE
 from inrbench_basis_spline.plugin import FcnInterpolationSpec
 from inrbench_core import ExpansionBasis, Position
+from inrbench_core.api.native.expansion import NativeFunctions
 
 
 class Hats(ExpansionBasis):
@@ -36,6 +38,9 @@ class Hats(ExpansionBasis):
         # 1 at the node left of x, 0 elsewhere. Compared by ==, compiled code would be five times slower.
         left = torch.relu(1.0 - (cell.unsqueeze(1) - nodes).abs())
         return torch.lerp(left[:, 1:], left[:, :-1], (v - cell).unsqueeze(1)).transpose(1, 2)
+
+    def native(self) -> NativeFunctions:
+        return NativeFunctions(SOURCE, "hats", (self.reach,))
 
     def published_coefficients(self, coefficients: Tensor) -> None:
         out_features, in_features, size = coefficients.shape
