@@ -138,6 +138,6 @@ def test_exported_with_any_number_of_points():
     inputs = inputs_of(9, 2, 3)
     points = torch.export.Dim("points", min=2)
     program = torch.export.export(Layer(), inputs, dynamic_shapes=({0: points}, None, None, None))
-    assert "inrbench_basis_wavelet.edge_sum" in str(program.graph)
+    assert "inrbench_basis_wavelet.edge_sum" in program.graph_module.print_readable(print_output=False)
     more = (torch.rand(40, 2), *inputs[1:])
     torch.testing.assert_close(program.module()(*more), Layer()(*more))

@@ -35,7 +35,7 @@ struct Morlet {
     // pi^(-1/4) (1 + exp(-w^2) - 2 exp(-3 w^2/4))^(-1/2), and exp(-w^2/2).
     const T norm = T(0.7511255498634238), mean = T(3.726653172078671e-06);
     T sine, cosine;
-    inrbench::sincos(w * u, &sine, &cosine);
+    inrbench::sincos_near(w * u, &sine, &cosine);
     const T bell = norm * inrbench::gaussian(u * u);
     const T value = bell * (cosine - mean);
     return {value, -w * bell * sine - u * value};
@@ -51,9 +51,9 @@ struct Dog {
   }
 };
 
-// sin(a)/a from the sine and cosine of a; by its series near 0, as far as the type's precision asks.
+// sin(a)/a from the sine and cosine of a and 1/a; by its series where |a| < 0.3, as far as the type's precision asks.
 template <typename T>
-Pair<T> sinc(T a, T sine, T cosine) {
+Pair<T> sinc(T a, T inverse, T sine, T cosine) {
   constexpr int TERMS = sizeof(T) == 8 ? 7 : 4;
   constexpr double C[7] = {1.0,           -1.0 / 6,        1.0 / 120,          -1.0 / 5040,
                            1.0 / 362880,  -1.0 / 39916800, 1.0 / 6227020800.0};
@@ -63,9 +63,14 @@ Pair<T> sinc(T a, T sine, T cosine) {
   T slope = T(2 * (TERMS - 1) * C[TERMS - 1]);
   for (int k = TERMS - 2; k >= 0; --k) value = value * square + T(C[k]);
   for (int k = TERMS - 2; k >= 1; --k) slope = slope * square + T(2 * k * C[k]);
-  const T safe = small ? T(1) : a;
-  const T far = sine / safe;
-  return {small ? value : far, small ? slope * a : (cosine - far) / safe};
+  const T far = sine * inverse;
+  return {small ? value : far, small ? slope * a : (cosine - far) * inverse};
+}
+
+// What sinc divides by: a, or 1 where its series serves.
+template <typename T>
+T divisor(T a) {
+  return std::abs(a) < T(0.3) ? T(1) : a;
 }
 
 struct Meyer {
@@ -73,22 +78,27 @@ struct Meyer {
   static Pair<T> at(T u) {
     const T theta = T(2 * PI / 3) * u;
     T s, c;
-    inrbench::sincos(theta, &s, &c);
+    inrbench::sincos_near(theta, &s, &c);
     const T r = T(0.70710678118654752440);
     // Of pi/4 + theta the sine is `plus` and the cosine `minus`; of pi/4 - theta the other way round.
     const T plus = r * (c + s), minus = r * (c - s);
     const T sine3_plus = plus * (3 - 4 * plus * plus), sine3_minus = minus * (3 - 4 * minus * minus);
     const T cosine3_plus = minus * (4 * minus * minus - 3), cosine3_minus = plus * (4 * plus * plus - 3);
-    const Pair<T> outer_plus = sinc(theta + T(PI / 2), c, -s), outer_minus = sinc(theta - T(PI / 2), -c, s);
-    const Pair<T> inner_plus = sinc(T(PI / 4) + theta, plus, minus), inner_minus = sinc(T(PI / 4) - theta, minus, plus);
+    const T a = theta + T(PI / 2), b = theta - T(PI / 2), p = T(PI / 4) + theta, m = T(PI / 4) - theta;
+    // Four reciprocals by one division.
+    const T da = divisor(a), db = divisor(b), dp = divisor(p), dm = divisor(m);
+    const T outer = da * db, inner = dp * dm, all = 1 / (outer * inner);
+    const T of_outer = all * inner, of_inner = all * outer;
+    const Pair<T> outer_plus = sinc(a, db * of_outer, c, -s), outer_minus = sinc(b, da * of_outer, -c, s);
+    const Pair<T> inner_plus = sinc(p, dm * of_inner, plus, minus), inner_minus = sinc(m, dp * of_inner, minus, plus);
     const T third = T(1.0 / 3);
     const T value = third * ((1 + 2 * s) * outer_plus.value + (1 - 2 * s) * outer_minus.value +
                              2 * (sine3_plus * inner_plus.value + sine3_minus * inner_minus.value));
-    const T outer = third * (2 * c * (outer_plus.value - outer_minus.value) + (1 + 2 * s) * outer_plus.slope +
-                             (1 - 2 * s) * outer_minus.slope);
-    const T inner = 2 * (cosine3_plus * inner_plus.value - cosine3_minus * inner_minus.value) +
-                    2 * third * (sine3_plus * inner_plus.slope - sine3_minus * inner_minus.slope);
-    return {value, T(2 * PI / 3) * (outer + inner)};
+    const T by_outer = third * (2 * c * (outer_plus.value - outer_minus.value) + (1 + 2 * s) * outer_plus.slope +
+                                (1 - 2 * s) * outer_minus.slope);
+    const T by_inner = 2 * (cosine3_plus * inner_plus.value - cosine3_minus * inner_minus.value) +
+                       2 * third * (sine3_plus * inner_plus.slope - sine3_minus * inner_minus.slope);
+    return {value, T(2 * PI / 3) * (by_outer + by_inner)};
   }
 };
 
@@ -97,8 +107,8 @@ struct Shannon {
   static Pair<T> at(T u) {
     const T half = T(PI / 2) * u;
     T s, c;
-    inrbench::sincos(half, &s, &c);
-    const Pair<T> window = sinc(half, s, c);
+    inrbench::sincos_near(half, &s, &c);
+    const Pair<T> window = sinc(half, 1 / divisor(half), s, c);
     const T wave = c * (4 * c * c - 3), sine3 = s * (3 - 4 * s * s);
     return {window.value * wave, T(PI / 2) * (window.slope * wave - 3 * window.value * sine3)};
   }
@@ -109,7 +119,7 @@ struct Bump {
   static Pair<T> at(T u) {
     const T q = std::max(1 - u * u, T(0.01));
     const T inverse = 1 / q;
-    const T value = std::abs(u) < 1 ? inrbench::exp(1 - inverse) : T(0);
+    const T value = std::abs(u) < 1 ? inrbench::gaussian(2 * (inverse - 1)) : T(0);
     return {value, -2 * value * u * inverse * inverse};
   }
 };
@@ -119,7 +129,7 @@ struct BumpWavelet {
   static Pair<T> at(T u) {
     const T q = std::max(1 - u * u, T(0.01));
     const T inverse = 1 / q, square = inverse * inverse;
-    const T bell = std::abs(u) < 1 ? inrbench::exp(1 - inverse) : T(0);
+    const T bell = std::abs(u) < 1 ? inrbench::gaussian(2 * (inverse - 1)) : T(0);
     const T inner = -2 * u * square;
     const T value = bell * inner;
     const T bent = bell > 0 ? 8 * u * u * square * inverse : T(0);
