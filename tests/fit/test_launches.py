@@ -95,9 +95,9 @@ def make_stepper(stand_ins, model: nn.Module, points: int, **options: Any) -> St
     ("name", "package", "most"),
     [
         ("siren", "inrbench_field_mlp", 50),
-        ("fourier", "inrbench_basis_fourier", 610),
-        ("chebyshev", "inrbench_basis_polynomial", 165),
-        ("bspline", "inrbench_basis_spline", 210),
+        ("fourier", "inrbench_basis_fourier", 90),
+        ("chebyshev", "inrbench_basis_polynomial", 145),
+        ("bspline", "inrbench_basis_spline", 185),
         ("dog", "inrbench_basis_wavelet", 360),
         ("fcn", "inrbench_basis_fcn", 370),
     ],

@@ -41,10 +41,12 @@ class RecurrenceBasis(ExpansionBasis):
     def expand(self, x: Tensor) -> Tensor:
         """All functions at x: (N, I) -> (N, I, degree + 1)."""
         terms = [self.start(x)]
+        factors: dict[tuple[float, float], Tensor] = {}  # Many families have the same one in all steps.
         for n in range(1, self.size):
             a, b, c = self.step(n)
-            factor = a * x if b == 0 else a * x + b
-            term = factor * terms[-1]
+            if (a, b) not in factors:
+                factors[a, b] = x if (a, b) == (1.0, 0.0) else a * x if b == 0.0 else a * x + b
+            term = factors[a, b] * terms[-1]
             if n > 1 and c != 0:
                 term = torch.add(term, terms[-2], alpha=c)
             terms.append(term)

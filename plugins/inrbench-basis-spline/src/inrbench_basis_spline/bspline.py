@@ -32,7 +32,7 @@ def uniform_splines(x: Tensor, grid: int, order: int) -> Tensor:
         # would make the second derivative there 0 in place of -2.
         outer = torch.relu(torch.sub(v, torch.relu(v - 2.0), alpha=2.0))
         inner = torch.relu(outer - 1.0)
-        return torch.sub(outer * outer * outer, inner * inner * inner, alpha=4.0) / 6.0
+        return torch.sub(outer.pow(3), inner.pow(3), alpha=4.0) / 6.0
     # Cox-de Boor; on uniform knots every denominator is p.
     splines = ((v >= 0.0) & (v < 1.0)).to(x.dtype)
     for p in range(1, order + 1):
