@@ -86,7 +86,7 @@ def test_threads_and_strides_leave_the_result_as_it_is(threads):
 
 
 def test_chebyshev_polynomials_of_scipy():
-    made = layer({"name": "chebyshev", "degree": 12}, 1, "first")
+    made = layer({"name": "chebyshev", "degree": 24}, 1, "first")
     x = torch.linspace(-1, 1, 201)
     values = native_values(x[None], made._key, 25)[0]
     expected = [eval_chebyt(n, x.double().numpy()) for n in range(25)]
@@ -141,6 +141,13 @@ def test_transforms_of_torch_func(options):
         return torch.func.vmap(torch.func.grad(loss))(torch.tensor([1.0, 0.5], dtype=torch.float64))
 
     torch.testing.assert_close(stacked(made), stacked(plain))
+
+
+def test_a_kernel_leaves_nothing_to_compile():
+    made = layer({"name": "bspline"})
+    assert made.compile_saving("cpu") == 0.0
+    made._key = None
+    assert made.compile_saving("cpu") > made.compile_saving("cuda") > 0.0
 
 
 @pytest.mark.slow

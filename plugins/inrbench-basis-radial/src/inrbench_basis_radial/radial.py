@@ -52,6 +52,8 @@ class Rbf(ExpansionBasis):
     The width follows the spacing of the centres (X-KANeRF's does not, whatever the grid).
     """
 
+    compile_saving_s = 4.7e-9
+
     def __init__(self, spec: RbfSpec) -> None:
         super().__init__(spec)
         self.size = spec.grid
