@@ -21,7 +21,7 @@ struct Recurrence {
     for (int p = 0; p < POINTS; ++p) value[p] = first;
     if (gaussian) {
 #pragma omp simd
-      for (int p = 0; p < POINTS; ++p) value[p] = first * inrbench::gaussian(x[p] * x[p]);
+      for (int p = 0; p < POINTS; ++p) value[p] = first * inrbench::bell(x[p] * x[p]);
     }
     if (SLOPES) {
       for (int p = 0; p < POINTS; ++p) slope[p] = gaussian ? -x[p] * value[p] : T(0);

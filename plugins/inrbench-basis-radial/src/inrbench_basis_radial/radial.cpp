@@ -14,7 +14,7 @@ struct Pair {
 struct Gaussian {
   template <typename T>
   static Pair<T> at(T r) {
-    const T bell = inrbench::gaussian(2 * r * r);
+    const T bell = inrbench::bell(2 * r * r);
     return {bell, -2 * r * bell};
   }
 };

@@ -105,7 +105,7 @@ struct SplinesWithGaussians {
 #pragma omp simd
       for (int p = 0; p < POINTS; ++p) {
         const T r = (x[p] + 1) / spacing - centre;
-        const T bell = inrbench::gaussian(2 * r * r);
+        const T bell = inrbench::bell(2 * r * r);
         to[p] += bell;
         if (SLOPES) to_slope[p] += steepness * r * bell;
       }
