@@ -18,7 +18,7 @@ class LocalSpec(ComponentSpec):
     """Warm worker processes on this machine."""
 
     jobs: int | None = Field(
-        None, gt=0, description="jobs at a time; if not given, one per core up to 8 on the CPU, and 1 on a GPU"
+        None, gt=0, description="jobs at a time; if not given, one per core up to 8 on the CPU, and one per GPU on cuda"
     )
 
 

@@ -1,4 +1,4 @@
-"""The local executor: warm worker processes that can be killed, each with its share of the cores."""
+"""The local executor: warm worker processes that can be killed, each with its share of the cores and of the GPUs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from inrbench_core.api.executor import Executor, ExecutorContext, ExecutorEvent, Job
 from inrbench_core.plugins.builtin import LocalSpec
 from inrbench_core.runs.child import Child, event_of
+from inrbench_core.runs.gpus import visible_gpus
 
 MAX_DEFAULT_JOBS = 8
 
@@ -29,6 +30,8 @@ def _most_threads() -> int:
 class LocalExecutor(Executor):
     """One worker process for each job at a time; a worker that dies costs its own job only.
 
+    On `device: cuda` each worker sees one GPU, the one with the fewest workers; on `cuda:N` all see that one.
+
     Args:
         spec: how many jobs at a time.
         context: the experiment.
@@ -36,8 +39,9 @@ class LocalExecutor(Executor):
 
     def __init__(self, spec: LocalSpec, context: ExecutorContext) -> None:
         super().__init__(spec, context)
-        default = 1 if context.device.startswith("cuda") else min(context.jobs, cores(), MAX_DEFAULT_JOBS)
-        self.jobs = spec.jobs or max(1, default)
+        self.gpus = visible_gpus() if context.device == "cuda" else []
+        most = max(1, len(self.gpus)) if context.device.startswith("cuda") else min(cores(), MAX_DEFAULT_JOBS)
+        self.jobs = spec.jobs or max(1, min(context.jobs, most))
         self.threads = min(_most_threads(), max(1, cores() // self.jobs))
         self._queue: deque[Job] = deque()
         self._events: deque[ExecutorEvent] = deque()
@@ -77,10 +81,15 @@ class LocalExecutor(Executor):
     def _hand_out(self) -> None:
         busy = sum(worker.job is not None for worker in self._workers)
         while len(self._workers) < min(self.jobs, len(self._queue) + busy):
-            self._workers.append(_Worker(self.threads))
+            self._workers.append(_Worker(self.threads, self._free_gpu()))
         for worker in self._workers:
             if worker.job is None and self._queue:
                 worker.start(self._queue.popleft())
+
+    def _free_gpu(self) -> str | None:
+        """The GPU with the fewest workers; None: a worker sees what this process sees."""
+        taken = [worker.gpu for worker in self._workers]
+        return min(self.gpus, key=taken.count, default=None)
 
     def _collect(self, timeout_s: float) -> None:
         wait([source for worker in self._workers for source in worker.sources], timeout=timeout_s)
@@ -108,10 +117,12 @@ class LocalExecutor(Executor):
 
 
 class _Worker(Child):
-    """A process that does one job at a time."""
+    """A process that does one job at a time, and sees one GPU or what its parent sees."""
 
-    def __init__(self, threads: int) -> None:
-        super().__init__("inrbench_core.runs.serve", {"OMP_NUM_THREADS": str(threads)})
+    def __init__(self, threads: int, gpu: str | None) -> None:
+        visible = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
+        super().__init__("inrbench_core.runs.serve", {"OMP_NUM_THREADS": str(threads), **visible})
+        self.gpu = gpu
         self.job: Job | None = None
 
     def start(self, job: Job) -> None:
