@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import torch
@@ -76,13 +78,23 @@ def edge_function(rule: EdgeRule, edges: int, x: Tensor, *parameters: Tensor) ->
         differentiable any number of times, in both modes, and by torch.func with vmap; only the first derivative is
         bounded in memory. It is computed in the parameters' dtype, under autocast too.
     """
-    with torch.autocast(x.device.type, enabled=False):
+    with _without_autocast(x.device.type):
         inputs = (x.to(parameters[0].dtype), *parameters)
         if torch.compiler.is_compiling():
             # Compiled code would repeat itself for each block.
-            return cast(Tensor, _EdgeFunction.apply(rule, x.shape[0], *inputs))
+            return _applied(_EdgeFunction, rule, x.shape[0], *inputs)
         size = max(LEAST_POINTS, (CPU_BLOCK if x.device.type == "cpu" else GPU_BLOCK) // edges)
-        return cast(Tensor, _TransformableEdgeFunction.apply(rule, size, *inputs))
+        return _applied(_TransformableEdgeFunction, rule, size, *inputs)
+
+
+def _applied(function: type[torch.autograd.Function], rule: EdgeRule, size: int, *inputs: Tensor) -> Tensor:
+    return cast(Tensor, function.apply(rule, size, *inputs))  # type: ignore[no-untyped-call]
+
+
+def _without_autocast(device_type: str) -> AbstractContextManager[None]:
+    # The meta device has no autocast, nor a context that turns it off.
+    available = torch.amp.is_autocast_available(device_type)
+    return torch.autocast(device_type, enabled=False) if available else nullcontext()
 
 
 def blocks(points: int, size: int) -> list[slice]:
@@ -161,7 +173,7 @@ class _TransformableEdgeFunction(_EdgeFunction):
         # torch turns forward mode off while this runs: a second tangent would be zero without a warning. The saved
         # tensors still carry the first one, which must not be pushed forward again.
         with forward_ad._set_fwd_grad_enabled(True):
-            saved = [forward_ad.unpack_dual(tensor).primal for tensor in ctx.saved_tensors]
+            saved = [forward_ad.unpack_dual(tensor).primal for tensor in ctx.saved_tensors]  # type: ignore[no-untyped-call]
             return _tangent(ctx.rule, saved, tangents, ctx.size)
 
     @staticmethod
@@ -169,13 +181,13 @@ class _TransformableEdgeFunction(_EdgeFunction):
         info: Any, in_dims: tuple[int | None, ...], rule: EdgeRule, size: int, *inputs: Tensor
     ) -> tuple[Tensor, int]:
         """A batch of x alone becomes more points; else every member of the batch is a layer of its own."""
-        apply = _TransformableEdgeFunction.apply
+        apply = functools.partial(_applied, _TransformableEdgeFunction)
         x_dim, *parameter_dims = in_dims[2:]
         if all(dim is None for dim in parameter_dims):
             # Next to the points, so that layers, if there are several, stay in front.
             x = inputs[0].movedim(cast(int, x_dim), -3)
             y = apply(rule, size, x.flatten(-3, -2), *inputs[1:])
-            return y.unflatten(-2, x.shape[-3:-1]), y.ndim - 2
+            return y.reshape(*x.shape[:-1], y.shape[-1]), y.ndim - 2
         members = [
             tensor.expand(info.batch_size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
             for tensor, dim in zip(inputs, in_dims[2:], strict=True)
@@ -183,4 +195,4 @@ class _TransformableEdgeFunction(_EdgeFunction):
         if members[0].ndim == 3:
             return apply(rule, size, *members), 0
         y = apply(rule, size, *(member.flatten(0, 1) for member in members))
-        return y.unflatten(0, members[0].shape[:2]), 0
+        return y.reshape(*members[0].shape[:2], *y.shape[1:]), 0
