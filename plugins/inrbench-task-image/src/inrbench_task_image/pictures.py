@@ -12,8 +12,6 @@ import numpy as np
 import PIL
 import skimage
 import tifffile
-from skimage.color import rgb2gray
-from skimage.transform import resize
 
 from inrbench_core import DataError, cached_arrays
 from inrbench_core.api.sources import MOST_PIXELS, file_sha256
@@ -156,11 +154,17 @@ def _resized(pixels: Array, size: int | tuple[int, int] | None) -> Array:
         return pixels
     if size[0] * size[1] > MOST_PIXELS:
         raise DataError(f"size makes {size[0]} x {size[1]} pixels; at most {MOST_PIXELS // 10**6} megapixels are made")
+    # Not at the top: it takes half a second, and a picture from the cache does without.
+    from skimage.transform import resize
+
     return resize(pixels, size, anti_aliasing=True)
 
 
 def _converted(pixels: Array, mode: str | None) -> Array:
     if mode == "grey" and pixels.shape[-1] == 3:
+        # Not at the top: see `_resized`.
+        from skimage.color import rgb2gray
+
         return rgb2gray(pixels)[..., None]
     if mode == "colour" and pixels.shape[-1] == 1:
         return np.repeat(pixels, 3, axis=-1)
