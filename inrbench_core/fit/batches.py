@@ -61,7 +61,9 @@ class Batches:
 
     def _draw(self) -> Tensor:
         while len(self._upcoming) < self.size:
-            permutation = torch.randperm(self.elements, generator=self._generator).to(self.device)
-            self._upcoming = torch.cat([self._upcoming, permutation])
+            # Drawn on the CPU, so that devices agree; from pinned memory the copy does not wait for the GPU.
+            pinned = self.device.type == "cuda"
+            permutation = torch.randperm(self.elements, generator=self._generator, pin_memory=pinned)
+            self._upcoming = torch.cat([self._upcoming, permutation.to(self.device, non_blocking=pinned)])
         index, self._upcoming = self._upcoming[: self.size], self._upcoming[self.size :]
         return index

@@ -38,7 +38,7 @@ def step_seconds(problem: Problem, model: nn.Module, training: TrainingSpec, *, 
         seeds: the run's random streams.
 
     Raises:
-        ValueError: as `fit` does.
+        ValueError, UnsupportedError: as `fit` does.
     """
     if training.steps == 0:
         return 0.0

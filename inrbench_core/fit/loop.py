@@ -102,6 +102,7 @@ def fit(
 
     Raises:
         ValueError: if the model's parameter groups are not such, or it has nothing to train.
+        UnsupportedError: if the training's precision cannot be had on this device, for this problem and model.
     """
     device = model_device(model)
     on_cuda = device.type == "cuda"

@@ -14,6 +14,7 @@ from inrbench_core.fit.chunks import chunk_elements, is_chunkable, measure_footp
 from inrbench_core.fit.compiling import compile_model, uses_cuda_graphs, wants_compile
 from inrbench_core.fit.device import model_device
 from inrbench_core.fit.hooks import modules_with, parameter_groups, regularisation, set_progress
+from inrbench_core.fit.precision import check_precision, in_precision, product_precision
 from inrbench_core.fit.schedule import learning_rate
 from inrbench_core.spec.training import TrainingSpec
 
@@ -27,6 +28,9 @@ class Stepper:
         training: with at least one step.
         seeds: minibatches are drawn from the stream "sampling".
         before_compile: called right before torch.compile, which takes long, if it is tried at all.
+
+    Raises:
+        UnsupportedError: if the training's precision cannot be had.
 
     Attributes:
         chunk: elements a chunk.
@@ -45,6 +49,7 @@ class Stepper:
         self.problem = problem
         self.model = model
         self.training = training
+        check_precision(training, problem, model)
         device = model_device(model)
         self.batches = Batches(problem.elements, training, seeds, device)
         self.compiled, self.compile_s = False, 0.0
@@ -69,7 +74,8 @@ class Stepper:
             before_compile()
             example = batches.example(uniform)
             graphs = uses_cuda_graphs(footprint, batches.size, uniform, device.type)
-            compiled, self.compile_s = compile_model(self.model, lambda model: self._loss(model, example), graphs)
+            with product_precision(self.training):
+                compiled, self.compile_s = compile_model(self.model, lambda model: self._loss(model, example), graphs)
             if compiled is not None:
                 self._fast, self.compiled, self.chunk = compiled, True, uniform
 
@@ -106,7 +112,8 @@ class Stepper:
             term.backward()  # type: ignore[no-untyped-call]
             return losses[-1] + term.detach()
 
-        self.optimizer.step(closure)  # type: ignore[arg-type]
+        with product_precision(self.training):
+            self.optimizer.step(closure)  # type: ignore[arg-type]
         if not losses:
             raise ValueError(f"optimizer {self.training.optimizer.name}: its step() does not call the closure")
         return losses[0]
@@ -121,4 +128,5 @@ class Stepper:
 
     def _loss(self, model: nn.Module, index: Index) -> Tensor:
         """A chunk's share of the batch's mean loss, by the model or its compiled twin."""
-        return self.problem.loss(model, self.problem.batch(index)).sum() / self.batches.size
+        called = in_precision(model, self.training)
+        return self.problem.loss(called, self.problem.batch(index)).sum() / self.batches.size

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import torch
 
-from inrbench_core.api.errors import BudgetError, DataError
+from inrbench_core.api.errors import BudgetError, DataError, UnsupportedError
 from inrbench_core.api.problem import Problem, SeedStreams
 from inrbench_core.fit import build_model
 from inrbench_core.fit.calibrate import step_seconds
 from inrbench_core.fit.device import choose_device
+from inrbench_core.fit.precision import check_precision
 from inrbench_core.plugins.failures import one_line
 from inrbench_core.runs.check_process import Answer, Cost, Step
 from inrbench_core.runs.execute import prepare
@@ -128,7 +129,7 @@ class _Check:
         source = row.source or row.trials[0].source
         try:
             self.answer.costs[board.board.label, row.label, run.signal] = self._cost(run, problem)
-        except BudgetError as error:
+        except (BudgetError, UnsupportedError) as error:
             self.answer.problems.append(self.plan.experiment.document.problem(source.origin, str(error)))
         except SystemExit as error:
             self.answer.unchecked.append(f"{board.board.label} / {row.label}: it raised {one_line(error)}")
@@ -138,6 +139,7 @@ class _Check:
 
     def _cost(self, run: FitRun, problem: Problem) -> Cost:
         built = build_model(run.field, problem.shapes, seeds=SeedStreams(run.seed), device=self.device)
+        check_precision(run.training, problem, built.model)
         if not self.everything:
             return Cost(built.parameters, built.width)
         training = run.training
@@ -159,6 +161,7 @@ def _structure(run: FitRun, problem: Problem, model: torch.nn.Module, parameters
         problem.points_per_element,
         tuple(problem.shapes.items()),
         training.batch,
+        training.precision,
         canonical(training.optimizer.to_data()),
         (training.steps == 0, bool(training.evaluate_every)),
         tuple((part.distribution, part.name) for part in run.field.walk()),

@@ -53,3 +53,6 @@ class TrainingSpec(BaseModel):
         # Editors read a bare on and off as booleans, too.
         WithJsonSchema({"enum": ["auto", "on", "off", True, False]}),
     ] = Field("auto", description="torch.compile: on, off, or auto (where the planned work repays it)")
+    precision: Literal["float32", "tf32", "bf16"] = Field(
+        "float32", description="of matrix products in training: float32, tf32 (CUDA only) or bf16 (torch.autocast)"
+    )

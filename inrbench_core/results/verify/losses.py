@@ -16,6 +16,7 @@ from inrbench_core.api.problem import Problem, SeedStreams, grid_coords, predict
 from inrbench_core.fit.batches import Batches
 from inrbench_core.fit.device import model_device
 from inrbench_core.fit.hooks import parameter_groups, set_progress
+from inrbench_core.fit.precision import in_precision
 from inrbench_core.fit.schedule import learning_rate
 from inrbench_core.spec.training import TrainingSpec
 
@@ -92,9 +93,10 @@ def last_loss(
     index = _last_batch(problem.elements, training, seeds, device)
     set_progress(model, (training.steps - 1) / training.steps)
     model.train()
-    again = _loss(problem, model, index, 1)
+    called = in_precision(model, training)
+    again = _loss(problem, called, index, 1)
     model.zero_grad(set_to_none=True)
-    trained = _loss(problem, model, index, 0)
+    trained = _loss(problem, called, index, 0)
     change = _last_change(problem, model, training)
     model.zero_grad(set_to_none=True)
     model.eval()
