@@ -113,7 +113,8 @@ def test_no_driver_no_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     [("cuda", 100, 4), ("cuda", 3, 3), ("cuda:1", 100, 1), ("cpu", 1, 1), ("cpu", 100, min(8, cores()))],
 )
 @pytest.mark.usefixtures("four_gpus")
-def test_jobs_at_a_time(device: str, planned: int, jobs: int) -> None:
+def test_jobs_at_a_time(device: str, planned: int, jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     executor = LocalExecutor(LocalSpec(), ExecutorContext(planned, device))
     assert executor.jobs == jobs
     assert executor.threads == max(1, cores() // jobs)

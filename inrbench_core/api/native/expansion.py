@@ -187,9 +187,19 @@ class _Slopes(torch.autograd.Function):
         ctx.save_for_backward(x, grad)
 
     @staticmethod
-    def backward(ctx: Any, grad_sum: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, grad_sum: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         """Second derivatives, by torch: `expand` is their definition, and they are rarely wanted."""
-        by_x, by_grad = torch.func.vjp(lambda x, grad: _pull(x, grad, ctx.key), *ctx.saved_tensors)[1](grad_sum)
+        x, grad = ctx.saved_tensors
+        if torch._C._autograd._top_saved_tensors_default_hooks(True) is None:
+            by_x, by_grad = torch.func.vjp(lambda x, grad: _pull(x, grad, ctx.key), x, grad)[1](grad_sum)
+            return by_x, by_grad, None
+        # torch.func refuses to work within hooks on saved tensors, by which the fit engine measures memory.
+        again = torch.is_grad_enabled()
+        with torch.enable_grad():
+            x, grad = (tensor if tensor.requires_grad else tensor.detach().requires_grad_() for tensor in (x, grad))
+            values = _registered[ctx.key].expand_rows(x)
+            (pulled,) = torch.autograd.grad(values, x, grad, create_graph=True)
+            by_x, by_grad = torch.autograd.grad(pulled, (x, grad), grad_sum, create_graph=again, allow_unused=True)
         return by_x, by_grad, None
 
     @staticmethod

@@ -212,7 +212,7 @@ class FieldWatch:
     def _descent_rates(self, kernel: Kernel) -> Array:
         """Rates of gradient descent: the fit's own where it is that, else the largest that is stable."""
         optimizer = self.fit.optimizer
-        if type(optimizer) is torch.optim.SGD and not optimizer.param_groups[0]["momentum"]:
+        if isinstance(optimizer, torch.optim.SGD) and not optimizer.param_groups[0]["momentum"]:
             return self._fit_rates(0)
         steps = self.fit.steps or PLANNED_STEPS
         return np.full(steps, measures.largest_stable_rate(kernel.eigenvalues, kernel.size))

@@ -7,7 +7,6 @@ An edge's network sees f(x) = [x, sin(2^j x), cos(2^j x)], j = 0..S - 1, of F = 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,18 +54,11 @@ class FcnRule(EdgeRule):
 
     def gradients(self, inputs: Sequence[Tensor], grad: Tensor, size: int, by_x: bool) -> Gradients:
         x, *parameters = inputs
-        parts = blocks(x.shape[0], size)
         grad_x, totals = None, None
-        # Autograd adds up from the last block to the first. So does this; where it is itself differentiated, that
-        # goes backwards once more.
-        for block in parts if torch.is_grad_enabled() else reversed(parts):
+        for block in blocks(x.shape[0], size):
+            part, *found = _whole_gradients(x[block], parameters, grad[block])
             if by_x:
-                _, pull = torch.func.vjp(_whole_sum, x[block], *parameters)
-                part, *found = pull(grad[block])
-                grad_x = place(grad_x, part.t(), block, x.shape[0])
-            else:
-                _, pull = torch.func.vjp(functools.partial(_whole_sum, x[block]), *parameters)
-                found = pull(grad[block])
+                grad_x = place(grad_x, part, block, x.shape[0])
             totals = found if totals is None else [total + more for total, more in zip(totals, found, strict=True)]
         assert totals is not None
         return None if grad_x is None else grad_x.t(), *totals
@@ -86,6 +78,24 @@ def _whole_sum(x: Tensor, inner_weight: Tensor, inner_bias: Tensor, outer_weight
     _, seen = _seen(x, inner_weight)
     inner = _inner(seen, inner_weight, inner_bias)
     return _collect(functional.silu(inner) * _rows(outer_weight), inner_weight)
+
+
+def _whole_gradients(x: Tensor, parameters: Sequence[Tensor], grad: Tensor) -> list[Tensor]:
+    """The gradients by x, as columns (I, N), and by the parameters."""
+    inner_weight, _, outer_weight = parameters
+    octaves, seen = _seen(x, inner_weight)
+    inner = _inner(seen, *parameters[:2])
+    gate = inner.sigmoid()
+    outer = grad.t().repeat_interleave(inner_weight.shape[2], dim=0)
+    pulled = gate * (1 + inner * (1 - gate)) * _rows(outer_weight) * outer
+    by_seen = torch.bmm(_rows(inner_weight).transpose(1, 2), pulled)
+    by_x = by_seen[:, 0]
+    for j, octave in enumerate(octaves):
+        angle = octave.squeeze(1)
+        by_x = by_x + 2.0**j * (by_seen[:, 1 + j] * angle.cos() - by_seen[:, 1 + len(octaves) + j] * angle.sin())
+    by_inner_weight = torch.bmm(pulled, seen.transpose(1, 2)).reshape(inner_weight.shape)
+    shape = outer_weight.shape
+    return [by_x, by_inner_weight, pulled.sum(2).reshape(shape), (inner * gate * outer).sum(2).reshape(shape)]
 
 
 def _whole_tangent(x: Tensor, parameters: Sequence[Tensor], x_tangent: Tensor, tangents: Sequence[Tensor]) -> Tensor:
