@@ -272,8 +272,8 @@ class Driver:
         elif event.what == "progress" and run is not None:
             self.events.send("inrbench_progress", run=run, progress=event.progress)
         elif event.what == "finished" and run is not None:
-            del item.runs[run.id]
             self._keep(run, event.content)
+            del item.runs[run.id]
         elif event.what == "ended":
             self._lose(item, "the executor ended its job without a result", retry=False)
         elif event.what == "lost":
@@ -349,9 +349,9 @@ class Driver:
                 for run in item.runs.values():
                     # A full disk must not hide that the user interrupted.
                     with contextlib.suppress(OSError):
-                        record = self.store.put(run.id, self._failure(run, "interrupted", reason))
-                        old = self.outcome.records.get(run.id)
-                        self.outcome.records[run.id] = old if old is not None and old.status == "ok" else record
+                        self.store.put(run.id, self._failure(run, "interrupted", reason))
+                        # An interrupt may come between the writing of a good file and its being counted.
+                        self.outcome.records.update(self.store.records([run.id]))
 
     def _shut_down(self, executor: Executor) -> None:
         try:
