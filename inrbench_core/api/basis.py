@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from inrbench_core.api.components import Position
+from inrbench_core.api.native import compile_saving_on
 from inrbench_core.api.native.expansion import NativeFunctions, native_values, register_functions, serves
 from inrbench_core.api.spec import ComponentSpec, ExpansionSpec
 
@@ -20,8 +21,6 @@ QUADRATURE_POINTS = 64
 # Of a grid of local functions, each then has several points on its support.
 FUNCTIONS_PER_PANEL = 16
 LEAST_RMS = 1e-6
-# By the bandwidths of both: not measured.
-GPU_SPEEDUP = 100.0
 # E[silu(z)^2], z ~ N(0, 1), by quadrature.
 SILU_MEAN_SQUARE = 0.3558
 
@@ -236,8 +235,7 @@ class ExpansionLayer(nn.Module):
         """See `inrbench_core.api.components`; compiled code cannot improve a kernel."""
         if device_type == "cpu" and self._key is not None:
             return 0.0
-        saving = self.basis.compile_saving_s * self.coefficients[0].numel()
-        return saving if device_type == "cpu" else saving / GPU_SPEEDUP
+        return compile_saving_on(device_type, self.basis.compile_saving_s * self.coefficients[0].numel())
 
     def linear_features(self, x: Tensor) -> dict[str, Tensor]:
         """The values of all functions, (N, I, K), and the bias's 1."""

@@ -13,13 +13,16 @@ import warnings
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from torch import Tensor
+import torch
+from torch import Tensor
 
 from inrbench_core.api.cache import cache_folder
 
+# What kernels compute in.
+C_TYPES = {torch.float32: "float", torch.float64: "double"}
+# By the bandwidths of a GPU and of a CPU's core: not measured.
+GPU_SPEEDUP = 100.0
 SWITCH = "INRBENCH_NATIVE"
 COMPILERS = ("c++", "g++", "clang++")
 # No -ffast-math: it reorders sums, and the range reductions of vector_math.h with them.
@@ -81,26 +84,25 @@ def native_library(source: Path) -> ctypes.CDLL | None:
 
 
 def call(
-    library: ctypes.CDLL | None,
-    name: str,
-    sizes: Sequence[int],
-    inputs: Sequence[Tensor],
-    results: Sequence[Tensor | None],
+    library: ctypes.CDLL, name: str, sizes: Sequence[int], inputs: Sequence[Tensor], results: Sequence[Tensor | None]
 ) -> None:
     """Call a function of a library with this process's number of threads.
 
     Args:
         library: the library.
-        name: the function: of longs, pointers and an int.
+        name: the function: of int64s, pointers and an int.
         sizes: its first arguments.
         inputs: tensors on the CPU; copied where they are not contiguous.
         results: contiguous tensors that it writes; None is passed as a null pointer.
     """
-    import torch
-
     kept = [tensor.contiguous() for tensor in inputs]
     addresses = [ctypes.c_void_p(None if tensor is None else tensor.data_ptr()) for tensor in (*kept, *results)]
-    getattr(library, name)(*map(ctypes.c_long, sizes), *addresses, ctypes.c_int(torch.get_num_threads()))
+    getattr(library, name)(*map(ctypes.c_int64, sizes), *addresses, ctypes.c_int(torch.get_num_threads()))
+
+
+def compile_saving_on(device_type: str, cpu_s: float) -> float:
+    """What `compile_saving` declares for a device, from what was measured on one CPU thread, in s for each point."""
+    return cpu_s if device_type == "cpu" else cpu_s / GPU_SPEEDUP
 
 
 def _compiler() -> str | None:

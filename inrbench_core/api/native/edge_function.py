@@ -10,12 +10,13 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import forward_ad
+
+from inrbench_core.api.native import C_TYPES, compile_saving_on
 
 Gradients = tuple[Tensor | None, ...]
 
-DTYPES = (torch.float32, torch.float64)
 # Floats of one intermediate of a block of points. On a CPU a few of them should share a core's second-level cache; a
 # GPU needs kernels large enough to fill it.
 CPU_BLOCK, GPU_BLOCK = 1 << 17, 1 << 24
@@ -29,13 +30,15 @@ class EdgeRule(ABC):
     `size` do it by torch for one layer, in blocks of that many points.
     """
 
-    # The compiled kernels, or None where there are none.
-    library: ctypes.CDLL | None
+    @property
+    @abstractmethod
+    def library(self) -> ctypes.CDLL | None:
+        """The compiled kernels, or None where there are none."""
 
     def serves(self, tensors: Sequence[Tensor]) -> bool:
         """Whether a kernel can compute with these: on a CPU, in float32 or float64, outside torch.func."""
         first = tensors[0]
-        if self.library is None or first.device.type != "cpu" or first.dtype not in DTYPES:
+        if self.library is None or first.device.type != "cpu" or first.dtype not in C_TYPES:
             return False
         if any(tensor.dtype != first.dtype for tensor in tensors):
             return False
@@ -63,6 +66,35 @@ class EdgeRule(ABC):
     @abstractmethod
     def tangent(self, inputs: Sequence[Tensor], tangents: Sequence[Tensor], size: int) -> Tensor:
         """The tangent of y, (N, O), from those of all inputs; as `gradients`."""
+
+
+class EdgeLayer(nn.Module):
+    """A layer that an `edge_function` computes; what the fit engine asks of it, see `inrbench_core.api.components`.
+
+    Subclasses set `rule`, and `compile_saving_s`: what torch.compile saves of a training step without a kernel, in s
+    for each point and float of an intermediate, on one CPU thread.
+    """
+
+    rule: EdgeRule
+    compile_saving_s: float
+
+    @property
+    @abstractmethod
+    def edge_weights(self) -> Tensor:
+        """A parameter with one number for each float of an intermediate of one point."""
+
+    @property
+    def floats_per_point(self) -> int:
+        """Of the intermediates of all edges, which a kernel does not have."""
+        return 0 if self._has_kernel() else self.edge_weights.numel()
+
+    def compile_saving(self, device_type: str) -> float:
+        """Compiled code cannot improve a kernel."""
+        cpu_s = self.compile_saving_s * self.edge_weights.numel()
+        return 0.0 if self._has_kernel() else compile_saving_on(device_type, cpu_s)
+
+    def _has_kernel(self) -> bool:
+        return self.rule.library is not None and self.edge_weights.device.type == "cpu"
 
 
 def edge_function(rule: EdgeRule, edges: int, x: Tensor, *parameters: Tensor) -> Tensor:

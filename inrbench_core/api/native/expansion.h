@@ -40,35 +40,11 @@ void load(const T* x, int count, T* block) {
   for (int p = count; p < POINTS; ++p) block[p] = 0;
 }
 
-// phi[i, k, n] = scale_k phi_k(x[i, n]). The scales are the first parameters, those of the family follow.
-template <bool TANH, typename T, typename Family>
-void values(const T* x, T* phi, int64_t inputs, int64_t points, int64_t size, const double* parameters, int threads) {
-  const int64_t blocks = (points + POINTS - 1) / POINTS;
-#pragma omp parallel num_threads(threads)
-  {
-    Family family(parameters + size, size);
-    std::vector<T> value(size * POINTS);
-    T block[POINTS];
-#pragma omp for schedule(static)
-    for (int64_t task = 0; task < blocks * inputs; ++task) {
-      const int64_t input = task / blocks, first = task % blocks * POINTS;
-      const int count = static_cast<int>(std::min<int64_t>(POINTS, points - first));
-      load<TANH>(x + input * points + first, count, block);
-      family.template at<false>(block, value.data(), nullptr);
-      for (int64_t k = 0; k < size; ++k) {
-        const T factor = parameters[k];
-        const T* from = value.data() + k * POINTS;
-        T* to = phi + (input * size + k) * points + first;
-        for (int p = 0; p < count; ++p) to[p] = factor * from[p];
-      }
-    }
-  }
-}
-
-// grad_x[i, n] = sum over k of grad[i, k, n] scale_k phi_k'(x[i, n]), k in order.
-template <bool TANH, typename T, typename Family>
-void slopes(const T* x, const T* grad, T* grad_x, int64_t inputs, int64_t points, int64_t size,
-            const double* parameters, int threads) {
+// Calls work(family, input, first, count, block) for each block of points of each input, with a Family for each thread.
+// The scales are the first of the parameters, those of the family follow.
+template <bool TANH, typename T, typename Family, typename Work>
+void each_block(int64_t inputs, int64_t points, int64_t size, const T* x, const double* parameters, int threads,
+                Work work) {
   const int64_t blocks = (points + POINTS - 1) / POINTS;
 #pragma omp parallel num_threads(threads)
   {
@@ -80,17 +56,59 @@ void slopes(const T* x, const T* grad, T* grad_x, int64_t inputs, int64_t points
       const int64_t input = task / blocks, first = task % blocks * POINTS;
       const int count = static_cast<int>(std::min<int64_t>(POINTS, points - first));
       load<TANH>(x + input * points + first, count, block);
-      family.template at<true>(block, value.data(), slope.data());
-      T sum[POINTS] = {};
-      for (int64_t k = 0; k < size; ++k) {
-        const T factor = parameters[k];
-        const T* along = slope.data() + k * POINTS;
-        const T* from = grad + (input * size + k) * points + first;
+      work(family, input, first, count, block, value.data(), slope.data());
+    }
+  }
+}
+
+// phi[i, k, n] = scale_k phi_k(x[i, n]).
+template <bool TANH, typename T, typename Family>
+void values(int64_t inputs, int64_t points, int64_t size, const T* x, const double* parameters, T* phi, int threads) {
+  each_block<TANH, T, Family>(
+      inputs, points, size, x, parameters, threads,
+      [=](Family& family, int64_t input, int64_t first, int count, const T* block, T* value, T* slope) {
+        family.template at<false>(block, value, slope);
+        for (int64_t k = 0; k < size; ++k) {
+          const T factor = parameters[k];
+          const T* from = value + k * POINTS;
+          T* to = phi + (input * size + k) * points + first;
+          for (int p = 0; p < count; ++p) to[p] = factor * from[p];
+        }
+      });
+}
+
+// grad_x[i, n] = sum over k of grad[i, k, n] scale_k phi_k'(x[i, n]), k in order.
+template <bool TANH, typename T, typename Family>
+void slopes(int64_t inputs, int64_t points, int64_t size, const T* x, const T* grad, const double* parameters,
+            T* grad_x, int threads) {
+  each_block<TANH, T, Family>(
+      inputs, points, size, x, parameters, threads,
+      [=](Family& family, int64_t input, int64_t first, int count, const T* block, T* value, T* slope) {
+        family.template at<true>(block, value, slope);
+        T sum[POINTS] = {};
+        for (int64_t k = 0; k < size; ++k) {
+          const T factor = parameters[k];
+          const T* along = slope + k * POINTS;
+          const T* from = grad + (input * size + k) * points + first;
 #pragma omp simd
-        for (int p = 0; p < count; ++p) sum[p] += factor * along[p] * from[p];
-      }
-      T* to = grad_x + input * points + first;
-      for (int p = 0; p < count; ++p) to[p] = TANH ? sum[p] * (1 - block[p] * block[p]) : sum[p];
+          for (int p = 0; p < count; ++p) sum[p] += factor * along[p] * from[p];
+        }
+        T* to = grad_x + input * points + first;
+        for (int p = 0; p < count; ++p) to[p] = TANH ? sum[p] * (1 - block[p] * block[p]) : sum[p];
+      });
+}
+
+// Fills value and, if asked for, slope with what function(k, p), a Pair, gives for function k at point p.
+template <bool SLOPES, typename T, typename Function>
+void fill(long size, T* value, T* slope, Function function) {
+  for (long k = 0; k < size; ++k) {
+    T* to = value + k * POINTS;
+    T* to_slope = slope + k * POINTS;
+#pragma omp simd
+    for (int p = 0; p < POINTS; ++p) {
+      const Pair<T> pair = function(k, p);
+      to[p] = pair.value;
+      if (SLOPES) to_slope[p] = pair.slope;
     }
   }
 }
@@ -98,13 +116,13 @@ void slopes(const T* x, const T* grad, T* grad_x, int64_t inputs, int64_t points
 }  // namespace inrbench
 
 #define INRBENCH_EXPANSION_PASSES(name, Family, T, TANH)                                                            \
-  extern "C" void name##_values_##T(const T* x, T* phi, int64_t inputs, int64_t points, int64_t size,               \
-                                    const double* parameters, int threads) {                                        \
-    inrbench::values<TANH, T, Family<T>>(x, phi, inputs, points, size, parameters, threads);                        \
+  extern "C" void name##_values_##T(int64_t inputs, int64_t points, int64_t size, const T* x,                       \
+                                    const double* parameters, T* phi, int threads) {                                \
+    inrbench::values<TANH, T, Family<T>>(inputs, points, size, x, parameters, phi, threads);                        \
   }                                                                                                                 \
-  extern "C" void name##_slopes_##T(const T* x, const T* grad, T* grad_x, int64_t inputs, int64_t points,           \
-                                    int64_t size, const double* parameters, int threads) {                          \
-    inrbench::slopes<TANH, T, Family<T>>(x, grad, grad_x, inputs, points, size, parameters, threads);               \
+  extern "C" void name##_slopes_##T(int64_t inputs, int64_t points, int64_t size, const T* x, const T* grad,        \
+                                    const double* parameters, T* grad_x, int threads) {                             \
+    inrbench::slopes<TANH, T, Family<T>>(inputs, points, size, x, grad, parameters, grad_x, threads);               \
   }
 #define INRBENCH_EXPANSION(name, Family)                      \
   INRBENCH_EXPANSION_PASSES(name, Family, float, false)       \

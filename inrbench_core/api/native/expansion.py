@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from inrbench_core.api.native import native_library
+from inrbench_core.api.native import C_TYPES, call, native_library
 
-C_TYPES = {torch.float32: "float", torch.float64: "double"}
 # torch 2.6 cannot tell export from torch.compile.
 is_exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
 
@@ -38,18 +37,17 @@ class NativeFunctions:
 class _Registered:
     library: ctypes.CDLL
     name: str
-    parameters: ctypes.Array[ctypes.c_double]
+    # float64 (K + those of the family,): the scales come first.
+    parameters: Tensor
     size: int
     expand: Callable[[Tensor], Tensor]
 
-    def call(self, what: str, x: Tensor, *arrays: Tensor) -> None:
-        """Call NAME_WHAT_TYPE on x, (*, N), and further arrays, all contiguous."""
-        if x.numel() == 0:
-            return
-        function = getattr(self.library, f"{self.name}_{what}_{C_TYPES[x.dtype]}")
-        pointers = [ctypes.c_void_p(array.data_ptr()) for array in (x, *arrays)]
-        sizes = [ctypes.c_int64(size) for size in (x.numel() // x.shape[-1], x.shape[-1], self.size)]
-        function(*pointers, *sizes, self.parameters, ctypes.c_int(torch.get_num_threads()))
+    def call(self, what: str, x: Tensor, inputs: tuple[Tensor, ...], result: Tensor) -> None:
+        """Call NAME_WHAT_TYPE on x, (*, N), and further inputs."""
+        if x.numel():
+            sizes = (x.numel() // x.shape[-1], x.shape[-1], self.size)
+            name = f"{self.name}_{what}_{C_TYPES[x.dtype]}"
+            call(self.library, name, sizes, (x, *inputs, self.parameters), (result,))
 
     def expand_rows(self, x: Tensor) -> Tensor:
         """By torch, differentiable as often as the functions are: (*, N) -> (*, K, N)."""
@@ -81,7 +79,8 @@ def register_functions(
     parameters = (*scale, *functions.parameters)
     key = f"{functions.source}:{name}:{len(scale)}:{','.join(map(repr, parameters))}"
     if key not in _registered:
-        array = (ctypes.c_double * len(parameters))(*parameters)
+        # Made outside of any context that gives new tensors another device.
+        array = torch.tensor(parameters, dtype=torch.float64, device="cpu")
         _registered[key] = _Registered(library, name, array, len(scale), expand)
     return key
 
@@ -114,17 +113,15 @@ _library.define("expansion_slopes(Tensor x, Tensor grad, str key) -> Tensor")  #
 
 
 def _values(x: Tensor, key: str, size: int) -> Tensor:
-    x = x.contiguous()
     phi = _empty_values(x, key, size)
-    _registered[key].call("values", x, phi)
+    _registered[key].call("values", x, (), phi)
     return phi
 
 
 def _slopes(x: Tensor, grad: Tensor, key: str) -> Tensor:
     """Sum over k of grad phi_k'(x): (*, N) and (*, K, N) -> (*, N)."""
-    x = x.contiguous()
-    result = torch.empty_like(x)
-    _registered[key].call("slopes", x, grad.contiguous(), result)
+    result = _empty_slopes(x, grad, key)
+    _registered[key].call("slopes", x, (grad,), result)
     return result
 
 
@@ -189,14 +186,12 @@ class _Slopes(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad_sum: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         """Second derivatives, by torch: `expand` is their definition, and they are rarely wanted."""
-        x, grad = ctx.saved_tensors
-        if torch._C._autograd._top_saved_tensors_default_hooks(True) is None:
-            by_x, by_grad = torch.func.vjp(lambda x, grad: _pull(x, grad, ctx.key), x, grad)[1](grad_sum)
-            return by_x, by_grad, None
-        # torch.func refuses to work within hooks on saved tensors, by which the fit engine measures memory.
+        # Not by torch.func: it refuses hooks on saved tensors, by which the fit engine measures memory.
         again = torch.is_grad_enabled()
         with torch.enable_grad():
-            x, grad = (tensor if tensor.requires_grad else tensor.detach().requires_grad_() for tensor in (x, grad))
+            x, grad = (
+                tensor if tensor.requires_grad else tensor.detach().requires_grad_() for tensor in ctx.saved_tensors
+            )
             values = _registered[ctx.key].expand_rows(x)
             (pulled,) = torch.autograd.grad(values, x, grad, create_graph=True)
             by_x, by_grad = torch.autograd.grad(pulled, (x, grad), grad_sum, create_graph=again, allow_unused=True)

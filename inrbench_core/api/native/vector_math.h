@@ -12,6 +12,12 @@
 
 namespace inrbench {
 
+// A function and its derivative at one point.
+template <typename T>
+struct Pair {
+  T value, slope;
+};
+
 // exp(x); 0 below -87.3 and exp(88.3) above 88.3 in float.
 inline float exp(float x) {
   // In this order each is one instruction, and a NaN comes through.

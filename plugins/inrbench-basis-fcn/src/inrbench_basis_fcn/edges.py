@@ -7,6 +7,7 @@ An edge's network sees f(x) = [x, sin(2^j x), cos(2^j x)], j = 0..S - 1, of F = 
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from inrbench_core.api.native import call, native_library
+from inrbench_core.api.native import C_TYPES, call, native_library
 from inrbench_core.api.native.edge_function import EdgeRule, Gradients, blocks, edge_function, place
 
 # Here and not at the first call, which torch.compile would trace.
@@ -33,7 +34,7 @@ class FcnRule(EdgeRule):
     """Of the inputs x, inner_weight, inner_bias and outer_weight."""
 
     @property
-    def library(self) -> object:  # type: ignore[override]
+    def library(self) -> ctypes.CDLL | None:
         return LIBRARY
 
     def kernel_values(self, inputs: Sequence[Tensor]) -> Tensor:
@@ -158,8 +159,9 @@ def _empty_gradients(
 
 @torch.library.impl(_operators, "edge_sum", "CPU")
 def _sum(x: Tensor, inner_weight: Tensor, inner_bias: Tensor, outer_weight: Tensor) -> Tensor:
+    assert LIBRARY is not None
     y = _empty_sum(x, inner_weight, inner_bias, outer_weight)
-    name = f"edge_sum_{_suffix(x)}_forward"
+    name = f"edge_sum_{C_TYPES[x.dtype]}_forward"
     call(LIBRARY, name, _sizes(x, inner_weight), (x, inner_weight, inner_bias, outer_weight), (y,))
     return y
 
@@ -169,14 +171,11 @@ def _sum_gradients(
     x: Tensor, inner_weight: Tensor, inner_bias: Tensor, outer_weight: Tensor, grad: Tensor, by_x: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     found = _empty_gradients(x, inner_weight, inner_bias, outer_weight, grad, by_x)
+    assert LIBRARY is not None
     results = found if by_x else (None, *found[1:])
-    name = f"edge_sum_{_suffix(x)}_backward"
+    name = f"edge_sum_{C_TYPES[x.dtype]}_backward"
     call(LIBRARY, name, _sizes(x, inner_weight), (x, inner_weight, inner_bias, outer_weight, grad), results)
     return found
-
-
-def _suffix(x: Tensor) -> str:
-    return "float" if x.dtype == torch.float32 else "double"
 
 
 def _sizes(x: Tensor, inner_weight: Tensor) -> tuple[int, ...]:

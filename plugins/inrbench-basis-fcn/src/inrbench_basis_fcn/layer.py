@@ -10,15 +10,10 @@ from torch import Tensor, nn
 from inrbench_basis_fcn import edges
 from inrbench_basis_fcn.plugin import FcnSpec
 from inrbench_core import Basis, Position
-
-# What torch.compile saves of a training step for each point and hidden unit of an edge where there is no kernel, on
-# one CPU thread.
-COMPILE_SAVING_S = 20e-9
-# By the bandwidths of both: not measured.
-GPU_SPEEDUP = 100.0
+from inrbench_core.api.native.edge_function import EdgeLayer
 
 
-class FcnLayer(nn.Module):
+class FcnLayer(EdgeLayer):
     """y_o = bias_o + sum over i of w2[i, o] . silu(W1[i, o] f(x_i) + b1[i, o]); (N, I) to (N, O).
 
     With the defaults of X-KANeRF an edge sees no faster function than sin x, and spends six parameters on it: 20.7 dB
@@ -32,6 +27,9 @@ class FcnLayer(nn.Module):
         in_features: I.
         out_features: O.
     """
+
+    rule = edges.FcnRule()
+    compile_saving_s = 20e-9
 
     def __init__(self, spec: FcnSpec, in_features: int, out_features: int) -> None:
         super().__init__()
@@ -51,19 +49,8 @@ class FcnLayer(nn.Module):
         nn.init.normal_(self.outer_weight, 0.0, outer)
 
     @property
-    def floats_per_point(self) -> int:
-        """Of the intermediates of all edges, which the kernel does not have."""
-        return 0 if self._has_kernel() else self.outer_weight.numel()
-
-    def compile_saving(self, device_type: str) -> float:
-        """See `inrbench_core.api.components`; measured without the kernel, which compiled code cannot improve."""
-        if self._has_kernel():
-            return 0.0
-        saving = COMPILE_SAVING_S * self.outer_weight.numel()
-        return saving if device_type == "cpu" else saving / GPU_SPEEDUP
-
-    def _has_kernel(self) -> bool:
-        return edges.LIBRARY is not None and self.outer_weight.device.type == "cpu"
+    def edge_weights(self) -> Tensor:
+        return self.outer_weight
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x, (N, I), to (N, O)."""

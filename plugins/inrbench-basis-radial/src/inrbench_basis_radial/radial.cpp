@@ -3,12 +3,8 @@
 
 namespace {
 
+using inrbench::Pair;
 using inrbench::POINTS;
-
-template <typename T>
-struct Pair {
-  T value, slope;
-};
 
 // The formulas of PROFILES in radial.py.
 struct Gaussian {
@@ -57,17 +53,10 @@ struct Radial {
     T offset[POINTS];
     for (int p = 0; p < POINTS; ++p) offset[p] = (x[p] + reach) / spacing;
     const T steepness = 1 / spacing;
-    for (long k = 0; k < size; ++k) {
-      const T centre = k;
-      T* to = value + k * POINTS;
-      T* to_slope = slope + k * POINTS;
-#pragma omp simd
-      for (int p = 0; p < POINTS; ++p) {
-        const Pair<T> pair = Profile::at(offset[p] - centre);
-        to[p] = pair.value;
-        if (SLOPES) to_slope[p] = steepness * pair.slope;
-      }
-    }
+    inrbench::fill<SLOPES>(size, value, slope, [&](long k, int p) -> Pair<T> {
+      const Pair<T> pair = Profile::at(offset[p] - static_cast<T>(k));
+      return {pair.value, steepness * pair.slope};
+    });
   }
 };
 

@@ -3,6 +3,7 @@
 
 namespace {
 
+using inrbench::Pair;
 using inrbench::POINTS;
 
 template <typename T>
@@ -36,21 +37,12 @@ struct Splines {
   template <bool SLOPES>
   void cubic(T* value, T* slope) {
     const T half = 1 / (2 * spacing);
-    for (long k = 0; k < size; ++k) {
-      const T middle = k + 2;
-      T* to = value + k * POINTS;
-      T* to_slope = slope + k * POINTS;
-#pragma omp simd
-      for (int p = 0; p < POINTS; ++p) {
-        const T u = offset[p] - middle;
-        const T outer = relu(2 - std::abs(u)), inner = relu(outer - 1);
-        to[p] = (outer * outer * outer - 4 * inner * inner * inner) * T(1.0 / 6);
-        if (SLOPES) {
-          const T size = half * (outer * outer - 4 * inner * inner);
-          to_slope[p] = u < 0 ? size : -size;
-        }
-      }
-    }
+    inrbench::fill<SLOPES>(size, value, slope, [&](long k, int p) -> Pair<T> {
+      const T u = offset[p] - static_cast<T>(k + 2);
+      const T outer = relu(2 - std::abs(u)), inner = relu(outer - 1);
+      const T steepness = half * (outer * outer - 4 * inner * inner);
+      return {(outer * outer * outer - 4 * inner * inner * inner) * T(1.0 / 6), u < 0 ? steepness : -steepness};
+    });
   }
 
   // Cox-de Boor; on uniform knots every denominator is p, and the derivative is a difference of lower order.
@@ -98,18 +90,12 @@ struct SplinesWithGaussians {
   void at(const T* x, T* value, T* slope) {
     splines.template at<SLOPES>(x, value, slope);
     const T spacing = T(2.0 / (size - 1)), steepness = -2 / spacing;
-    for (long k = 0; k < size; ++k) {
-      const T centre = k;
-      T* to = value + k * POINTS;
-      T* to_slope = slope + k * POINTS;
-#pragma omp simd
-      for (int p = 0; p < POINTS; ++p) {
-        const T r = (x[p] + 1) / spacing - centre;
-        const T bell = inrbench::bell(2 * r * r);
-        to[p] += bell;
-        if (SLOPES) to_slope[p] += steepness * r * bell;
-      }
-    }
+    inrbench::fill<SLOPES>(size, value, slope, [&](long k, int p) -> Pair<T> {
+      const T r = (x[p] + 1) / spacing - static_cast<T>(k);
+      const T bell = inrbench::bell(2 * r * r);
+      const long place = k * POINTS + p;
+      return {value[place] + bell, (SLOPES ? slope[place] : T(0)) + steepness * r * bell};
+    });
   }
 };
 
@@ -132,18 +118,12 @@ struct Hats {
       cell[p] = v == last ? last - 1 : std::floor(v);
       part[p] = v - cell[p];
     }
-    for (long k = 0; k < size; ++k) {
+    inrbench::fill<SLOPES>(size, value, slope, [&](long k, int p) -> Pair<T> {
       const T node = k;
-      T* to = value + k * POINTS;
-      T* to_slope = slope + k * POINTS;
-#pragma omp simd
-      for (int p = 0; p < POINTS; ++p) {
-        const T falls = cell[p] == node ? T(1) : T(0), rises = cell[p] == node - 1 ? T(1) : T(0);
-        // A product, so that a NaN stays.
-        to[p] = falls + part[p] * (rises - falls);
-        if (SLOPES) to_slope[p] = density * (rises - falls);
-      }
-    }
+      const T falls = cell[p] == node ? T(1) : T(0), rises = cell[p] == node - 1 ? T(1) : T(0);
+      // A product, so that a NaN stays.
+      return {falls + part[p] * (rises - falls), density * (rises - falls)};
+    });
   }
 };
 

@@ -10,13 +10,10 @@
 
 namespace {
 
+using inrbench::Pair;
+
 constexpr int BLOCK = 128;
 constexpr double PI = 3.14159265358979323846;
-
-template <typename T>
-struct Pair {
-  T value, slope;
-};
 
 // The formulas of mothers.py.
 struct MexicanHat {

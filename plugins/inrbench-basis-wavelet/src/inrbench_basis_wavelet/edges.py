@@ -6,6 +6,7 @@ over edges and points are laid out (O, I, N), points last, so that every sum is 
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from inrbench_basis_wavelet import mothers
 from inrbench_basis_wavelet.mothers import Mother
-from inrbench_core.api.native import call, native_library
+from inrbench_core.api.native import C_TYPES, call, native_library
 from inrbench_core.api.native.edge_function import EdgeRule, Gradients, blocks, edge_function, place
 
 # Here and not at the first call, which torch.compile would trace.
@@ -38,12 +39,16 @@ def edge_sum(mother: Mother, x: Tensor, dilation: Tensor, offset: Tensor, weight
 
 @dataclass(frozen=True)
 class WaveletRule(EdgeRule):
-    """Of the inputs x, dilation, offset and weight."""
+    """Of the inputs x, dilation, offset and weight.
+
+    Args:
+        mother: psi, elementwise.
+    """
 
     mother: Mother
 
     @property
-    def library(self) -> object:  # type: ignore[override]
+    def library(self) -> ctypes.CDLL | None:
         """None for a function that the kernels do not know."""
         known = getattr(mothers, self.mother.__name__, None) is self.mother
         return LIBRARY if known else None
@@ -124,8 +129,9 @@ def _empty_gradients(
 
 @torch.library.impl(_operators, "edge_sum", "CPU")
 def _sum(mother: str, x: Tensor, *parameters: Tensor) -> Tensor:
+    assert LIBRARY is not None
     y = _empty_sum(mother, x, *parameters)
-    call(LIBRARY, f"{mother}_{_suffix(x)}_forward", _sizes(x, parameters[0]), (x, *parameters), (y,))
+    call(LIBRARY, f"{mother}_{C_TYPES[x.dtype]}_forward", _sizes(x, parameters[0]), (x, *parameters), (y,))
     return y
 
 
@@ -133,15 +139,12 @@ def _sum(mother: str, x: Tensor, *parameters: Tensor) -> Tensor:
 def _sum_gradients(
     mother: str, x: Tensor, dilation: Tensor, offset: Tensor, weight: Tensor, grad: Tensor, by_x: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    assert LIBRARY is not None
     found = _empty_gradients(mother, x, dilation, offset, weight, grad, by_x)
     inputs = (x, dilation, offset, weight, grad)
     results = found if by_x else (None, *found[1:])
-    call(LIBRARY, f"{mother}_{_suffix(x)}_backward", _sizes(x, weight), inputs, results)
+    call(LIBRARY, f"{mother}_{C_TYPES[x.dtype]}_backward", _sizes(x, weight), inputs, results)
     return found
-
-
-def _suffix(x: Tensor) -> str:
-    return "float" if x.dtype == torch.float32 else "double"
 
 
 def _sizes(x: Tensor, weight: Tensor) -> tuple[int, ...]:

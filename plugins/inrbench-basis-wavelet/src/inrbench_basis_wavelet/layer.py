@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from inrbench_basis_wavelet import edges, mothers
-from inrbench_basis_wavelet.edges import edge_sum
 from inrbench_basis_wavelet.mothers import Mother
 from inrbench_basis_wavelet.plugin import WaveletSpec
 from inrbench_core import Basis, Position
+from inrbench_core.api.native.edge_function import EdgeLayer
 
 # exp(10) = 22,026: no signal needs a finer scale, and no |u| overflows float32 below it.
 LOG_DILATION_LIMIT = 10.0
@@ -27,11 +27,9 @@ COMPILE_SAVING_S = {
     "bump_wavelet": 50e-9,
     "difference_of_gaussians": 10e-9,
 }
-# By the bandwidths of both: not measured.
-GPU_SPEEDUP = 100.0
 
 
-class WaveletLayer(nn.Module):
+class WaveletLayer(EdgeLayer):
     """Maps (N, in_features) to (N, out_features); no norm, so each point's output is its own.
 
     Args:
@@ -46,7 +44,8 @@ class WaveletLayer(nn.Module):
 
     def __init__(self, mother: Mother, spec: WaveletSpec, in_features: int, out_features: int, position: Position):
         super().__init__()
-        self.mother = mother
+        self.mother, self.rule = mother, edges.WaveletRule(mother)
+        self.compile_saving_s = COMPILE_SAVING_S.get(mother.__name__, 0.0)
         shape = (out_features, in_features)
         self.shift = nn.Parameter(torch.zeros(shape))
         self.log_dilation = nn.Parameter(torch.zeros(shape))
@@ -73,24 +72,13 @@ class WaveletLayer(nn.Module):
             return self.mother(dilation * (x[:, None, None] - shift))[0].square().mean().item()
 
     @property
-    def floats_per_point(self) -> int:
-        """Of the intermediates of all edges, which the kernel does not have."""
-        return 0 if self._has_kernel() else self.weight.numel()
-
-    def compile_saving(self, device_type: str) -> float:
-        """See `inrbench_core.api.components`; measured without the kernel, which compiled code cannot improve."""
-        if self._has_kernel():
-            return 0.0
-        saving = COMPILE_SAVING_S.get(self.mother.__name__, 0.0) * self.weight.numel()
-        return saving if device_type == "cpu" else saving / GPU_SPEEDUP
-
-    def _has_kernel(self) -> bool:
-        return edges.WaveletRule(self.mother).library is not None and self.weight.device.type == "cpu"
+    def edge_weights(self) -> Tensor:
+        return self.weight
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x, (N, I), to (N, O)."""
         dilation = self.log_dilation.clamp(-LOG_DILATION_LIMIT, LOG_DILATION_LIMIT).exp()
-        y = edge_sum(self.mother, x, dilation, dilation * self.shift, self.weight)
+        y = edges.edge_sum(self.mother, x, dilation, dilation * self.shift, self.weight)
         return y if self.bias is None else y + self.bias
 
 
