@@ -38,6 +38,21 @@ def assert_same(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> No
         torch.testing.assert_close(found[name], value)
 
 
+def value_and_gradients(function: Callable[..., Tensor], inputs: Sequence[Tensor], grad: Tensor) -> tuple[Tensor, ...]:
+    """The function's value, and the gradients by all inputs from the gradient by the value."""
+    inputs = [tensor.detach().requires_grad_() for tensor in inputs]
+    y = function(*inputs)
+    return y, *torch.autograd.grad(y, inputs, grad)
+
+
+def assert_near(found: Sequence[Tensor], wanted: Sequence[Tensor], tolerance: float = 1e-5) -> None:
+    """Raise AssertionError unless all differ by no more than this share of the wanted one's largest value."""
+    for got, true in zip(found, wanted, strict=True):
+        assert got.shape == true.shape
+        scale = true.abs().max().item() if true.numel() else 1.0
+        assert torch.allclose(got.double(), true.double(), rtol=0, atol=tolerance * max(scale, 1e-3))
+
+
 def check_jacobian_of_a_batch(module: nn.Module, x: Tensor, mode: Mode) -> None:
     """jacrev or jacfwd by the parameters, of all points (N, I) together."""
     assert_same(mode(lambda values: functional_call(module, values, (x,)))(values_of(module)), jacobian(module, x))

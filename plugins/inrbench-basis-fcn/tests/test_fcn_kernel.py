@@ -4,6 +4,8 @@ import pytest
 import torch
 from inrbench_basis_fcn import edges
 
+from inrbench_core.testing.transforms import assert_near, value_and_gradients
+
 pytestmark = pytest.mark.skipif(edges.LIBRARY is None, reason="no C++ compiler")
 # N, I, O: none, one, less and more than a block of 128 points.
 SIZES = [(0, 2, 3), (1, 1, 1), (7, 3, 1), (1000, 2, 5)]
@@ -32,42 +34,29 @@ def by_kernel(*inputs):
     return edges.edge_sum(*inputs)
 
 
-def results(function, inputs, grad):
-    inputs = [tensor.detach().requires_grad_() for tensor in inputs]
-    y = function(*inputs)
-    return y, *torch.autograd.grad(y, inputs, grad)
-
-
-def assert_near(found, wanted, tolerance=1e-5):
-    for got, true in zip(found, wanted, strict=True):
-        assert got.shape == true.shape
-        scale = true.abs().max().item() if true.numel() else 1.0
-        assert torch.allclose(got.double(), true.double(), rtol=0, atol=tolerance * max(scale, 1e-3))
-
-
 @pytest.mark.parametrize("sizes", SIZES)
 @pytest.mark.parametrize("network", NETWORKS)
 def test_values_and_gradients_of_float32(sizes, network):
     inputs, grad = inputs_of(sizes, network), torch.randn(sizes[0], sizes[2])
-    wide = results(formula, [tensor.double() for tensor in inputs], grad.double())
-    assert_near(results(by_kernel, inputs, grad), wide)
+    wide = value_and_gradients(formula, [tensor.double() for tensor in inputs], grad.double())
+    assert_near(value_and_gradients(by_kernel, inputs, grad), wide)
 
 
 def test_without_a_kernel_the_same(monkeypatch):
     inputs, grad = inputs_of((300, 3, 4), (2, 2)), torch.randn(300, 4)
-    wanted = results(by_kernel, inputs, grad)
+    wanted = value_and_gradients(by_kernel, inputs, grad)
     monkeypatch.setattr(edges, "LIBRARY", None)
-    assert_near(results(edges.edge_sum, inputs, grad), wanted)
+    assert_near(value_and_gradients(edges.edge_sum, inputs, grad), wanted)
 
 
 def test_threads_change_nothing_but_rounding():
     inputs, grad = inputs_of((700, 3, 4), (2, 1)), torch.randn(700, 4)
-    wanted = results(by_kernel, inputs, grad)
+    wanted = value_and_gradients(by_kernel, inputs, grad)
     threads = torch.get_num_threads()
     try:
         for count in (1, 2, 5):
             torch.set_num_threads(count)
-            found, again = results(by_kernel, inputs, grad), results(by_kernel, inputs, grad)
+            found, again = value_and_gradients(by_kernel, inputs, grad), value_and_gradients(by_kernel, inputs, grad)
             assert all(torch.equal(a, b) for a, b in zip(found, again, strict=True))
             assert_near(found, wanted, 1e-6)
     finally:
@@ -86,7 +75,7 @@ def test_layers_of_a_stack_are_served_in_one_call(monkeypatch):
     found = torch.autograd.grad(y, stacks, grad)
     assert calls == ["edge_sum_float_forward", "edge_sum_float_backward"]
     for number in range(3):
-        alone = results(by_kernel, [stack[number] for stack in stacks], grad[number])
+        alone = value_and_gradients(by_kernel, [stack[number] for stack in stacks], grad[number])
         assert_near((y[number], *(part[number] for part in found)), alone, 1e-6)
 
 

@@ -1,9 +1,13 @@
 """The kernels in float32 against plain torch in float64."""
 
+from functools import partial
+
 import pytest
 import torch
 from inrbench_basis_wavelet import edges, mothers
 from inrbench_basis_wavelet.plugin import WAVELETS
+
+from inrbench_core.testing.transforms import assert_near, value_and_gradients
 
 pytestmark = pytest.mark.skipif(edges.LIBRARY is None, reason="no C++ compiler")
 # N, I, O: none, one, less and more than a block of 128 points.
@@ -22,22 +26,9 @@ def formula(name, x, dilation, offset, weight):
     return (weight * psi).sum(2)
 
 
-def results(function, name, inputs, grad):
-    inputs = [tensor.detach().requires_grad_() for tensor in inputs]
-    y = function(name, *inputs)
-    return y, *torch.autograd.grad(y, inputs, grad)
-
-
 def by_kernel(name, *inputs):
     assert edges.WaveletRule(getattr(mothers, name)).serves(inputs)
     return edges.edge_sum(getattr(mothers, name), *inputs)
-
-
-def assert_near(found, wanted, tolerance=1e-5):
-    for got, true in zip(found, wanted, strict=True):
-        assert got.shape == true.shape
-        scale = true.abs().max().item() if true.numel() else 1.0
-        assert torch.allclose(got.double(), true.double(), rtol=0, atol=tolerance * max(scale, 1e-3))
 
 
 @pytest.mark.parametrize("sizes", SIZES)
@@ -45,8 +36,8 @@ def assert_near(found, wanted, tolerance=1e-5):
 def test_values_and_gradients_of_float32(name, sizes):
     inputs = inputs_of(*sizes)
     grad = torch.randn(sizes[0], sizes[2])
-    wide = results(formula, name, [tensor.double() for tensor in inputs], grad.double())
-    assert_near(results(by_kernel, name, inputs, grad), wide)
+    wide = value_and_gradients(partial(formula, name), [tensor.double() for tensor in inputs], grad.double())
+    assert_near(value_and_gradients(partial(by_kernel, name), inputs, grad), wide)
 
 
 @pytest.mark.parametrize("name", WAVELETS)
@@ -83,14 +74,14 @@ def test_a_point_that_is_not_a_number_spoils_its_own_row_only():
 def test_threads_and_strides_change_nothing_but_rounding(name):
     x, *parameters = inputs_of(700, 3, 4)
     grad = torch.randn(4, 700).t()
-    wanted = results(by_kernel, name, (x, *parameters), grad.contiguous())
+    wanted = value_and_gradients(partial(by_kernel, name), (x, *parameters), grad.contiguous())
     threads = torch.get_num_threads()
     try:
         for count in (1, 2, 5):
             torch.set_num_threads(count)
             again = [
-                results(by_kernel, name, (x.t().contiguous().t(), *parameters), grad),
-                results(by_kernel, name, (x, *parameters), grad.contiguous()),
+                value_and_gradients(partial(by_kernel, name), (x.t().contiguous().t(), *parameters), grad),
+                value_and_gradients(partial(by_kernel, name), (x, *parameters), grad.contiguous()),
             ]
             assert all(torch.equal(a, b) for a, b in zip(*again, strict=True))
             assert_near(again[0], wanted, 1e-6)
@@ -100,9 +91,9 @@ def test_threads_and_strides_change_nothing_but_rounding(name):
 
 def test_without_a_kernel_the_same(monkeypatch):
     inputs, grad = inputs_of(300, 3, 4), torch.randn(300, 4)
-    wanted = results(by_kernel, "shannon", inputs, grad)
+    wanted = value_and_gradients(partial(by_kernel, "shannon"), inputs, grad)
     monkeypatch.setattr(edges, "LIBRARY", None)
-    found = results(lambda name, *tensors: edges.edge_sum(getattr(mothers, name), *tensors), "shannon", inputs, grad)
+    found = value_and_gradients(partial(edges.edge_sum, mothers.shannon), inputs, grad)
     assert_near(found, wanted)
 
 
@@ -118,7 +109,7 @@ def test_layers_of_a_stack_are_served_in_one_call(monkeypatch):
     found = torch.autograd.grad(y, stacks, grad)
     assert calls == ["dog_float_forward", "dog_float_backward"]
     for number in range(3):
-        alone = results(by_kernel, "dog", [stack[number] for stack in stacks], grad[number])
+        alone = value_and_gradients(partial(by_kernel, "dog"), [stack[number] for stack in stacks], grad[number])
         assert_near((y[number], *(part[number] for part in found)), alone, 1e-6)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any
 
@@ -212,7 +213,10 @@ class FieldWatch:
     def _descent_rates(self, kernel: Kernel) -> Array:
         """Rates of gradient descent: the fit's own where it is that, else the largest that is stable."""
         optimizer = self.fit.optimizer
-        if isinstance(optimizer, torch.optim.SGD) and not optimizer.param_groups[0]["momentum"]:
+        # A subclass may take other steps; core's takes SGD's own, without the wrapper around it.
+        own = inspect.unwrap(torch.optim.SGD.step)
+        is_sgd = isinstance(optimizer, torch.optim.SGD) and inspect.unwrap(type(optimizer).step) is own
+        if is_sgd and not optimizer.param_groups[0]["momentum"]:
             return self._fit_rates(0)
         steps = self.fit.steps or PLANNED_STEPS
         return np.full(steps, measures.largest_stable_rate(kernel.eigenvalues, kernel.size))

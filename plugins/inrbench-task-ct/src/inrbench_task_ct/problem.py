@@ -92,7 +92,7 @@ class CtProblem(PictureProblem):
         margin = SSIM_WINDOW // 2
         inner = np.zeros_like(self.disc)
         inner[margin:-margin, margin:-margin] = self.disc[margin:-margin, margin:-margin]
-        similarity = ssim_map(torch.from_numpy(self.picture).to(self.device), answer).cpu().numpy()
+        similarity = ssim_map(self.device_picture, answer).cpu().numpy()
         return {
             "psnr": psnr(squared_error(self.picture, answer)[self.disc]),
             "ssim": float(similarity[inner].mean()),

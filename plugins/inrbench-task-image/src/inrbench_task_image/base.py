@@ -62,7 +62,8 @@ class PictureProblem(Problem):
         self.elements = self.pixels
         candidates = torch.arange(self.pixels) if scored is None else torch.from_numpy(np.flatnonzero(scored))
         self._curve = _curve_pixels(candidates, seeds).to(device)
-        self._curve_truth = torch.from_numpy(self.picture).reshape(-1, self.channels)[self._curve.cpu()].to(device)
+        self.device_picture = torch.from_numpy(self.picture).to(device)
+        self._curve_truth = self.device_picture.reshape(-1, self.channels)[self._curve]
         self.record = {**picture.record, "curve_pixels": self._curve.numel()}
 
     @abstractmethod
@@ -116,7 +117,7 @@ class PictureProblem(Problem):
 
     def measure(self, answer: Array) -> dict[str, float]:
         """The metrics of a picture (H, W, C) in [0, 1]."""
-        similarity = ssim(torch.from_numpy(self.picture).to(self.device), answer)
+        similarity = ssim(self.device_picture, answer)
         return {"psnr": psnr(squared_error(self.picture, answer)), "ssim": similarity}
 
     def measure_curve(self, model: nn.Module) -> dict[str, float]:

@@ -63,7 +63,7 @@ class InpaintingProblem(PictureProblem):
 
     def measure(self, answer: Array) -> dict[str, float]:
         error = squared_error(self.picture, answer)
-        similarity = ssim_map(torch.from_numpy(self.picture).to(self.device), answer).cpu().numpy()
+        similarity = ssim_map(self.device_picture, answer).cpu().numpy()
         return {
             "psnr_missing": psnr(error[self.missing]),
             "ssim_missing": float(similarity[self.missing].mean()),
