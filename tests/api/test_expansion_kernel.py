@@ -1,5 +1,7 @@
 """Kernels of expansion bases against the bases' own torch code in float64."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -123,6 +125,25 @@ def test_first_and_second_derivatives(options):
     x = torch.rand(5, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(made, x)
     assert torch.autograd.gradgradcheck(made, x)
+
+
+@pytest.mark.parametrize("hooked", [False, True], ids=["plain", "within-hooks"])
+@pytest.mark.parametrize("options", SOME, ids=name_of)
+def test_a_loss_of_derivatives_through_several_layers(options, hooked):
+    """The gradient that a layer gets depends on its input here, through the layers that follow."""
+    grads = []
+    for make in (lambda *args: layer(*args).double(), by_torch):
+        model = torch.nn.Sequential(make(options), make(options, 3), make(options, 3))
+        torch.manual_seed(1)
+        x = torch.rand(7, 2, dtype=torch.float64, requires_grad=True)
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t) if hooked else nullcontext():
+            y = model(x)
+            (slopes,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+            (curves,) = torch.autograd.grad(slopes.sum(), x, create_graph=True)
+            loss = y.square().sum() + slopes.square().sum() + curves.square().sum()
+            grads.append(torch.autograd.grad(loss, list(model.parameters())))
+    for found, wanted in zip(*grads, strict=True):
+        torch.testing.assert_close(found, wanted)
 
 
 @pytest.mark.parametrize("options", SOME, ids=name_of)

@@ -189,8 +189,10 @@ class _Slopes(torch.autograd.Function):
         # Not by torch.func: it refuses hooks on saved tensors, by which the fit engine measures memory.
         again = torch.is_grad_enabled()
         with torch.enable_grad():
+            # As two variables of their own: grad may depend on x, through the layers that follow.
             x, grad = (
-                tensor if tensor.requires_grad else tensor.detach().requires_grad_() for tensor in ctx.saved_tensors
+                tensor.view_as(tensor) if again and tensor.requires_grad else tensor.detach().requires_grad_()
+                for tensor in ctx.saved_tensors
             )
             values = _registered[ctx.key].expand_rows(x)
             (pulled,) = torch.autograd.grad(values, x, grad, create_graph=True)
