@@ -17,6 +17,7 @@ from inrbench_core.api.executor import Executor, ExecutorContext, ExecutorEvent,
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.plugins.failures import one_line
 from inrbench_core.runs.events import EventStream, StartedExperiment
+from inrbench_core.runs.interrupts import noted_interrupts
 from inrbench_core.runs.outcome import failure
 from inrbench_core.runs.plan import Plan, Strategy
 from inrbench_core.runs.record import RunRecord, Status
@@ -142,7 +143,8 @@ class Driver:
                 if self._waiting and executor is None:
                     executor = self._start()
                 if executor is not None:
-                    self._carry_out(executor)
+                    with noted_interrupts() as check_interrupts:
+                        self._carry_out(executor, check_interrupts)
         except KeyboardInterrupt:
             if executor is not None:
                 self._shut_down(executor)
@@ -174,9 +176,10 @@ class Driver:
             seconds = record.times.get("total", 0.0)
             self._costs[run.group] = _Cost(record.flops, float(record.peak_memory_bytes), seconds)
 
-    def _carry_out(self, executor: Executor) -> None:
+    def _carry_out(self, executor: Executor, check_interrupts: Callable[[], None]) -> None:
         """Until every waiting job has ended. What an executor raises costs the runs that it has not done."""
         while self._waiting or self._submitted:
+            check_interrupts()
             if time.monotonic() >= self.deadline:
                 self._stop(executor)
                 return

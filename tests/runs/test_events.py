@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +16,7 @@ from runs_support import PLUGIN_OPTIONS, PLUGINS, STAND_INS, TINY, CarryOut, Mak
 from inrbench_core.api.hookspecs import hookimpl
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.plugins.loading import load_catalog
-from inrbench_core.results.evaluate import Options, carry_out
+from inrbench_core.results.evaluate import Options, Stopped, carry_out
 from inrbench_core.runs.plan import AnyRun
 from inrbench_core.runs.record import RunRecord
 
@@ -125,3 +127,26 @@ def test_the_arrays_of_a_repeated_run_that_fails_are_not_those_of_the_good_file(
     assert kept.status == "ok"
     assert kept.record is not None
     np.testing.assert_array_equal(kept.record.arrays.outputs["values"], good.record.arrays.outputs["values"])  # type: ignore[union-attr]
+
+
+def test_an_interrupt_that_a_callback_swallows_stops_all_the_same(
+    experiment: MakeExperiment, catalog: Catalog, tmp_path: Path
+) -> None:
+    """Python itself drops a KeyboardInterrupt within a finaliser."""
+    before = signal.getsignal(signal.SIGINT)
+
+    class Listener:
+        @hookimpl
+        def inrbench_run_finished(self, run: AnyRun, record: RunRecord) -> None:
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+
+    listener = Listener()
+    catalog.manager.register(listener)
+    try:
+        with pytest.raises(Stopped):
+            carry_out(experiment(seeds=3, executor="inline"), catalog, Options(tmp_path / "results"), PLUGINS)
+    finally:
+        catalog.manager.unregister(listener)
+    assert len(list((tmp_path / "results" / "runs").glob("*.h5"))) == 1
+    assert signal.getsignal(signal.SIGINT) is before
