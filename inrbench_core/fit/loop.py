@@ -6,12 +6,13 @@ import math
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from inrbench_core.api.analysis import Analysis, FitState, Moment
 from inrbench_core.api.executor import Phase, Progress
@@ -108,21 +109,24 @@ def fit(
     on_cuda = device.type == "cuda"
     if on_cuda:
         torch.cuda.reset_peak_memory_stats(device)
+    run = FitUnderWay(problem, model, training, seeds, analyses or {}, on_progress or (lambda progress: None))
     with torch.random.fork_rng(devices=[device] if on_cuda else []):
         torch.manual_seed(seeds.derive("training"))
-        run = _Fit(problem, model, training, seeds, analyses or {}, on_progress or (lambda progress: None), device)
-        try:
-            run.train()
-        except Diverged as diverged:
-            run.result.status, run.result.step, run.result.reason = "diverged", diverged.step, str(diverged)
-            run.result.evaluation = None
-    run.result.analyse_s = run.observers.seconds
-    run.result.peak_memory_bytes = max(run.peak_memory, _peak_memory(device))
+        run.start()
+        while not run.ended:
+            run.take_step()
     return run.result
 
 
-class _Fit:
-    """One fit under way; see `fit`."""
+class FitUnderWay:
+    """A fit that waits for each of its training steps to be taken; see `fit` for the arguments.
+
+    Attributes:
+        stepper: takes the steps; there is none before `start`, and none where no steps are planned.
+        result: complete when the fit has ended.
+        ended: whether it has ended, well or diverged.
+        next_step: the step that it waits for, counted from 1.
+    """
 
     def __init__(
         self,
@@ -132,50 +136,94 @@ class _Fit:
         seeds: SeedStreams,
         analyses: Mapping[str, Analysis],
         on_progress: Callable[[Progress], None],
-        device: torch.device,
     ) -> None:
         self.problem = problem
         self.model = model.train()
         self.training = training
         self.seeds = seeds
-        self.device = device
+        self.device = model_device(model)
         self.on_progress = on_progress
         self.state = FitState(seeds, training.steps)
         self.observers = Observers(analyses, problem, self.state)
         self.result = FitResult(analyses=self.observers.results)
         self.watch = LossWatch()
-        self.check_every = CUDA_CHECK_EVERY if device.type == "cuda" else 1
+        self.check_every = CUDA_CHECK_EVERY if self.device.type == "cuda" else 1
         self.metrics: dict[str, float] = {}
         self.loss = math.nan
         self.peak_memory = 0
+        self.ended = False
+        self.next_step = 0
+        self.last_progress = 0.0
 
-    def train(self) -> None:
-        """All steps, and the evaluations between and after them. Raises Diverged."""
-        training, result = self.training, self.result
+    def start(self) -> None:
+        """All that comes before the first step."""
         self._report("preparing")
-        stepper = self._prepare() if training.steps else None
+        if self.training.steps:
+            self.stepper = self._prepare()
         self._observe("start")
-        if stepper is None:
+        if self.training.steps:
+            self._report("training")
+            self.last_progress = time.perf_counter()
+            self.next_step = 1
+            return
+        with self._ending_where_diverged():
             self._evaluate(full=True)
             self._report("evaluating")
-            return
-        self._report("training")
-        last_progress = time.perf_counter()
-        for step in range(1, training.steps + 1):
-            last = step == training.steps
-            evaluate = last or (training.evaluate_every > 0 and step % training.evaluate_every == 0)
-            started = time.perf_counter()
-            self.watch.add(stepper.step(step))
-            result.step = step
-            due = evaluate or started - last_progress > PROGRESS_SECONDS
-            if due or len(self.watch.pending) >= self.check_every:
-                self.loss = self.watch.check(step)
-            result.train_s += time.perf_counter() - started
-            if evaluate:
-                self._evaluate(full=last)
-            if due:
-                self._report("evaluating" if last else "training")
-                last_progress = time.perf_counter()
+        self._end()
+
+    def is_evaluated_at(self, step: int) -> bool:
+        """Whether the model is evaluated after a step, counted from 1."""
+        every = self.training.evaluate_every
+        return step == self.training.steps or (every > 0 and step % every == 0)
+
+    def take_step(self) -> None:
+        """Take the next step, and all that comes after it."""
+        started = time.perf_counter()
+        loss = self.stepper.step(self.next_step)
+        self.proceed(loss, time.perf_counter() - started)
+
+    def proceed(self, loss: Tensor, seconds: float) -> None:
+        """All that comes after a step and before the next one.
+
+        Args:
+            loss: of the step that was taken, see `Stepper.step`.
+            seconds: what it took.
+        """
+        with self._ending_where_diverged():
+            self._follow_step(loss, seconds)
+        self.next_step += 1
+        if self.next_step > self.training.steps and not self.ended:
+            self._end()
+
+    def _follow_step(self, loss: Tensor, seconds: float) -> None:
+        result, step = self.result, self.next_step
+        last, evaluate = step == self.training.steps, self.is_evaluated_at(step)
+        started = time.perf_counter()
+        self.watch.add(loss)
+        result.step = step
+        due = evaluate or started - self.last_progress > PROGRESS_SECONDS
+        if due or len(self.watch.pending) >= self.check_every:
+            self.loss = self.watch.check(step)
+        result.train_s += seconds + time.perf_counter() - started
+        if evaluate:
+            self._evaluate(full=last)
+        if due:
+            self._report("evaluating" if last else "training")
+            self.last_progress = time.perf_counter()
+
+    @contextmanager
+    def _ending_where_diverged(self) -> Iterator[None]:
+        try:
+            yield
+        except Diverged as diverged:
+            self.result.status, self.result.step, self.result.reason = "diverged", diverged.step, str(diverged)
+            self.result.evaluation = None
+            self._end()
+
+    def _end(self) -> None:
+        self.ended = True
+        self.result.analyse_s = self.observers.seconds
+        self.result.peak_memory_bytes = max(self.peak_memory, _peak_memory(self.device))
 
     def _prepare(self) -> Stepper:
         stepper = Stepper(self.problem, self.model, self.training, self.seeds, lambda: self._report("compiling"))

@@ -36,6 +36,8 @@ class Stepper:
         chunk: elements a chunk.
         compiled: whether torch.compile is used; `compile_s` is what it took, in s.
         optimizer: with its state.
+        trained: the parameters that it updates.
+        staged, regularised: the model's modules with `set_progress`, and with `regularisation`.
     """
 
     def __init__(
@@ -54,14 +56,14 @@ class Stepper:
         self.batches = Batches(problem.elements, training, seeds, device)
         self.compiled, self.compile_s = False, 0.0
         self._fast = model
-        self._regularised = modules_with(model, "regularisation")
-        self._staged = modules_with(model, "set_progress")
+        self.regularised = modules_with(model, "regularisation")
+        self.staged = modules_with(model, "set_progress")
         set_progress(model, 1.0)
         self._choose_chunk(device, before_compile)
         groups = parameter_groups(model, problem, training.lr)
         self.optimizer = cast(torch.optim.Optimizer, training.optimizer.build(groups))
         self._rates = [float(group["lr"]) for group in self.optimizer.param_groups]
-        self._trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        self.trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
 
     def _choose_chunk(self, device: torch.device, before_compile: Callable[[], None]) -> None:
         batches = self.batches
@@ -89,24 +91,17 @@ class Stepper:
         Returns:
             the batch's mean loss before the update, without regularisation: a detached scalar on the device.
         """
-        for part in self._staged:
-            part.set_progress((number - 1) / self.training.steps)
-        for group, lr in zip(self.optimizer.param_groups, self._rates, strict=True):
-            rate = learning_rate(self.training, number - 1, lr)
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate)
-            else:
-                group["lr"] = rate
+        self.begin(number)
         chunks = list(self.batches.next_chunks(self.chunk))
         losses: list[Tensor] = []
 
         def closure() -> Tensor:
             """The loss of this step's batch, with its gradients; an optimiser may call it several times."""
             # Optimizer.zero_grad does the same, and imports torch's compiler, which takes a second.
-            for parameter in self._trained:
+            for parameter in self.trained:
                 parameter.grad = None
-            losses.append(torch.stack([self._backward(index) for index in chunks]).sum())
-            term = regularisation(self._regularised)
+            losses.append(torch.stack([self.backward(index) for index in chunks]).sum())
+            term = regularisation(self.regularised)
             if term is None:
                 return losses[-1]
             term.backward()  # type: ignore[no-untyped-call]
@@ -118,7 +113,38 @@ class Stepper:
             raise ValueError(f"optimizer {self.training.optimizer.name}: its step() does not call the closure")
         return losses[0]
 
-    def _backward(self, index: Index) -> Tensor:
+    def begin(self, number: int) -> None:
+        """Set what a step, counted from 1, changes before its loss: learning rates, and the progress of modules."""
+        for part in self.staged:
+            part.set_progress((number - 1) / self.training.steps)
+        for group, lr in zip(self.optimizer.param_groups, self._rates, strict=True):
+            rate = learning_rate(self.training, number - 1, lr)
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
+    def update(self, loss: Tensor) -> None:
+        """Let the optimiser take its step with the gradients that the parameters have.
+
+        Args:
+            loss: that they are of.
+
+        Raises:
+            ValueError: if the optimiser does not evaluate the loss exactly once.
+        """
+        calls = []
+
+        def closure() -> Tensor:
+            calls.append(loss)
+            return loss
+
+        self.optimizer.step(closure)  # type: ignore[arg-type]
+        if len(calls) != 1:
+            name = self.training.optimizer.name
+            raise ValueError(f"optimizer {name}: its step() calls the closure {len(calls)} times; it says once")
+
+    def backward(self, index: Index) -> Tensor:
         """Add a chunk's gradients; returns its share of the loss, detached."""
         count = index.stop - index.start if isinstance(index, slice) else len(index)
         model = self._fast if count == self.chunk else self.model

@@ -204,15 +204,15 @@ def test_losses_read_in_batches_name_the_true_step(stand_ins, monkeypatch) -> No
             self.calls += len(batch["coords"]) == self.elements  # Probes before the first step see fewer.
             return super().loss(model, batch) * (math.inf if self.calls == 7 else 1.0)
 
-    monkeypatch.setattr(loop._Fit, "train", _checking_every(5, loop._Fit.train))
+    monkeypatch.setattr(loop.FitUnderWay, "start", _checking_every(5, loop.FitUnderWay.start))
     result = fit(TurnsBad(), stand_ins.make_net(), stand_ins.short(), seeds=SEEDS)
     assert (result.status, result.step) == ("diverged", 7)
 
 
-def _checking_every(steps: int, train):
+def _checking_every(steps: int, start):
     def wrapped(self) -> None:
         self.check_every = steps
-        train(self)
+        start(self)
 
     return wrapped
 

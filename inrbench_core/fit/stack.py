@@ -1,0 +1,283 @@
+"""Stacked fits: like fits of small batches take their steps together, which saves most of the calls of operations."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from inrbench_core.api.problem import Batch, Problem
+from inrbench_core.fit.batches import Batches
+from inrbench_core.fit.chunks import chunk_elements, measure_footprint
+from inrbench_core.fit.compiling import wants_compile
+from inrbench_core.fit.device import model_device
+from inrbench_core.fit.hooks import modules_with
+from inrbench_core.fit.loop import FitResult, FitUnderWay
+from inrbench_core.fit.stepping import Stepper
+from inrbench_core.spec.training import TrainingSpec
+
+# On a CPU a stack is faster as long as the widest intermediate of all its members has no more floats than this, and
+# with fewer members it gains nothing; see benchmarks/stacked_fits.py.
+CPU_FLOATS = 1 << 18
+LEAST_MEMBERS, MOST_MEMBERS = 4, 16
+# The members' signals are all in memory at once.
+MOST_ELEMENTS = 1 << 24
+# In fewer steps the check of the first one costs more than the others save.
+LEAST_STEPS = 50
+# How far the stacked and the single loss and gradient of the first batch may differ, relative to their norms. Rounding
+# gives 1e-6; a model whose members differ in more than their parameters and buffers gives far more.
+TOLERANCE = 1e-3
+
+
+def most_members(problem: Problem, model: nn.Module, training: TrainingSpec) -> int:
+    """How many fits like this one train together at the most; 1 where stacking is not possible or not faster.
+
+    The answer rests on no timing, so that it is the same every time.
+
+    Args:
+        problem: of one of them.
+        model: of the same fit, in training mode; its state stays as it is.
+        training: its steps, batch, `compile` and precision.
+    """
+    device = model_device(model)
+    unsuited = problem.differentiates or problem.parameters() or training.precision != "float32"
+    hooks = [*modules_with(model, "set_progress"), *modules_with(model, "regularisation")]
+    if unsuited or hooks or training.steps < LEAST_STEPS:
+        return 1
+    size = problem.elements if training.batch == "full" else min(training.batch, problem.elements)
+    footprint = measure_footprint(model, problem)
+    if wants_compile(training, problem, model, size, size, device.type):
+        return 1
+    together = chunk_elements(footprint, problem, device)
+    if device.type == "cpu":
+        together = min(together, CPU_FLOATS // footprint.largest)
+    members = min(MOST_MEMBERS, together // size, MOST_ELEMENTS // problem.elements)
+    return members if members >= LEAST_MEMBERS else 1
+
+
+def fit_stack(fits: Sequence[FitUnderWay]) -> Iterator[tuple[int, FitResult | Exception]]:
+    """Carry out fits of the same field on the same task, whose seeds and rates may differ, together.
+
+    Each gives what it gives alone, within rounding. One that diverges or raises ends alone. Where the fits turn out
+    not to be alike they are carried out one after the other.
+
+    Args:
+        fits: not started; with as many steps, batches of the same size, and no module with `set_progress` or
+            `regularisation`.
+
+    Yields:
+        the place of a fit in `fits`, and its result or what it raised, as soon as it has ended.
+    """
+    live = [_Member(place, fit) for place, fit in enumerate(fits)]
+    for member in live:
+        member.start()
+    yield from ((member.place, member.outcome) for member in live if member.ended)
+    live = [member for member in live if not member.ended]
+    stack = _checked_stack(live)
+    while stack is not None and live:
+        started = time.perf_counter()
+        losses = stack.step(live[0].fit.next_step)
+        seconds = (time.perf_counter() - started) / len(live)
+        for member, loss in zip(live, losses, strict=True):
+            member.proceed(loss, seconds)
+            if member.ended:
+                yield member.place, member.outcome
+        if any(member.ended for member in live):
+            live = [member for member in live if not member.ended]
+            stack = Stack([member.fit.stepper for member in live]) if len(live) >= LEAST_MEMBERS else None
+    for member in live:
+        member.finish()
+        yield member.place, member.outcome
+
+
+class _Member:
+    """A fit within a stack, with its own share of the numbers that torch's global generator gives."""
+
+    def __init__(self, place: int, fit: FitUnderWay) -> None:
+        self.place = place
+        self.fit = fit
+        self.raised: Exception | None = None
+        self._devices = [fit.device] if fit.device.type == "cuda" else []
+        self._random_states: tuple[Tensor, list[Tensor]] | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.fit.ended or self.raised is not None
+
+    @property
+    def outcome(self) -> FitResult | Exception:
+        return self.raised or self.fit.result
+
+    def start(self) -> None:
+        with self._alone():
+            self.fit.start()
+
+    def proceed(self, loss: Tensor | Exception, seconds: float) -> None:
+        """Go on after a step, whose loss it was, or which raised."""
+        if isinstance(loss, Exception):
+            self.raised = loss
+        elif self.fit.is_evaluated_at(self.fit.next_step):
+            with self._alone():
+                self.fit.proceed(loss, seconds)
+        else:
+            self.fit.proceed(loss, seconds)
+
+    def finish(self) -> None:
+        """Take all steps that are left."""
+        with self._alone():
+            while not self.fit.ended:
+                self.fit.take_step()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Within it, random numbers are drawn as if there were no other fit; what is raised is kept."""
+        with torch.random.fork_rng(devices=self._devices):
+            if self._random_states is None:
+                torch.manual_seed(self.fit.seeds.derive("training"))
+            else:
+                torch.set_rng_state(self._random_states[0])
+                for device, state in zip(self._devices, self._random_states[1], strict=True):
+                    torch.cuda.set_rng_state(state, device)
+            try:
+                yield
+            except Exception as error:
+                self.raised = error
+            self._random_states = (torch.get_rng_state(), [torch.cuda.get_rng_state(it) for it in self._devices])
+
+
+class _Loss(nn.Module):
+    """The mean loss of a batch, as a module whose parameters and buffers are those of the model."""
+
+    def __init__(self, model: nn.Module, problem: Problem) -> None:
+        super().__init__()
+        self.model = model
+        self.problem = problem
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.problem.loss(self.model, batch).mean()
+
+
+class Stack:
+    """Takes the steps of several fits together; their models' parameters become views of stacked tensors.
+
+    Args:
+        steppers: of fits with the same problem but for its data, the same model but for its parameters and buffers, and
+            the same size of batches; on one device.
+    """
+
+    def __init__(self, steppers: Sequence[Stepper]) -> None:
+        self.steppers = steppers
+        first = _Loss(steppers[0].model, steppers[0].problem)
+        members = [_Loss(stepper.model, stepper.problem) for stepper in steppers]
+        self._own = {name: [member.get_parameter(name) for member in members] for name, _ in first.named_parameters()}
+        self._parameters: dict[str, Tensor] = {}
+        for name, own in self._own.items():
+            stacked = torch.stack([parameter.detach() for parameter in own])
+            for parameter, view in zip(own, stacked.unbind(), strict=True):
+                parameter.data = view
+            self._parameters[name] = stacked.requires_grad_(own[0].requires_grad)
+        self._buffers = {
+            name: torch.stack([member.get_buffer(name) for member in members]) for name, _ in first.named_buffers()
+        }
+        self._losses = vmap(
+            lambda parameters, buffers, batch: functional_call(first, (parameters, buffers), (batch,)),
+        )
+        self._full: Batch | None = None
+
+    def step(self, number: int) -> list[Tensor | Exception]:
+        """Take a step of every fit, counted from 1. Returns their losses before it, or what one's optimiser raised."""
+        for stepper in self.steppers:
+            stepper.begin(number)
+        losses = self.backward(self._next_batches())
+        taken: list[Tensor | Exception] = []
+        for stepper, loss in zip(self.steppers, losses.unbind(), strict=True):
+            try:
+                stepper.update(loss)
+                taken.append(loss)
+            except Exception as error:
+                taken.append(error)
+        return taken
+
+    def backward(self, batches: Batch) -> Tensor:
+        """Set the gradient of every fit's parameters. Returns the mean losses, (members,), detached."""
+        losses: Tensor = self._losses(self._parameters, self._buffers, batches)
+        trained = {name: stacked for name, stacked in self._parameters.items() if stacked.requires_grad}
+        found = torch.autograd.grad(losses.sum(), list(trained.values()), allow_unused=True)
+        for name, gradients in zip(trained, found, strict=True):
+            views = [None] * len(self.steppers) if gradients is None else gradients.unbind()
+            for parameter, view in zip(self._own[name], views, strict=True):
+                parameter.grad = view
+        return losses.detach()
+
+    def _next_batches(self) -> Batch:
+        """The next batch of every fit, stacked; a full batch is always the same."""
+        if self._full is None or not all(stepper.batches.full for stepper in self.steppers):
+            self._full = stacked_batches(
+                [stepper.problem.batch(_next_index(stepper.batches)) for stepper in self.steppers]
+            )
+        return self._full
+
+
+def stacked_batches(batches: Sequence[Batch]) -> Batch:
+    """One batch whose tensors are those of the batches, stacked along a new first dimension."""
+    return {key: torch.stack([batch[key] for batch in batches]) for key in batches[0]}
+
+
+def _next_index(batches: Batches) -> Tensor | slice:
+    (index,) = batches.next_chunks(batches.size)
+    return index
+
+
+def _checked_stack(members: Sequence[_Member]) -> Stack | None:
+    """A stack of fits, or None where it would not give what the single fits give."""
+    if len(members) < LEAST_MEMBERS:
+        return None
+    steppers = [member.fit.stepper for member in members]
+    if any(stepper.compiled or stepper.chunk < stepper.batches.size for stepper in steppers):
+        return None
+    with torch.random.fork_rng(devices=[members[0].fit.device] if members[0].fit.device.type == "cuda" else []):
+        try:
+            stack = Stack(steppers)
+            return stack if _is_alike(stack) else None
+        except Exception:  # What cannot be stacked, as a loss that draws random numbers, may raise anything.
+            return None
+        finally:
+            for stepper in steppers:
+                stepper.model.zero_grad(set_to_none=True)
+
+
+def _is_alike(stack: Stack) -> bool:
+    """Whether the stacked losses and gradients of a batch are those of the single fits."""
+    steppers = stack.steppers
+    examples = [stepper.batches.example(stepper.batches.size) for stepper in steppers]
+    losses = stack.backward(
+        stacked_batches([s.problem.batch(index) for s, index in zip(steppers, examples, strict=True)])
+    )
+    for stepper, index, loss in zip(steppers, examples, losses, strict=True):
+        stacked = _gradients(stepper.model)
+        stepper.model.zero_grad(set_to_none=True)
+        versions = [buffer._version for buffer in stepper.model.buffers()]
+        alone = stepper.backward(index)
+        # What a step changes in the buffers of a model would be lost.
+        if versions != [buffer._version for buffer in stepper.model.buffers()]:
+            return False
+        single = _gradients(stepper.model)
+        if stacked.keys() != single.keys():
+            return False
+        error, norm = (
+            math.sqrt(sum(float(part.abs().square().sum()) for part in parts))
+            for parts in ([stacked[name] - single[name] for name in single], single.values())
+        )
+        # Written so that NaN is no likeness.
+        if not (error <= TOLERANCE * norm and abs(float(loss - alone)) <= TOLERANCE * abs(float(alone))):
+            return False
+    return True
+
+
+def _gradients(model: nn.Module) -> Mapping[str, Tensor]:
+    return {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}
