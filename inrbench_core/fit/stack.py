@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from torch.func import functional_call, vmap
 
 from inrbench_core.api.problem import Batch, Problem
 from inrbench_core.fit.batches import Batches
-from inrbench_core.fit.chunks import chunk_elements, measure_footprint
+from inrbench_core.fit.chunks import chunk_elements, measure_footprint, unchanged
 from inrbench_core.fit.compiling import wants_compile
 from inrbench_core.fit.device import model_device
 from inrbench_core.fit.hooks import modules_with
@@ -209,7 +209,8 @@ class Stack:
         trained = {name: stacked for name, stacked in self._parameters.items() if stacked.requires_grad}
         found = torch.autograd.grad(losses.sum(), list(trained.values()), allow_unused=True)
         for name, gradients in zip(trained, found, strict=True):
-            views = [None] * len(self.steppers) if gradients is None else gradients.unbind()
+            # Fused optimisers take gradients to lie in memory as their parameters do.
+            views = [None] * len(self.steppers) if gradients is None else gradients.contiguous().unbind()
             for parameter, view in zip(self._own[name], views, strict=True):
                 parameter.grad = view
         return losses.detach()
@@ -240,15 +241,14 @@ def _checked_stack(members: Sequence[_Member]) -> Stack | None:
     steppers = [member.fit.stepper for member in members]
     if any(stepper.compiled or stepper.chunk < stepper.batches.size for stepper in steppers):
         return None
-    with torch.random.fork_rng(devices=[members[0].fit.device] if members[0].fit.device.type == "cuda" else []):
+    with ExitStack() as restored:
+        for stepper in steppers:
+            restored.enter_context(unchanged(stepper.model))
         try:
             stack = Stack(steppers)
             return stack if _is_alike(stack) else None
         except Exception:  # What cannot be stacked, as a loss that draws random numbers, may raise anything.
             return None
-        finally:
-            for stepper in steppers:
-                stepper.model.zero_grad(set_to_none=True)
 
 
 def _is_alike(stack: Stack) -> bool:
