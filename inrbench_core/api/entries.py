@@ -156,15 +156,22 @@ class ReporterEntry(Entry):
     kind = "reporter"
 
 
+@dataclass(frozen=True)
 class OptimizerEntry(Entry):
     """An optimiser; target: a function (spec, groups) -> torch.optim.Optimizer.
 
     `groups` is a list of parameter groups, each with `params` and its own `lr`. Every step is taken as
     `optimizer.step(closure)`: the closure computes the loss of the step's batch and its gradients, and may be
     called several times.
+
+    Args:
+        one_gradient: whether each step calls the closure exactly once and uses no other gradient; fits with such
+            optimisers may train together.
     """
 
-    kind = "optimizer"
+    one_gradient: bool = False
+
+    kind: ClassVar[str] = "optimizer"
 
 
 @dataclass(frozen=True)

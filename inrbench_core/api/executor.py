@@ -23,6 +23,7 @@ class Progress:
         loss: mean loss per element of the last step; NaN before the first.
         metrics: the latest evaluation's metrics; empty before the first.
         phase: what is being done: preparing, compiling, training, evaluating.
+        together: how many fits, this one included, take their steps together; `seconds` is this one's share.
     """
 
     step: int
@@ -31,6 +32,7 @@ class Progress:
     loss: float
     metrics: Mapping[str, float] = field(default_factory=dict)
     phase: Phase = "training"
+    together: int = 1
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,12 @@ class Executor(ABC):
     Args:
         spec: the executor's options.
         context: the experiment.
+
+    Attributes:
+        workers: how many jobs it carries out at a time, where that is known; where it is None each job has one run.
     """
+
+    workers: int | None = None
 
     def __init__(self, spec: ComponentSpec, context: ExecutorContext) -> None:
         self.spec = spec

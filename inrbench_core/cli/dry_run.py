@@ -101,7 +101,7 @@ def _jobs_at_a_time(plan: Plan) -> tuple[int, int | None]:
     executor = plan.experiment.executor
     if executor.entry.target == "inrbench_core.runs.local:LocalExecutor":
         built: LocalExecutor = executor.build(ExecutorContext(len(plan.runs), plan.device))
-        return built.jobs, built.threads
+        return built.workers, built.threads
     return int(getattr(executor.spec, "jobs", None) or 1), None
 
 

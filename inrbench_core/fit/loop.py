@@ -55,8 +55,10 @@ class FitResult:
         step: steps done; if diverged, the step at which it did.
         reason: why it is not ok.
         curve: evaluations during training.
-        train_s: seconds in training steps; `compile_s`, `evaluate_s` and `analyse_s` likewise.
+        train_s: seconds in training steps; of steps that fits took together, this one's share. `compile_s`,
+            `evaluate_s` and `analyse_s` likewise.
         compiled: whether torch.compile was used.
+        stacked: how many fits, this one included, took the first step together.
         chunk: elements a chunk.
         peak_memory_bytes: the most memory in use: of the allocator (CUDA), else of the process so far.
         evaluation: the final evaluation, or None if diverged.
@@ -72,6 +74,7 @@ class FitResult:
     evaluate_s: float = 0.0
     analyse_s: float = 0.0
     compiled: bool = False
+    stacked: int = 1
     chunk: int = 0
     peak_memory_bytes: int = 0
     evaluation: Evaluation | None = None
@@ -126,6 +129,7 @@ class FitUnderWay:
         result: complete when the fit has ended.
         ended: whether it has ended, well or diverged.
         next_step: the step that it waits for, counted from 1.
+        together: how many fits, this one included, take their steps together.
     """
 
     def __init__(
@@ -154,6 +158,7 @@ class FitUnderWay:
         self.ended = False
         self.next_step = 0
         self.last_progress = 0.0
+        self.together = 1
 
     def start(self) -> None:
         """All that comes before the first step."""
@@ -271,7 +276,8 @@ class FitUnderWay:
 
     def _report(self, phase: Phase) -> None:
         result, steps = self.result, self.training.steps
-        self.on_progress(Progress(result.step, steps, result.train_s, self.loss, self.metrics, phase))
+        seconds = result.train_s
+        self.on_progress(Progress(result.step, steps, seconds, self.loss, self.metrics, phase, self.together))
 
 
 def _peak_memory(device: torch.device) -> int:

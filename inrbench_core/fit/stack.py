@@ -75,10 +75,14 @@ def fit_stack(fits: Sequence[FitUnderWay]) -> Iterator[tuple[int, FitResult | Ex
     """
     live = [_Member(place, fit) for place, fit in enumerate(fits)]
     for member in live:
+        member.fit.together = len(live)
         member.start()
     yield from ((member.place, member.outcome) for member in live if member.ended)
     live = [member for member in live if not member.ended]
     stack = _checked_stack(live)
+    if stack is not None:
+        for member in live:
+            member.fit.result.stacked = len(live)
     while stack is not None and live:
         started = time.perf_counter()
         losses = stack.step(live[0].fit.next_step)
@@ -91,6 +95,7 @@ def fit_stack(fits: Sequence[FitUnderWay]) -> Iterator[tuple[int, FitResult | Ex
             live = [member for member in live if not member.ended]
             stack = Stack([member.fit.stepper for member in live]) if len(live) >= LEAST_MEMBERS else None
     for member in live:
+        member.fit.together = 1
         member.finish()
         yield member.place, member.outcome
 

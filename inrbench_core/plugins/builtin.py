@@ -109,7 +109,7 @@ def inrbench_executors() -> Iterator[ExecutorEntry]:
 def inrbench_optimizers() -> Iterator[OptimizerEntry]:
     for name, (spec, reference) in OPTIMIZERS.items():
         target = f"inrbench_core.fit.optimizers:{name}"
-        yield OptimizerEntry(name, spec, target, reference=reference, api=API_VERSION)
+        yield OptimizerEntry(name, spec, target, reference=reference, one_gradient=True, api=API_VERSION)
 
 
 @hookimpl

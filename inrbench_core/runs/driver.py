@@ -23,6 +23,7 @@ from inrbench_core.runs.plan import Plan, Strategy
 from inrbench_core.runs.record import RunRecord, Status
 from inrbench_core.runs.run import AnyRun
 from inrbench_core.runs.runfile import NotARun, encode
+from inrbench_core.runs.stacking import stacks
 from inrbench_core.runs.store import RunStore
 
 TRIES = 2
@@ -143,6 +144,7 @@ class Driver:
                 if self._waiting and executor is None:
                     executor = self._start()
                 if executor is not None:
+                    self._stack(executor)
                     with noted_interrupts() as check_interrupts:
                         self._carry_out(executor, check_interrupts)
         except KeyboardInterrupt:
@@ -154,6 +156,13 @@ class Driver:
             if executor is not None:
                 self._shut_down(executor)
         return self.outcome
+
+    def _stack(self, executor: Executor) -> None:
+        """Put the runs that may train together into one job each."""
+        if self.plan.experiment.stack and executor.workers is not None:
+            runs = [run for waiting, _ in self._waiting for run in waiting.values()]
+            jobs = stacks(runs, executor.workers)
+            self._waiting = deque(({run.id: run for run in job}, 0) for job in jobs)
 
     def _start(self) -> Executor | None:
         """The executor, or None if it cannot be made: the runs that wait for it have failed then.
@@ -286,7 +295,8 @@ class Driver:
         del self._submitted[item.job.id]
         # None are left if it was lost between its last run and its end.
         if item.runs and retry and item.tries < TRIES:
-            self._waiting.appendleft((item.runs, item.tries))
+            # One by one: whatever one of them does to its worker, the others are safe from it now.
+            self._waiting.extendleft(({run.id: run}, item.tries) for run in reversed(item.runs.values()))
         else:
             self._fail(item.runs, reason)
 

@@ -30,6 +30,8 @@ class Estimate:
         self._by_group: dict[str, float] = {}
         self._since: dict[str, float] = {}
         self._whole: dict[str, float] = {}
+        # Of a worker's time, by run under way.
+        self._shares: dict[str, float] = {}
         self._most_at_once = 1
 
     def add(self, todo: Iterable[AnyRun]) -> None:
@@ -41,10 +43,13 @@ class Estimate:
         if isinstance(run, FitRun) and run.id not in self._since:
             self._waiting[run.group] -= 1
             self._since[run.id] = time.monotonic()
-            self._most_at_once = max(self._most_at_once, len(self._since))
 
     def progress(self, run: AnyRun, progress: Progress) -> None:
         """A run has come further."""
+        if run.id in self._since:
+            # Runs that take their steps together count as one: each takes its share of the time.
+            self._shares[run.id] = 1.0 / progress.together
+            self._most_at_once = max(self._most_at_once, round(sum(self._shares.values())))
         if progress.step and run.id in self._since:
             # Evaluation, preparation and compilation come on top, and are in the time since its start.
             elapsed = time.monotonic() - self._since[run.id]
@@ -57,6 +62,7 @@ class Estimate:
         if self._since.pop(run.id, None) is None and isinstance(run, FitRun):
             self._waiting[run.group] -= 1
         self._whole.pop(run.id, None)
+        self._shares.pop(run.id, None)
         if isinstance(run, FitRun) and record.status == "ok" and "total" in record.times:
             self._by_group[run.group] = record.times["total"]
 

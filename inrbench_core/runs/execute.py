@@ -1,11 +1,12 @@
-"""execute: from a run to its record, here and now."""
+"""From runs to their records, here and now."""
 
 from __future__ import annotations
 
 import math
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,12 +21,15 @@ from inrbench_core.api.sources import content_sha256
 from inrbench_core.fit import FitResult, build_model, fit
 from inrbench_core.fit.calibrate import flops_per_step
 from inrbench_core.fit.device import choose_device
+from inrbench_core.fit.loop import FitUnderWay
+from inrbench_core.fit.stack import LEAST_MEMBERS, fit_stack, most_members
 from inrbench_core.plugins.failures import full_traceback, one_line
 from inrbench_core.runs.environment import describe_environment
 from inrbench_core.runs.identity import settings_of
 from inrbench_core.runs.outcome import describe_run, failure
 from inrbench_core.runs.record import Array, RunArrays, RunRecord
 from inrbench_core.runs.run import AnyRun, BaselineRun, FitRun
+from inrbench_core.runs.stacking import equal_parts
 
 OnProgress = Callable[[Progress], None]
 
@@ -39,12 +43,91 @@ def execute(run: AnyRun, on_progress: OnProgress | None = None) -> RunRecord:
     """
     started = time.perf_counter()
     try:
-        return _execute(run, on_progress or (lambda progress: None), started)
+        if isinstance(run, BaselineRun):
+            return _baseline(run, started)
+        prepared = _PreparedFit(run, on_progress or _no_progress)
+        result = fit(
+            prepared.problem,
+            prepared.built.model,
+            run.training,
+            seeds=prepared.seeds,
+            analyses=prepared.analyses,
+            on_progress=prepared.on_progress,
+        )
+        return prepared.record(result)
     except Exception as error:
-        expected = isinstance(error, InrbenchError)
-        message = str(error) if expected else f"{one_line(error)} ({_origin(error)})"
-        trace = "" if expected else full_traceback(error)
-        return failure(run, "failed", message, trace, {"total": time.perf_counter() - started})
+        return _failed(run, error, time.perf_counter() - started)
+
+
+def execute_all(
+    runs: Sequence[AnyRun], on_progress: Callable[[AnyRun, Progress], None] | None = None
+) -> Iterator[tuple[AnyRun, RunRecord]]:
+    """Carry out the runs of one job: in stacks where they are several and that is faster, else one after the other.
+
+    Args:
+        runs: if several, fits of the same field on the same task, with batches of the same size.
+        on_progress: called now and then during a fit.
+
+    Yields:
+        each run and its record, as soon as it has ended.
+    """
+    tell = on_progress or (lambda run, progress: None)
+    count = math.ceil(len(runs) / _stack_size(runs[0])) if len(runs) > 1 else 1
+    for part in equal_parts(runs, count):
+        if len(part) >= LEAST_MEMBERS:
+            yield from _execute_stack(part, tell)
+        else:
+            for run in part:
+                yield run, execute(run, partial(tell, run))
+
+
+def _stack_size(run: AnyRun) -> int:
+    """How many runs like this one train together at the most."""
+    assert isinstance(run, FitRun)
+    try:
+        device = choose_device(run.device)
+        problem = _prepared.get(run, device)
+        model = build_model(run.field, problem.shapes, seeds=SeedStreams(run.seed), device=device).model.train()
+        return most_members(problem, model, run.training)
+    except Exception:  # The run itself tells what is wrong with it.
+        return 1
+
+
+def _execute_stack(
+    runs: Sequence[AnyRun], tell: Callable[[AnyRun, Progress], None]
+) -> Iterator[tuple[AnyRun, RunRecord]]:
+    prepared: list[_PreparedFit] = []
+    for run in runs:
+        assert isinstance(run, FitRun)
+        started = time.perf_counter()
+        try:
+            prepared.append(_PreparedFit(run, partial(tell, run), together=len(runs)))
+        except Exception as error:
+            yield run, _failed(run, error, time.perf_counter() - started)
+    fits = [
+        FitUnderWay(each.problem, each.built.model, each.run.training, each.seeds, each.analyses, each.on_progress)
+        for each in prepared
+    ]
+    for place, outcome in fit_stack(fits):
+        each = prepared[place]
+        try:
+            record = each.record(outcome) if isinstance(outcome, FitResult) else None
+        except Exception as error:
+            outcome, record = error, None
+        if record is None:
+            assert isinstance(outcome, Exception)
+            record = _failed(each.run, outcome, each.seconds_with(fits[place].result))
+        yield each.run, record
+
+
+def _no_progress(progress: Progress) -> None:
+    """For runs whose progress nobody follows."""
+
+
+def _failed(run: AnyRun, error: Exception, seconds: float) -> RunRecord:
+    expected = isinstance(error, InrbenchError)
+    message = str(error) if expected else f"{one_line(error)} ({_origin(error)})"
+    return failure(run, "failed", message, "" if expected else full_traceback(error), {"total": seconds})
 
 
 def _origin(error: BaseException) -> str:
@@ -101,74 +184,101 @@ def prepare(run: AnyRun, device: torch.device) -> Problem:
     return problem
 
 
-def _execute(run: AnyRun, on_progress: OnProgress, started: float) -> RunRecord:
+def _baseline(run: BaselineRun, started: float) -> RunRecord:
     device = choose_device(run.device)
-    steps = run.training.steps if isinstance(run, FitRun) else 0
-    on_progress(Progress(0, steps, 0.0, math.nan, phase="preparing"))
     problem = _prepared.get(run, device)
     problems: list[str] = []
-    common: dict[str, Any] = {
+    truth = _prepared.truth(problem, problems)
+    prepare_s = time.perf_counter() - started
+    evaluation = problem.baseline(run.name)
+    arrays = RunArrays(outputs=evaluation.outputs, preview=_preview(evaluation, problems), truth=truth)
+    return RunRecord(
+        status="ok",
+        metrics=_floats(evaluation.metrics),
+        times={"prepare": prepare_s, "total": time.perf_counter() - started},
+        problems=tuple(problems),
+        read_arrays=lambda: arrays,
+        **_facts(run, problem, device),
+    )
+
+
+class _PreparedFit:
+    """The fit of a run, ready to train, and how its result becomes a record."""
+
+    def __init__(self, run: FitRun, on_progress: OnProgress, together: int = 1) -> None:
+        self._started = time.perf_counter()
+        self.run = run
+        self.on_progress = on_progress
+        on_progress(Progress(0, run.training.steps, 0.0, math.nan, phase="preparing", together=together))
+        device = choose_device(run.device)
+        self.problem = _prepared.get(run, device)
+        self._problems: list[str] = []
+        self._common = _facts(run, self.problem, device)
+        self._truth = _prepared.truth(self.problem, self._problems)
+        self._prepare_s = time.perf_counter() - self._started
+        self.seeds = SeedStreams(run.seed)
+        self.built = build_model(run.field, self.problem.shapes, seeds=self.seeds, device=device)
+        self._flops = _flops(run, self.problem, self.built.model)
+        self.analyses = {analysis.name: analysis.build() for analysis in run.analyses}
+        self._ready_s = time.perf_counter() - self._started
+
+    def seconds_with(self, result: FitResult) -> float:
+        """What the run took until now; if it trained together with others, its share."""
+        if result.stacked == 1:
+            return time.perf_counter() - self._started
+        return self._ready_s + result.train_s + result.compile_s + result.evaluate_s + result.analyse_s
+
+    def record(self, result: FitResult) -> RunRecord:
+        """The record of the run, whose fit gave this."""
+        status, message = result.status, result.reason
+        primary = self.run.task_entry.primary.name
+        final = result.evaluation
+        if final is not None and math.isnan(final.metrics[primary]):
+            status, message = "diverged", f"{primary} is not a number after {result.step} steps"
+        problems = self._problems
+        problems += [f"analysis {name}: {found.error}" for name, found in result.analyses.items() if found.error]
+        kept = RunArrays(
+            curve=_curve(result),
+            outputs=final.outputs if final else {},
+            weights=_state(self.built.model.state_dict()) if final else {},
+            parameters=_state(self.problem.parameters()) if final else {},
+            preview=_preview(final, problems) if final else None,
+            truth=self._truth,
+            analyses=_analysis_arrays(result),
+        )
+        return RunRecord(
+            status=status,
+            message=message,
+            step=result.step,
+            metrics={**(_floats(final.metrics) if final else {}), **_analysis_metrics(result)},
+            parameters=self.built.parameters,
+            width=self.built.width,
+            flops=self._flops * result.step,
+            times={
+                "prepare": self._prepare_s,
+                "train": result.train_s,
+                "compile": result.compile_s,
+                "evaluate": result.evaluate_s,
+                "analyse": result.analyse_s,
+                "total": self.seconds_with(result),
+            },
+            peak_memory_bytes=result.peak_memory_bytes,
+            compiled=result.compiled,
+            stacked=result.stacked,
+            problems=tuple(problems),
+            read_arrays=lambda: kept,
+            **self._common,
+        )
+
+
+def _facts(run: AnyRun, problem: Problem, device: torch.device) -> dict[str, Any]:
+    """What the records of fits and baselines have in common."""
+    return {
         **describe_run(run),
         "data": dict(problem.record),
         "environment": describe_environment(device, _versions(run)),
         "frame": problem.frame.to_data(),
     }
-    truth = _prepared.truth(problem, problems)
-    prepare_s = time.perf_counter() - started
-    if isinstance(run, BaselineRun):
-        evaluation = problem.baseline(run.name)
-        arrays = RunArrays(outputs=evaluation.outputs, preview=_preview(evaluation, problems), truth=truth)
-        times = {"prepare": prepare_s, "total": time.perf_counter() - started}
-        return RunRecord(
-            status="ok",
-            metrics=_floats(evaluation.metrics),
-            times=times,
-            problems=tuple(problems),
-            read_arrays=lambda: arrays,
-            **common,
-        )
-    seeds = SeedStreams(run.seed)
-    built = build_model(run.field, problem.shapes, seeds=seeds, device=device)
-    flops = _flops(run, problem, built.model)
-    analyses = {analysis.name: analysis.build() for analysis in run.analyses}
-    result = fit(problem, built.model, run.training, seeds=seeds, analyses=analyses, on_progress=on_progress)
-    status, message = result.status, result.reason
-    primary = run.task_entry.primary.name
-    final = result.evaluation
-    if final is not None and math.isnan(final.metrics[primary]):
-        status, message = "diverged", f"{primary} is not a number after {result.step} steps"
-    problems += [f"analysis {name}: {found.error}" for name, found in result.analyses.items() if found.error]
-    kept = RunArrays(
-        curve=_curve(result),
-        outputs=final.outputs if final else {},
-        weights=_state(built.model.state_dict()) if final else {},
-        parameters=_state(problem.parameters()) if final else {},
-        preview=_preview(final, problems) if final else None,
-        truth=truth,
-        analyses=_analysis_arrays(result),
-    )
-    return RunRecord(
-        status=status,
-        message=message,
-        step=result.step,
-        metrics={**(_floats(final.metrics) if final else {}), **_analysis_metrics(result)},
-        parameters=built.parameters,
-        width=built.width,
-        flops=flops * result.step,
-        times={
-            "prepare": prepare_s,
-            "train": result.train_s,
-            "compile": result.compile_s,
-            "evaluate": result.evaluate_s,
-            "analyse": result.analyse_s,
-            "total": time.perf_counter() - started,
-        },
-        peak_memory_bytes=result.peak_memory_bytes,
-        compiled=result.compiled,
-        problems=tuple(problems),
-        read_arrays=lambda: kept,
-        **common,
-    )
 
 
 def _versions(run: AnyRun) -> dict[str, str]:

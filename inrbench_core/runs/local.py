@@ -41,8 +41,8 @@ class LocalExecutor(Executor):
         super().__init__(spec, context)
         self.gpus = visible_gpus() if context.device == "cuda" else []
         most = max(1, len(self.gpus)) if context.device.startswith("cuda") else min(cores(), MAX_DEFAULT_JOBS)
-        self.jobs = spec.jobs or max(1, min(context.jobs, most))
-        self.threads = min(_most_threads(), max(1, cores() // self.jobs))
+        self.workers: int = spec.jobs or max(1, min(context.jobs, most))
+        self.threads = min(_most_threads(), max(1, cores() // self.workers))
         self._queue: deque[Job] = deque()
         self._events: deque[ExecutorEvent] = deque()
         self._workers: list[_Worker] = []
@@ -80,7 +80,7 @@ class LocalExecutor(Executor):
 
     def _hand_out(self) -> None:
         busy = sum(worker.job is not None for worker in self._workers)
-        while len(self._workers) < min(self.jobs, len(self._queue) + busy):
+        while len(self._workers) < min(self.workers, len(self._queue) + busy):
             self._workers.append(_Worker(self.threads, self._free_gpu()))
         for worker in self._workers:
             if worker.job is None and self._queue:

@@ -58,6 +58,7 @@ class RunRecord:
         times: seconds by phase: prepare, train, compile, evaluate, analyse, total.
         peak_memory_bytes: of the process (CPU) or of the allocator (CUDA).
         compiled: whether torch.compile was used.
+        stacked: how many fits, this one included, took their steps together at the start; 1: it was alone.
         data: facts about the task's data: source, licence, scaling.
         environment: versions and machine.
         frame: the problem's frame, as `Frame.to_data` gives it.
@@ -80,6 +81,7 @@ class RunRecord:
     times: Mapping[str, float] = field(default_factory=dict)
     peak_memory_bytes: int = 0
     compiled: bool = False
+    stacked: int = 1
     data: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
     frame: Mapping[str, Any] = field(default_factory=dict)
@@ -99,6 +101,8 @@ class RunRecord:
     def from_facts(cls, facts: Mapping[str, Any], read_arrays: Callable[[], RunArrays]) -> RunRecord:
         """The record that `facts` describes. Raises TypeError, KeyError or ValueError if it is none."""
         known = {item.name for item in fields(cls)} - {"read_arrays"}
+        # Files that do not say were written before fits were stacked.
+        facts = {"stacked": 1, **facts}
         if set(facts) != known or facts["status"] not in STATUSES:
             raise ValueError("these are not the facts of a run")
         lists = {"declared": tuple(facts["declared"]), "problems": tuple(facts["problems"])}

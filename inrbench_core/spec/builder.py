@@ -75,6 +75,7 @@ class _Builder(SignalReader):
             seeds=tuple(head.seeds),
             analyses=tuple(head.analyses),
             executor=head.executor,
+            stack=head.stack == "auto",
             timeout_s=head.timeout_s,
             device=head.device,
             document=self.document,

@@ -122,6 +122,7 @@ class Experiment:
         seeds: without duplicates.
         analyses: what is measured of each fit.
         executor: what carries out the runs.
+        stack: whether like fits of small batches may train together.
         timeout_s: time limit of one run, in s, or None.
         device: auto, cpu, cuda or cuda:N.
         document: what it was read from.
@@ -136,6 +137,7 @@ class Experiment:
     seeds: tuple[int, ...]
     analyses: tuple[Component, ...]
     executor: Component
+    stack: bool
     timeout_s: float | None
     device: str
     document: Document = field(compare=False)

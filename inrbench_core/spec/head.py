@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from inrbench_core.api.spec import Component, ComponentOf
 from inrbench_core.plugins.catalog import shorten
 from inrbench_core.spec.choosing import SelectSpec, TuningSpec
 from inrbench_core.spec.lists import OneOrMore, Seeds
+from inrbench_core.spec.training import switch
 
 # Of a name, since a file system allows 255 bytes.
 MOST_BYTES = 200
@@ -54,6 +55,14 @@ class ExperimentHead(BaseModel):
         [], description="what is measured of each fit beside the task's metrics: names, or mappings with name:"
     )
     executor: Annotated[Component, ComponentOf("executor")] = Field("local", description="what carries out the runs")  # type: ignore[assignment]
+    stack: Annotated[
+        Literal["auto", "off"],
+        BeforeValidator(switch),
+        # Editors read a bare off as a boolean, too.
+        WithJsonSchema({"enum": ["auto", "off", False]}),
+    ] = Field(
+        "auto", description="whether like fits of small batches train together: auto (where that is faster) or off"
+    )
     timeout_s: float | None = Field(None, gt=0, allow_inf_nan=False, description="time limit of one run, in s")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$", description="auto, cpu, cuda or cuda:N")
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 from inrbench_core.api.spec import OptimizerRef
 
 
-def _switch(value: Any) -> Any:
+def switch(value: Any) -> Any:
     """YAML reads a bare on and off as booleans."""
     return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
@@ -49,7 +49,7 @@ class TrainingSpec(BaseModel):
     evaluate_every: int = Field(100, ge=0, description="steps between evaluations on the curve; 0: only at the end")
     compile: Annotated[
         Literal["auto", "on", "off"],
-        BeforeValidator(_switch),
+        BeforeValidator(switch),
         # Editors read a bare on and off as booleans, too.
         WithJsonSchema({"enum": ["auto", "on", "off", True, False]}),
     ] = Field("auto", description="torch.compile: on, off, or auto (where the planned work repays it)")

@@ -116,7 +116,7 @@ def test_no_driver_no_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_jobs_at_a_time(device: str, planned: int, jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     executor = LocalExecutor(LocalSpec(), ExecutorContext(planned, device))
-    assert executor.jobs == jobs
+    assert executor.workers == jobs
     assert executor.threads == max(1, cores() // jobs)
 
 
