@@ -29,7 +29,7 @@ from inrbench_core.runs.identity import settings_of
 from inrbench_core.runs.outcome import describe_run, failure
 from inrbench_core.runs.record import Array, RunArrays, RunRecord
 from inrbench_core.runs.run import AnyRun, BaselineRun, FitRun
-from inrbench_core.runs.stacking import equal_parts
+from inrbench_core.runs.stacking import equal_parts, stacks
 
 OnProgress = Callable[[Progress], None]
 
@@ -62,23 +62,24 @@ def execute(run: AnyRun, on_progress: OnProgress | None = None) -> RunRecord:
 def execute_all(
     runs: Sequence[AnyRun], on_progress: Callable[[AnyRun, Progress], None] | None = None
 ) -> Iterator[tuple[AnyRun, RunRecord]]:
-    """Carry out the runs of one job: in stacks where they are several and that is faster, else one after the other.
+    """Carry out the runs of one job: in stacks where they are alike and that is faster, else one after the other.
 
     Args:
-        runs: if several, fits of the same field on the same task, with batches of the same size.
+        runs: what to do.
         on_progress: called now and then during a fit.
 
     Yields:
         each run and its record, as soon as it has ended.
     """
     tell = on_progress or (lambda run, progress: None)
-    count = math.ceil(len(runs) / _stack_size(runs[0])) if len(runs) > 1 else 1
-    for part in equal_parts(runs, count):
-        if len(part) >= LEAST_MEMBERS:
-            yield from _execute_stack(part, tell)
-        else:
-            for run in part:
-                yield run, execute(run, partial(tell, run))
+    for alike in stacks(runs, workers=1):
+        count = math.ceil(len(alike) / _stack_size(alike[0])) if len(alike) > 1 else 1
+        for part in equal_parts(alike, count):
+            if len(part) >= LEAST_MEMBERS:
+                yield from _execute_stack(part, tell)
+            else:
+                for run in part:
+                    yield run, execute(run, partial(tell, run))
 
 
 def _stack_size(run: AnyRun) -> int:
