@@ -163,6 +163,16 @@ def test_the_time_limit_belongs_to_the_experiment(load, errors):
     assert line == "1: executor.timeout_s: unknown key; known are jobs"
 
 
+def test_stacking_belongs_to_the_experiment(load, errors):
+    assert load("{task: line, fields: [shallow]}").stack
+    assert load("{task: line, fields: [shallow], stack: auto}").stack
+    assert not load("{task: line, fields: [shallow], stack: off}").stack
+    (line,) = errors("{task: line, fields: [shallow], stack: on}")
+    assert line == "1: stack: Input should be 'auto' or 'off', got 'on'"
+    (line,) = errors("{task: line, fields: [shallow], training: {stack: off}}")
+    assert "training.stack: unknown key" in line
+
+
 def test_an_optimizer_is_a_name_or_a_mapping(rows):
     text = "{{task: line, fields: [shallow], training: {{optimizer: {optimizer}}}}}"
     (name,), (mapping,) = rows(text.format(optimizer="sgd")), rows(text.format(optimizer="{name: sgd, momentum: 0.5}"))

@@ -33,6 +33,7 @@ def test_a_run_comes_back_from_its_data_with_the_same_id(plan, catalog, tmp_path
         ("task.label=another", True),
         ("executor.jobs=2", True),
         ("timeout_s=9", True),
+        ("stack=off", True),
         ("name=another", True),
         ("fields.0.encoding=plain", True),
         ("training.lr=3e-3", True),

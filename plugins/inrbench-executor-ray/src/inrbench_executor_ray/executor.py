@@ -46,6 +46,7 @@ class RayExecutor(Executor):
     def __init__(self, spec: RaySpec, context: ExecutorContext) -> None:
         super().__init__(spec, context)
         self.spec: RaySpec = spec
+        self.workers = spec.jobs
         self._gpus = _gpus(spec, context.device)
         self._queue: deque[Job] = deque()
         self._events: deque[ExecutorEvent] = deque()
