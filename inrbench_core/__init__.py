@@ -47,9 +47,11 @@ from inrbench_core.api.spec import (
 
 if TYPE_CHECKING:
     from inrbench_core.api.analysis import Analysis, FitState, Moment, Observation
+    from inrbench_core.api.autocast import without_autocast
     from inrbench_core.api.basis import Basis, ExpansionBasis
     from inrbench_core.api.cache import cached_arrays
     from inrbench_core.api.components import Activation, Encoding, FieldShape, Position
+    from inrbench_core.api.native.expansion import NativeFunctions
     from inrbench_core.api.problem import (
         Batch,
         Evaluation,
@@ -81,6 +83,7 @@ _LATE = {
     "FittedField": "results.field",
     "Index": "api.problem",
     "Moment": "api.analysis",
+    "NativeFunctions": "api.native.expansion",
     "Observation": "api.analysis",
     "Position": "api.components",
     "Problem": "api.problem",
@@ -97,6 +100,7 @@ _LATE = {
     "load_results": "results.load",
     "predict": "api.problem",
     "samples_of": "results.samples",
+    "without_autocast": "api.autocast",
 }
 
 __version__ = "0.2.0"
@@ -138,6 +142,7 @@ __all__ = [
     "Job",
     "Metric",
     "Moment",
+    "NativeFunctions",
     "Observation",
     "OptimizerEntry",
     "OptimizerRef",
@@ -166,6 +171,7 @@ __all__ = [
     "load_results",
     "predict",
     "samples_of",
+    "without_autocast",
 ]
 
 

@@ -217,6 +217,9 @@ class ExpansionLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map x, (N, I), to (N, O); by C++, its transpose is contiguous."""
         coefficients = self.coefficients  # Looked up once: with a parametrization each look-up computes.
+        if x.dtype == torch.bfloat16:
+            # Of another layer under autocast; rounded again, functions of a high degree would lose all digits.
+            x = x.float()
         if self._key is not None and serves(x):
             inputs = x if self._fuses_tanh() else self.basis.domain(x, self.position)
             terms = native_values(inputs.T, self._key, self.basis.size).flatten(0, 1)

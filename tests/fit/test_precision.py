@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from inrbench_core.api.components import FieldShape
 from inrbench_core.api.errors import UnsupportedError
 from inrbench_core.api.problem import SeedStreams
 from inrbench_core.fit import fit
@@ -133,3 +134,55 @@ def test_minibatches_on_the_cpu_are_torchs_permutations(stand_ins) -> None:
     drawn = torch.cat([part for _ in range(4) for part in batches.next_chunks(5)])
     generator = torch.Generator().manual_seed(SEEDS.derive("sampling"))
     assert drawn.tolist() == [*torch.randperm(10, generator=generator), *torch.randperm(10, generator=generator)]
+
+
+FIELDS = [
+    {"name": "mlp", "activation": "sine", "width": 16, "depth": 1},
+    {"name": "mlp", "activation": "relu", "encoding": "rff", "width": 16, "depth": 1},
+    *(
+        {"name": "kan", "basis": basis, "width": 8, "depth": 1}
+        for basis in ("chebyshev", "bspline", "grbf", "dog", "fcn")
+    ),
+]
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.get("basis") or field["activation"])
+def test_coordinates_are_not_rounded_in_bf16(catalog, field: dict[str, object]) -> None:
+    """Pixels of a signal that has more of them than bf16 has numbers have values of their own."""
+    torch.manual_seed(0)
+    model = catalog.resolve("field", field).build(FieldShape(2, 3))
+    first = []
+    inner = model.layers[1 if field["name"] == "mlp" else 0]
+    inner.register_forward_hook(lambda module, args, output: first.append(output))
+    # 1.0 and its neighbours: the next numbers of bf16 are 1 - 2^-8 and 1 + 2^-7.
+    coords = torch.tensor([[1.0, 0.5], [1.0 - 2.0**-11, 0.5], [1.0 - 2.0**-12, 0.5]])
+    values = model(coords)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = model(coords)
+    assert first[1].dtype == torch.float32
+    assert torch.equal(*first)
+    assert len(first[1].unique(dim=0)) == 3
+    # Layers with functions of their own on each edge have no matrix products.
+    assert torch.equal(rounded.float(), values) == (field.get("basis") in ("dog", "fcn"))
+    assert float((rounded.float() - values).detach().norm()) < 16 * ROUNDING * float(values.detach().norm())
+
+
+@pytest.mark.parametrize("basis", ["chebyshev", "bspline", "grbf", "fourier"])
+def test_expansion_layers_keep_their_kernels_in_bf16(catalog, monkeypatch, basis: str) -> None:
+    from inrbench_core.api import basis as module
+
+    calls = []
+    values = module.native_values
+
+    def noted(x: Tensor, key: str, size: int) -> Tensor:
+        calls.append(x.dtype)
+        return values(x, key, size)
+
+    monkeypatch.setattr(module, "native_values", noted)
+    model = catalog.resolve("field", {"name": "kan", "basis": basis, "width": 8, "depth": 1}).build(FieldShape(2, 3))
+    if model.layers[0]._key is None:
+        pytest.skip("there is no compiler")
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        model(torch.rand(5, 2)).float().sum().backward()
+    assert calls == [torch.float32] * 3
+    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in model.parameters())

@@ -37,10 +37,11 @@ ODD_TEXTS = (
     "[" * 60 + "]" * 60, "{a: " * 60 + "1" + "}" * 60, "\ufeff", "é", "*", "&", "!", "!!", "[a, b", "{a: 1, a: 2}",
 )  # fmt: skip
 KEYS = (
-    "name", "task", "tasks", "fields", "training", "seeds", "sweep", "analyses", "executor", "stack", "timeout_s", "device",
-    "label", "signals", "source", "scan", "activation", "encoding", "width", "basis", "omega", "lr", "optimizer",
-    "steps", "batch", "samples", "training.lr", "field.activation", "field.name", "task.samples", "field.label",
-    "training.optimizer.betas", "task.signals", "unknown", "", " ", "a b", "x\ny", "\x1b", "0", "-1", "é", "k" * 300,
+    "name", "task", "tasks", "fields", "training", "seeds", "sweep", "analyses", "executor", "stack", "timeout_s",
+    "device", "label", "signals", "source", "scan", "activation", "encoding", "width", "basis", "omega", "lr",
+    "optimizer", "steps", "batch", "samples", "training.lr", "field.activation", "field.name", "task.samples",
+    "field.label", "training.optimizer.betas", "task.signals", "unknown", "", " ", "a b", "x\ny", "\x1b", "0", "-1",
+    "é", "k" * 300,
 )  # fmt: skip
 
 

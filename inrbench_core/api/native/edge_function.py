@@ -6,13 +6,13 @@ import ctypes
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
+from inrbench_core.api.autocast import without_autocast
 from inrbench_core.api.native import C_TYPES, compile_saving_on
 
 Gradients = tuple[Tensor | None, ...]
@@ -110,7 +110,7 @@ def edge_function(rule: EdgeRule, edges: int, x: Tensor, *parameters: Tensor) ->
         differentiable any number of times, in both modes, and by torch.func with vmap; only the first derivative is
         bounded in memory. It is computed in the parameters' dtype, under autocast too.
     """
-    with _without_autocast(x.device.type):
+    with without_autocast(x.device.type):
         inputs = (x.to(parameters[0].dtype), *parameters)
         if torch.compiler.is_compiling():
             # Compiled code would repeat itself for each block.
@@ -121,12 +121,6 @@ def edge_function(rule: EdgeRule, edges: int, x: Tensor, *parameters: Tensor) ->
 
 def _applied(function: type[torch.autograd.Function], rule: EdgeRule, size: int, *inputs: Tensor) -> Tensor:
     return cast(Tensor, function.apply(rule, size, *inputs))  # type: ignore[no-untyped-call]
-
-
-def _without_autocast(device_type: str) -> AbstractContextManager[None]:
-    # The meta device has no autocast, nor a context that turns it off.
-    available = torch.amp.is_autocast_available(device_type)
-    return torch.autocast(device_type, enabled=False) if available else nullcontext()
 
 
 def blocks(points: int, size: int) -> list[slice]:

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from inrbench_basis_fourier.plugin import FourierSpec
-from inrbench_core import ExpansionBasis
-from inrbench_core.api.native.expansion import NativeFunctions
+from inrbench_core import ExpansionBasis, NativeFunctions
 
 SOURCE = Path(__file__).with_name("fourier.cpp")
 

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from inrbench_basis_polynomial.plugin import GegenbauerSpec, JacobiSpec, LaguerreSpec
 from inrbench_basis_polynomial.recurrence import RecurrenceBasis
-from inrbench_core.api.native.expansion import NativeFunctions
+from inrbench_core import NativeFunctions
 
 
 class Chebyshev(RecurrenceBasis):

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from inrbench_basis_polynomial.plugin import PolynomialSpec
-from inrbench_core import ExpansionBasis
-from inrbench_core.api.native.expansion import NativeFunctions
+from inrbench_core import ExpansionBasis, NativeFunctions
 
 SOURCE = Path(__file__).with_name("recurrence.cpp")
 

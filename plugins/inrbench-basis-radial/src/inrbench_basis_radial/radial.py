@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from inrbench_basis_radial.plugin import RbfSpec
-from inrbench_core import ExpansionBasis, Position
+from inrbench_core import ExpansionBasis, NativeFunctions, Position
 from inrbench_core.api.basis import grid_offsets
-from inrbench_core.api.native.expansion import NativeFunctions
 
 SOURCE = Path(__file__).with_name("radial.cpp")
 # Over fewer features a LayerNorm keeps little of them: over two, only which is the larger.

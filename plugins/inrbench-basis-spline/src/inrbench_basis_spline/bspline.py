@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from inrbench_basis_spline.plugin import BsplineSpec
-from inrbench_core import ExpansionBasis, Position
+from inrbench_core import ExpansionBasis, NativeFunctions, Position
 from inrbench_core.api.basis import grid_offsets
-from inrbench_core.api.native.expansion import NativeFunctions
 
 NOISE = 0.1
 SOURCE = Path(__file__).with_name("splines.cpp")

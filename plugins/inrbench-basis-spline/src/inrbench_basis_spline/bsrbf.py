@@ -7,9 +7,8 @@ from torch import Tensor
 
 from inrbench_basis_spline.bspline import SOURCE, uniform_splines
 from inrbench_basis_spline.plugin import BsrbfSpec
-from inrbench_core import ExpansionBasis
+from inrbench_core import ExpansionBasis, NativeFunctions
 from inrbench_core.api.basis import grid_offsets
-from inrbench_core.api.native.expansion import NativeFunctions
 
 
 class Bsrbf(ExpansionBasis):

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from inrbench_basis_spline.bspline import SOURCE
 from inrbench_basis_spline.plugin import FcnInterpolationSpec
-from inrbench_core import ExpansionBasis, Position
-from inrbench_core.api.native.expansion import NativeFunctions
+from inrbench_core import ExpansionBasis, NativeFunctions, Position
 
 
 class Hats(ExpansionBasis):

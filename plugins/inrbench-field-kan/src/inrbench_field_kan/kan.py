@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 from torch import Tensor, nn
 
-from inrbench_core import FieldShape
+from inrbench_core import FieldShape, without_autocast
 from inrbench_field_kan.plugin import KanSpec
 
 
@@ -30,5 +32,9 @@ class Kan(nn.Module):
 
     def forward(self, coords: Tensor) -> Tensor:
         """Values at coords, (N, in_features) in [-1, 1]: (N, out_features)."""
-        values: Tensor = self.layers(coords)
+        # Coordinates are not to be rounded in bf16.
+        with without_autocast(coords.device.type):
+            values: Tensor = self.layers[0](coords)
+        for layer in itertools.islice(self.layers, 1, None):
+            values = layer(values)
         return values
