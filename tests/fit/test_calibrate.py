@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,12 +11,21 @@ import torch
 from torch import Tensor, nn
 
 from inrbench_core.api.problem import SeedStreams
-from inrbench_core.fit import flops_per_step, step_seconds
+from inrbench_core.fit import calibrate, flops_per_step, step_seconds
 
 SEEDS = SeedStreams(0)
 
 
-def sleepy(stand_ins: Any, seconds: float) -> Any:
+@pytest.fixture
+def clock(monkeypatch) -> SimpleNamespace:
+    """The clock by which steps are timed: it goes only when `now` is changed."""
+    made = SimpleNamespace(now=0.0)
+    made.perf_counter = lambda: made.now
+    monkeypatch.setattr(calibrate, "time", made)
+    return made
+
+
+def sleepy(stand_ins: Any, seconds: float, clock: SimpleNamespace) -> Any:
     class Sleepy(stand_ins.Wave):
         """Has a scale that is trained, and takes its time over batches of more than 16 elements."""
 
@@ -31,33 +40,33 @@ def sleepy(stand_ins: Any, seconds: float) -> Any:
         def loss(self, model: nn.Module, batch: Any) -> Tensor:
             if len(batch["coords"]) > 16:
                 self.steps += 1
-                time.sleep(seconds)
+                clock.now += seconds
             return super().loss(lambda x: self.scale * model(x), batch)
 
     return Sleepy()
 
 
-def test_a_step_is_timed_and_leaves_no_trace(stand_ins) -> None:
-    problem = sleepy(stand_ins, 0.01)
+def test_a_step_is_timed_and_leaves_no_trace(stand_ins, clock) -> None:
+    problem = sleepy(stand_ins, 0.01, clock)
     net = stand_ins.make_net()
     model = nn.Sequential(*net[:2], nn.BatchNorm1d(16), nn.Dropout(), *net[2:])
     before, generator = copy.deepcopy(model.state_dict()), torch.get_rng_state()
-    started = time.perf_counter()
     seconds = step_seconds(problem, model, stand_ins.training(steps=1000, lr=0.1), seeds=SEEDS)
-    assert 0.01 <= seconds < 0.05
-    assert 0.3 <= time.perf_counter() - started < 2
-    assert problem.steps >= 5
+    assert seconds == pytest.approx(0.01)
+    assert clock.now == pytest.approx(0.01 * problem.steps)
+    # One to warm up, and 0.3 s.
+    assert 31 <= problem.steps <= 32
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
     assert torch.equal(torch.get_rng_state(), generator)
     assert (problem.scale.item(), problem.scale.grad) == (1.0, None)
 
 
-def test_a_long_step_is_taken_three_times_and_nothing_is_compiled(stand_ins, monkeypatch) -> None:
+def test_a_long_step_is_taken_three_times_and_nothing_is_compiled(stand_ins, clock, monkeypatch) -> None:
     monkeypatch.setattr(torch, "compile", None)
-    problem = sleepy(stand_ins, 0.2)
+    problem = sleepy(stand_ins, 0.2, clock)
     training = stand_ins.training(steps=1000, compile="on")
-    assert 0.2 <= step_seconds(problem, stand_ins.make_net(), training, seeds=SEEDS) < 0.5
+    assert step_seconds(problem, stand_ins.make_net(), training, seeds=SEEDS) == pytest.approx(0.2)
     assert problem.steps == 3
 
 

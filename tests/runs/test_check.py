@@ -7,20 +7,23 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from runs_support import PLUGINS, TINY, MakeExperiment, MakePlan, children_of, wait_until
+from torch import Tensor, nn
 
 import inrbench_core as inr
 from inrbench_core.api.errors import UnsupportedError
-from inrbench_core.fit.calibrate import step_seconds
+from inrbench_core.api.problem import Batch, Problem
+from inrbench_core.fit import calibrate
 from inrbench_core.plugins.loading import load_catalog
 from inrbench_core.runs import check
 from inrbench_core.runs.check_process import Step, check_apart
-from inrbench_core.runs.execute import execute
+from inrbench_core.runs.execute import execute, prepare
 from inrbench_core.runs.plan import make_plan
 from inrbench_core.runs.run import FitRun
 from inrbench_core.spec.builder import build_experiment
@@ -201,18 +204,24 @@ def test_rows_of_one_structure_share_a_measurement(plan: MakePlan, monkeypatch: 
     assert {step.total for step in steps} == {10}
 
 
-def test_a_measurement_is_what_a_step_takes(plan: MakePlan) -> None:
-    made = plan(task={"name": "line", "samples": 200_000}, training={**TINY, "steps": 50})
+def test_a_measurement_is_what_a_step_takes(plan: MakePlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = plan(task={"name": "line", "samples": 4096}, training={**TINY, "steps": 50})
     (run,) = [run for run in made.runs.values() if isinstance(run, FitRun)]
-    (cost,) = check.check_plan(made, made.runs, everything=True).costs.values()
-    from inrbench_core.api.problem import SeedStreams
-    from inrbench_core.fit import build_model
-    from inrbench_core.runs.execute import prepare
-
     problem = prepare(run, check.choose_device("cpu"))
-    model = build_model(run.field, problem.shapes, seeds=SeedStreams(0), device=check.choose_device("cpu")).model
-    step = step_seconds(problem, model, run.training, seeds=SeedStreams(0))
-    assert step * 50 / 4 < cost.seconds < step * 50 * 4
+    clock = SimpleNamespace(now=0.0)
+    clock.perf_counter = lambda: clock.now
+    loss = type(problem).loss
+
+    def slow(self: Problem, model: nn.Module, batch: Batch) -> Tensor:
+        # Probes before the first step see fewer.
+        clock.now += 0.02 * (len(batch["coords"]) == 4096)
+        return loss(self, model, batch)
+
+    monkeypatch.setattr(type(problem), "loss", slow)
+    for module in (calibrate, check):
+        monkeypatch.setattr(module, "time", clock)
+    (cost,) = check.check_plan(made, made.runs, everything=True).costs.values()
+    assert cost.seconds == pytest.approx(50 * 0.02)
 
 
 def test_flops_are_of_the_signal_though_two_files_have_one_name(plan: MakePlan, tmp_path: Path) -> None:
