@@ -165,8 +165,8 @@ class OptimizerEntry(Entry):
     called several times.
 
     Args:
-        one_gradient: whether each step calls the closure exactly once and uses no other gradient; fits with such
-            optimisers may train together.
+        one_gradient: whether each step calls the closure exactly once, uses no other gradient and draws no random
+            numbers; fits with such optimisers may train together.
     """
 
     one_gradient: bool = False

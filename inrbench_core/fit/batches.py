@@ -47,9 +47,25 @@ class Batches:
         for part in parts:
             yield index[part]
 
+    def next_batch(self) -> Index:
+        """The next batch as a whole."""
+        (index,) = self.next_chunks(self.size)
+        return index
+
+    def put_back(self, index: Index) -> None:
+        """Let the next batch be one that was drawn last."""
+        if isinstance(index, Tensor):
+            self._upcoming = torch.cat([index, self._upcoming])
+
     def example(self, count: int) -> Index:
-        """An index of the kind that `next_chunks` yields."""
+        """An index of the kind that `next_chunks` yields: of the first elements."""
         return slice(0, count) if self.full else torch.arange(count, device=self.device)
+
+    def scattered(self) -> Index:
+        """A batch of elements from all of the signal."""
+        if self.full:
+            return slice(0, self.size)
+        return torch.arange(self.size, device=self.device) * self.elements // self.size
 
     def even_chunk(self, most: int) -> int:
         """The chunk of at most `most` elements that cuts a batch into parts as equal as can be."""

@@ -271,7 +271,8 @@ class FitUnderWay:
         # The peak is that of the fit: what analyses take is left out where the allocator can tell.
         self.peak_memory = max(self.peak_memory, _peak_memory(self.device))
         self.observers.observe(self.model, self.result.step, *moments)
-        if self.device.type == "cuda":
+        # Other fits of a stack have yet to read the peak.
+        if self.device.type == "cuda" and self.together == 1:
             torch.cuda.reset_peak_memory_stats(self.device)
 
     def _report(self, phase: Phase) -> None:

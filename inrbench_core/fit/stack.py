@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from inrbench_core.api.problem import Batch, Problem
-from inrbench_core.fit.batches import Batches
+from inrbench_core.api.problem import Batch, Index, Problem
 from inrbench_core.fit.chunks import chunk_elements, measure_footprint, unchanged
 from inrbench_core.fit.compiling import wants_compile
 from inrbench_core.fit.device import model_device
 from inrbench_core.fit.hooks import modules_with
-from inrbench_core.fit.loop import FitResult, FitUnderWay
+from inrbench_core.fit.loop import CUDA_CHECK_EVERY, FitResult, FitUnderWay
+from inrbench_core.fit.precision import product_precision
 from inrbench_core.fit.stepping import Stepper
 from inrbench_core.spec.training import TrainingSpec
 
@@ -31,7 +33,7 @@ MOST_ELEMENTS = 1 << 24
 LEAST_STEPS = 50
 # How far the stacked and the single loss and gradient of the first batch may differ, relative to their norms. Rounding
 # gives 1e-6; a model whose members differ in more than their parameters and buffers gives far more.
-TOLERANCE = 1e-3
+TOLERANCE = 1e-4
 
 
 def most_members(problem: Problem, model: nn.Module, training: TrainingSpec) -> int:
@@ -75,6 +77,8 @@ def fit_stack(fits: Sequence[FitUnderWay]) -> Iterator[tuple[int, FitResult | Ex
     """
     live = [_Member(place, fit) for place, fit in enumerate(fits)]
     for member in live:
+        if member.fit.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(member.fit.device)
         member.fit.together = len(live)
         member.start()
     yield from ((member.place, member.outcome) for member in live if member.ended)
@@ -84,8 +88,17 @@ def fit_stack(fits: Sequence[FitUnderWay]) -> Iterator[tuple[int, FitResult | Ex
         for member in live:
             member.fit.result.stacked = len(live)
     while stack is not None and live:
+        number = live[0].fit.next_step
         started = time.perf_counter()
-        losses = stack.step(live[0].fit.next_step)
+        try:
+            losses = stack.step(number)
+        except Exception:  # One by one, each meets what is wrong with itself alone.
+            break
+        if live[0].fit.device.type == "cuda" and (
+            number % CUDA_CHECK_EVERY == 0 or live[0].fit.is_evaluated_at(number)
+        ):
+            # Members wait for their losses below: that is a part of the steps of all.
+            torch.cuda.synchronize(live[0].fit.device)
         seconds = (time.perf_counter() - started) / len(live)
         for member, loss in zip(live, losses, strict=True):
             member.proceed(loss, seconds)
@@ -93,7 +106,9 @@ def fit_stack(fits: Sequence[FitUnderWay]) -> Iterator[tuple[int, FitResult | Ex
                 yield member.place, member.outcome
         if any(member.ended for member in live):
             live = [member for member in live if not member.ended]
-            stack = Stack([member.fit.stepper for member in live]) if len(live) >= LEAST_MEMBERS else None
+            stack = _stack_of(live)
+            for member in live:
+                member.fit.together = len(live)
     for member in live:
         member.fit.together = 1
         member.finish()
@@ -130,7 +145,10 @@ class _Member:
             with self._alone():
                 self.fit.proceed(loss, seconds)
         else:
-            self.fit.proceed(loss, seconds)
+            try:
+                self.fit.proceed(loss, seconds)
+            except Exception as error:
+                self.raised = error
 
     def finish(self) -> None:
         """Take all steps that are left."""
@@ -181,11 +199,13 @@ class Stack:
         members = [_Loss(stepper.model, stepper.problem) for stepper in steppers]
         self._own = {name: [member.get_parameter(name) for member in members] for name, _ in first.named_parameters()}
         self._parameters: dict[str, Tensor] = {}
+        self._views: dict[str, tuple[Tensor, ...]] = {}
         for name, own in self._own.items():
             stacked = torch.stack([parameter.detach() for parameter in own])
-            for parameter, view in zip(own, stacked.unbind(), strict=True):
-                parameter.data = view
-            self._parameters[name] = stacked.requires_grad_(own[0].requires_grad)
+            self._views[name] = stacked.unbind()
+            # Another tensor of the same memory: views of a leaf could not be written to.
+            self._parameters[name] = stacked.detach().requires_grad_(own[0].requires_grad)
+        self._bind()
         self._buffers = {
             name: torch.stack([member.get_buffer(name) for member in members]) for name, _ in first.named_buffers()
         }
@@ -195,10 +215,21 @@ class Stack:
         self._full: Batch | None = None
 
     def step(self, number: int) -> list[Tensor | Exception]:
-        """Take a step of every fit, counted from 1. Returns their losses before it, or what one's optimiser raised."""
-        for stepper in self.steppers:
-            stepper.begin(number)
-        losses = self.backward(self._next_batches())
+        """Take a step of every fit, counted from 1. Returns their losses before it, or what one's optimiser raised.
+
+        What else raises leaves parameters as they are, and the batches are still to come.
+        """
+        self._bind()
+        drawn = [stepper.batches.next_batch() for stepper in self.steppers]
+        try:
+            with product_precision(self.steppers[0].training):
+                for stepper in self.steppers:
+                    stepper.begin(number)
+                losses = self.backward(self._batches(drawn))
+        except Exception:
+            for stepper, index in zip(self.steppers, drawn, strict=True):
+                stepper.batches.put_back(index)
+            raise
         taken: list[Tensor | Exception] = []
         for stepper, loss in zip(self.steppers, losses.unbind(), strict=True):
             try:
@@ -207,6 +238,17 @@ class Stack:
             except Exception as error:
                 taken.append(error)
         return taken
+
+    def _bind(self) -> None:
+        """Make parameters views of the stacked ones, with the values that they have.
+
+        An optimiser or an analysis may have given them other memory, as `vector_to_parameters` does.
+        """
+        for name, own in self._own.items():
+            for parameter, view in zip(own, self._views[name], strict=True):
+                if parameter.data_ptr() != view.data_ptr():
+                    view.copy_(parameter.detach())
+                    parameter.data = view
 
     def backward(self, batches: Batch) -> Tensor:
         """Set the gradient of every fit's parameters. Returns the mean losses, (members,), detached."""
@@ -220,13 +262,14 @@ class Stack:
                 parameter.grad = view
         return losses.detach()
 
-    def _next_batches(self) -> Batch:
-        """The next batch of every fit, stacked; a full batch is always the same."""
-        if self._full is None or not all(stepper.batches.full for stepper in self.steppers):
-            self._full = stacked_batches(
-                [stepper.problem.batch(_next_index(stepper.batches)) for stepper in self.steppers]
-            )
-        return self._full
+    def _batches(self, drawn: Sequence[Index]) -> Batch:
+        """The batches of all fits, stacked; full ones are always the same."""
+        if self._full is not None:
+            return self._full
+        batches = stacked_batches([it.problem.batch(index) for it, index in zip(self.steppers, drawn, strict=True)])
+        if all(stepper.batches.full for stepper in self.steppers):
+            self._full = batches
+        return batches
 
 
 def stacked_batches(batches: Sequence[Batch]) -> Batch:
@@ -234,15 +277,8 @@ def stacked_batches(batches: Sequence[Batch]) -> Batch:
     return {key: torch.stack([batch[key] for batch in batches]) for key in batches[0]}
 
 
-def _next_index(batches: Batches) -> Tensor | slice:
-    (index,) = batches.next_chunks(batches.size)
-    return index
-
-
 def _checked_stack(members: Sequence[_Member]) -> Stack | None:
     """A stack of fits, or None where it would not give what the single fits give."""
-    if len(members) < LEAST_MEMBERS:
-        return None
     steppers = [member.fit.stepper for member in members]
     if any(stepper.compiled or stepper.chunk < stepper.batches.size for stepper in steppers):
         return None
@@ -250,28 +286,37 @@ def _checked_stack(members: Sequence[_Member]) -> Stack | None:
         for stepper in steppers:
             restored.enter_context(unchanged(stepper.model))
         try:
-            stack = Stack(steppers)
-            return stack if _is_alike(stack) else None
+            stack = _stack_of(members)
+            return stack if stack is not None and _is_alike(stack) else None
         except Exception:  # What cannot be stacked, as a loss that draws random numbers, may raise anything.
             return None
 
 
+def _stack_of(members: Sequence[_Member]) -> Stack | None:
+    return Stack([member.fit.stepper for member in members]) if len(members) >= LEAST_MEMBERS else None
+
+
 def _is_alike(stack: Stack) -> bool:
-    """Whether the stacked losses and gradients of a batch are those of the single fits."""
+    """Whether models differ in parameters and buffers alone, and stacked losses and gradients are the single ones."""
     steppers = stack.steppers
-    examples = [stepper.batches.example(stepper.batches.size) for stepper in steppers]
-    losses = stack.backward(
-        stacked_batches([s.problem.batch(index) for s, index in zip(steppers, examples, strict=True)])
-    )
-    for stepper, index, loss in zip(steppers, examples, losses, strict=True):
-        stacked = _gradients(stepper.model)
-        stepper.model.zero_grad(set_to_none=True)
-        versions = [buffer._version for buffer in stepper.model.buffers()]
+    plain = _plain_attributes(steppers[0].model)
+    if any(not _equal(_plain_attributes(stepper.model), plain) for stepper in steppers[1:]):
+        return False
+    before = torch.get_rng_state()
+    indices = [stepper.batches.scattered() for stepper in steppers]
+    losses = stack.backward(stacked_batches([it.problem.batch(at) for it, at in zip(steppers, indices, strict=True)]))
+    for stepper, index, loss in zip(steppers, indices, losses, strict=True):
+        model = stepper.model
+        stacked = _gradients(model)
+        model.zero_grad(set_to_none=True)
+        buffers = [(id(buffer), buffer._version) for buffer in model.buffers()]
         alone = stepper.backward(index)
-        # What a step changes in the buffers of a model would be lost.
-        if versions != [buffer._version for buffer in stepper.model.buffers()]:
+        # What a step changes in a model beside its parameters would be lost.
+        if buffers != [(id(buffer), buffer._version) for buffer in model.buffers()]:
             return False
-        single = _gradients(stepper.model)
+        if not _equal(_plain_attributes(model), plain):
+            return False
+        single = _gradients(model)
         if stacked.keys() != single.keys():
             return False
         error, norm = (
@@ -281,7 +326,34 @@ def _is_alike(stack: Stack) -> bool:
         # Written so that NaN is no likeness.
         if not (error <= TOLERANCE * norm and abs(float(loss - alone)) <= TOLERANCE * abs(float(alone))):
             return False
-    return True
+    return torch.equal(before, torch.get_rng_state())
+
+
+_OF_EVERY_MODULE = frozenset(vars(nn.Module()))
+
+
+def _plain_attributes(model: nn.Module) -> dict[str, Any]:
+    """What modules hold beside parameters, buffers and modules, as far as it is numbers, text and tensors."""
+    return {
+        f"{path}.{name}": value.clone() if isinstance(value, Tensor) else copy.copy(value)
+        for path, module in model.named_modules()
+        for name, value in vars(module).items()
+        if name not in _OF_EVERY_MODULE
+        and isinstance(value, int | float | complex | str | tuple | list | dict | Tensor)
+    }
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Whether plain values are equal, also within containers; objects of other kinds are taken to be."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, Tensor):
+        return one.shape == other.shape and torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_equal(value, other[key]) for key, value in one.items())
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    return not isinstance(one, int | float | complex | str) or one == other
 
 
 def _gradients(model: nn.Module) -> Mapping[str, Tensor]:

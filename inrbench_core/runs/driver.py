@@ -41,6 +41,8 @@ class _Submitted:
     tries: int
     since: float | None = None
     missing: int = 0
+    # Ids of the runs that have begun.
+    begun: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -131,22 +133,24 @@ class Driver:
             store=self.store,
         )
         try:
-            while not self.outcome.stopped:
-                given = strategy.next(self.outcome.records)
-                if strategy.plan is not self.plan:
-                    self.plan = strategy.plan
-                    runs.update(self.plan.runs)
-                    on_growth(self.plan)
-                if not given:
-                    break
-                todo = [run for run in given if run.id not in self.done]
-                self._waiting.extend(({run.id: run}, 0) for run in todo)
-                if self._waiting and executor is None:
-                    executor = self._start()
-                if executor is not None:
-                    self._stack(executor)
-                    with noted_interrupts() as check_interrupts:
+            with noted_interrupts() as check_interrupts:
+                while not self.outcome.stopped:
+                    check_interrupts()
+                    given = strategy.next(self.outcome.records)
+                    if strategy.plan is not self.plan:
+                        self.plan = strategy.plan
+                        runs.update(self.plan.runs)
+                        on_growth(self.plan)
+                    if not given:
+                        break
+                    todo = [run for run in given if run.id not in self.done]
+                    self._waiting.extend(({run.id: run}, 0) for run in todo)
+                    if self._waiting and executor is None:
+                        executor = self._start()
+                    if executor is not None:
+                        self._stack(executor)
                         self._carry_out(executor, check_interrupts)
+                check_interrupts()
         except KeyboardInterrupt:
             if executor is not None:
                 self._shut_down(executor)
@@ -158,8 +162,12 @@ class Driver:
         return self.outcome
 
     def _stack(self, executor: Executor) -> None:
-        """Put the runs that may train together into one job each."""
-        if self.plan.experiment.stack and executor.workers is not None:
+        """Put the runs that may train together into one job each.
+
+        Not where there is a time limit: one by one, more runs end before it, and each has its own.
+        """
+        limited = self.deadline < math.inf or self.plan.experiment.timeout_s is not None
+        if self.plan.experiment.stack and executor.workers is not None and not limited:
             runs = [run for waiting, _ in self._waiting for run in waiting.values()]
             jobs = stacks(runs, executor.workers)
             self._waiting = deque(({run.id: run for run in job}, 0) for job in jobs)
@@ -279,9 +287,13 @@ class Driver:
         run = item.runs.get(event.run_id)
         if event.what == "started":
             item.since = time.monotonic()
-            for started in item.runs.values():
-                self.events.send("inrbench_run_started", run=started)
+            # Those of a job with several begin with their first progress.
+            if len(item.job.runs) == 1:
+                for started in item.runs.values():
+                    self._begin(item, started)
         elif event.what == "progress" and run is not None:
+            if run.id not in item.begun:
+                self._begin(item, run)
             self.events.send("inrbench_progress", run=run, progress=event.progress)
         elif event.what == "finished" and run is not None:
             self._keep(run, event.content)
@@ -290,6 +302,10 @@ class Driver:
             self._lose(item, "the executor ended its job without a result", retry=False)
         elif event.what == "lost":
             self._lose(item, event.error, retry=event.retry)
+
+    def _begin(self, item: _Submitted, run: AnyRun) -> None:
+        item.begun.add(run.id)
+        self.events.send("inrbench_run_started", run=run)
 
     def _lose(self, item: _Submitted, reason: str, *, retry: bool) -> None:
         del self._submitted[item.job.id]
@@ -313,7 +329,7 @@ class Driver:
         if limit is None:
             return
         for item in list(self._submitted.values()):
-            if item.since is not None and time.monotonic() - item.since > limit * len(item.job.runs):
+            if item.since is not None and time.monotonic() - item.since > limit:
                 reason = f"timed out after {limit:g} s"
                 if raised := self._cancel(executor, item):
                     reason += f", and the executor raised when told to stop it: {raised}"
@@ -358,13 +374,12 @@ class Driver:
 
     def _record_interrupted(self, reason: str) -> None:
         for item in list(self._submitted.values()):
-            if item.since is not None:
-                for run in item.runs.values():
-                    # A full disk must not hide that the user interrupted.
-                    with contextlib.suppress(OSError):
-                        self.store.put(run.id, self._failure(run, "interrupted", reason))
-                        # An interrupt may come between the writing of a good file and its being counted.
-                        self.outcome.records.update(self.store.records([run.id]))
+            for run in (run for run in item.runs.values() if run.id in item.begun):
+                # A full disk must not hide that the user interrupted.
+                with contextlib.suppress(OSError):
+                    self.store.put(run.id, self._failure(run, "interrupted", reason))
+                    # An interrupt may come between the writing of a good file and its being counted.
+                    self.outcome.records.update(self.store.records([run.id]))
 
     def _shut_down(self, executor: Executor) -> None:
         try:

@@ -73,13 +73,23 @@ def execute_all(
     """
     tell = on_progress or (lambda run, progress: None)
     for alike in stacks(runs, workers=1):
-        count = math.ceil(len(alike) / _stack_size(alike[0])) if len(alike) > 1 else 1
-        for part in equal_parts(alike, count):
+        for part in _parts(alike):
             if len(part) >= LEAST_MEMBERS:
                 yield from _execute_stack(part, tell)
             else:
                 for run in part:
                     yield run, execute(run, partial(tell, run))
+
+
+def _parts(alike: Sequence[AnyRun]) -> list[list[AnyRun]]:
+    """Like runs in the stacks that are faster, as far as they go; what is left has fewer than the least members."""
+    size = _stack_size(alike[0]) if len(alike) >= LEAST_MEMBERS else 1
+    if size == 1:
+        return [[run] for run in alike]
+    count = math.ceil(len(alike) / size)
+    if len(alike) // count >= LEAST_MEMBERS:
+        return equal_parts(alike, count)
+    return [list(alike[start : start + size]) for start in range(0, len(alike), size)]
 
 
 def _stack_size(run: AnyRun) -> int:
@@ -208,6 +218,7 @@ class _PreparedFit:
 
     def __init__(self, run: FitRun, on_progress: OnProgress, together: int = 1) -> None:
         self._started = time.perf_counter()
+        self._together = together
         self.run = run
         self.on_progress = on_progress
         on_progress(Progress(0, run.training.steps, 0.0, math.nan, phase="preparing", together=together))
@@ -224,8 +235,8 @@ class _PreparedFit:
         self._ready_s = time.perf_counter() - self._started
 
     def seconds_with(self, result: FitResult) -> float:
-        """What the run took until now; if it trained together with others, its share."""
-        if result.stacked == 1:
+        """What the run took until now; its share of what was done for several runs at a time."""
+        if self._together == 1:
             return time.perf_counter() - self._started
         return self._ready_s + result.train_s + result.compile_s + result.evaluate_s + result.analyse_s
 

@@ -29,20 +29,25 @@ def noted_interrupts() -> Iterator[Callable[[], None]]:
     if threading.current_thread() is not threading.main_thread():
         yield check
         return
-    before: dict[int, Any] = {}
+    before: dict[int, tuple[Any, Any]] = {}
     for number in (signal.SIGINT, signal.SIGTERM):
         handler = signal.getsignal(number)
         if not callable(handler):
             continue
 
         def note(number: int, frame: Any, handler: Callable[[int, Any], Any] = handler) -> None:
-            came.append(number)
-            handler(number, frame)
+            try:
+                handler(number, frame)
+            except BaseException:
+                came.append(number)
+                raise
 
-        before[number] = handler
+        before[number] = (handler, note)
         signal.signal(number, note)
     try:
         yield check
     finally:
-        for noted, handler in before.items():
-            signal.signal(noted, handler)
+        for noted, (handler, note) in before.items():
+            # Another one was set within: it stays.
+            if signal.getsignal(noted) is note:
+                signal.signal(noted, handler)

@@ -26,9 +26,8 @@ def stacks(runs: Sequence[AnyRun], workers: int) -> list[list[AnyRun]]:
         workers: how many jobs are carried out at a time; groups are split so that each has work.
     """
     groups: dict[Hashable, list[AnyRun]] = {}
-    keys: dict[str, Hashable] = {}
     for run in runs:
-        key = keys.setdefault(run.group, _key(run))
+        key = _key(run)
         groups.setdefault(run.id if key is None else key, []).append(run)
     # Baselines take no time.
     fits = sum(isinstance(group[0], FitRun) for group in groups.values())

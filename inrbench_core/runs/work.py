@@ -13,10 +13,12 @@ from typing import Any
 from inrbench_core.api.errors import InrbenchError
 from inrbench_core.api.executor import Job, Progress
 from inrbench_core.plugins.catalog import Catalog
+from inrbench_core.plugins.failures import one_line
 from inrbench_core.plugins.fingerprints import note_imported
 from inrbench_core.plugins.loading import load_catalog
 from inrbench_core.runs.execute import execute_all
 from inrbench_core.runs.identity import run_id
+from inrbench_core.runs.outcome import failure
 from inrbench_core.runs.run import AnyRun, run_from_data
 from inrbench_core.runs.runfile import encode
 
@@ -74,7 +76,14 @@ def work(
                 _verify(relocated[run.id], run.id, catalog)
                 imported = len(sys.modules)
             # The record names files by the user's paths.
-            yield run.id, encode(replace(record, run=dict(planned[run.id])))
+            record = replace(record, run=dict(planned[run.id]))
+            try:
+                content = encode(record)
+            except (
+                Exception
+            ) as error:  # What a task or an analysis gave may be anything; the other runs of the job go on.
+                content = encode(failure(run, "failed", f"its record cannot be written: {one_line(error)}"))
+            yield run.id, content
     finally:
         _busy.release()
 
