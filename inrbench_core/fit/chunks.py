@@ -84,12 +84,16 @@ def chunk_elements(footprint: Footprint, problem: Problem, device: torch.device)
 def unchanged(model: nn.Module) -> Iterator[None]:
     """Within it, training steps without an optimiser may be tried: they leave no trace in the model."""
     device = model_device(model)
+    # By their places, too: a module may have other buffers afterwards.
+    places = [(part, dict(part._buffers)) for part in model.modules()]
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         try:
             yield
         finally:
             model.zero_grad(set_to_none=True)
+            for part, own in places:
+                part._buffers.update(own)
             with torch.no_grad():
                 for buffer, before in buffers:
                     buffer.copy_(before)

@@ -43,9 +43,10 @@ def execute(run: AnyRun, on_progress: OnProgress | None = None) -> RunRecord:
     """
     started = time.perf_counter()
     try:
+        tell = on_progress or (lambda progress: None)
         if isinstance(run, BaselineRun):
-            return _baseline(run, started)
-        prepared = _PreparedFit(run, on_progress or _no_progress)
+            return _baseline(run, tell, started)
+        prepared = _PreparedFit(run, tell)
         result = fit(
             prepared.problem,
             prepared.built.model,
@@ -131,10 +132,6 @@ def _execute_stack(
         yield each.run, record
 
 
-def _no_progress(progress: Progress) -> None:
-    """For runs whose progress nobody follows."""
-
-
 def _failed(run: AnyRun, error: Exception, seconds: float) -> RunRecord:
     expected = isinstance(error, InrbenchError)
     message = str(error) if expected else f"{one_line(error)} ({_origin(error)})"
@@ -195,7 +192,8 @@ def prepare(run: AnyRun, device: torch.device) -> Problem:
     return problem
 
 
-def _baseline(run: BaselineRun, started: float) -> RunRecord:
+def _baseline(run: BaselineRun, on_progress: OnProgress, started: float) -> RunRecord:
+    on_progress(Progress(0, 0, 0.0, math.nan, phase="preparing"))
     device = choose_device(run.device)
     problem = _prepared.get(run, device)
     problems: list[str] = []

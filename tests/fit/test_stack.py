@@ -222,11 +222,36 @@ class Counting(nn.Module):
         return x * (1 + 1e-3 * self.calls)
 
 
-@pytest.mark.parametrize("kind", ["number", "buffer", "dropout"])
+class Replacing(nn.Module):
+    """A layer that gives a buffer another tensor at each call in training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls = self.calls + 1.0
+        return x * (1 + 1e-3 * self.calls)
+
+
+class Elsewhere(Tuned):
+    """A layer whose number acts on a part of the signal only."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.where(x > 1e3, self.omega * x, x)
+
+
+@pytest.mark.parametrize("kind", ["number", "elsewhere", "buffer", "replaced", "dropout"])
 def test_models_that_differ_in_more_than_weights_are_fitted_one_by_one(
     stand_ins: SimpleNamespace, stacked: list[int], kind: str
 ) -> None:
-    makers = {"number": Tuned, "buffer": lambda omega: Counting(), "dropout": lambda omega: nn.Dropout(0.1)}
+    makers = {
+        "number": Tuned,
+        "elsewhere": Elsewhere,
+        "buffer": lambda omega: Counting(),
+        "replaced": lambda omega: Replacing(),
+        "dropout": lambda omega: nn.Dropout(0.1),
+    }
     fits, alone = (small(stand_ins) for _ in range(2))
     for number in range(5):
         fits[number].model.insert(1, makers[kind](1.0 + number)).train()
@@ -234,6 +259,77 @@ def test_models_that_differ_in_more_than_weights_are_fitted_one_by_one(
     outcomes(fits)
     assert stacked == []
     assert_alike(fits, finish_alone(alone), tolerance=0.0)
+
+
+def test_batches_that_draw_at_random_are_not_stacked(stand_ins: SimpleNamespace, stacked: list[int]) -> None:
+    class Noisy(stand_ins.Wave):
+        def batch(self, index: Any) -> dict[str, Tensor]:
+            batch = super().batch(index)
+            return {**batch, "values": batch["values"] + 0.1 * torch.randn(batch["values"].shape)}
+
+    fits, alone = (small(stand_ins) for _ in range(2))
+    for one in (*fits, *alone):
+        one.problem = Noisy()
+    outcomes(fits)
+    assert stacked == []
+    assert_alike(fits, finish_alone(alone), tolerance=0.0)
+
+
+@pytest.mark.parametrize("where", ["batch", "loss"])
+def test_a_member_that_raises_in_a_later_step_costs_no_other(
+    stand_ins: SimpleNamespace, stacked: list[int], where: str
+) -> None:
+    class Fails(stand_ins.Wave):
+        steps = 0
+
+        def batch(self, index: Any) -> dict[str, Tensor]:
+            self.steps += len(index) == 20 if isinstance(index, Tensor) else 0
+            if self.steps > 30 and where == "batch":
+                raise OSError("bad sector")
+            return super().batch(index)
+
+        def loss(self, model: nn.Module, batch: Any) -> Tensor:
+            if self.steps > 30 and where == "loss":
+                raise OSError("bad sector")
+            return super().loss(model, batch)
+
+    fits, alone = (small(stand_ins) for _ in range(2))
+    # The first, whose loss is that of all.
+    fits[0].problem = Fails()
+    found = outcomes(fits)
+    assert isinstance(found[0], OSError)
+    assert 20 < len(stacked) < 40
+    assert_alike(fits[1:], finish_alone(alone)[1:])
+
+
+@pytest.mark.parametrize("what", ["optimizer", "evaluation"])
+def test_parameters_that_get_other_memory_go_on_from_there(
+    stand_ins: SimpleNamespace, stacked: list[int], what: str
+) -> None:
+    class Rebinding(torch.optim.SGD):
+        def step(self, closure: Any = None) -> Any:
+            loss = super().step(closure)
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    parameter.data = 0.99 * parameter.data
+            return loss
+
+    class Moving(stand_ins.Wave):
+        def evaluate(self, model: nn.Module, *, full: bool = True) -> Evaluation:
+            model.double()
+            model.float()
+            return super().evaluate(model, full=full)
+
+    fits, alone = (small(stand_ins) for _ in range(2))
+    for one in (*fits, *alone):
+        if what == "optimizer":
+            own = stand_ins.optimizer(lambda spec, groups: Rebinding(groups))
+            one.training = one.training.model_copy(update={"optimizer": own})
+        else:
+            one.problem = Moving()
+    outcomes(fits)
+    assert stacked == [5] * 60
+    assert_alike(fits, finish_alone(alone))
 
 
 def test_what_evaluations_draw_at_random_is_what_they_draw_alone(

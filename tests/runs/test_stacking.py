@@ -7,9 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runs_support import CarryOut, MakePlan, fits, record_of, times_of_files
+from runs_support import PLUGINS, CarryOut, MakeExperiment, MakePlan, fits, record_of, times_of_files
 
+from inrbench_core.api.hookspecs import hookimpl
+from inrbench_core.plugins.catalog import Catalog
+from inrbench_core.results.evaluate import Options, carry_out
 from inrbench_core.runs.plan import AnyRun
+from inrbench_core.runs.record import RunRecord
 from inrbench_core.runs.run import FitRun
 from inrbench_core.runs.stacking import equal_parts, stacks
 
@@ -116,3 +120,47 @@ def test_a_failure_of_every_member_is_told_of_each(evaluate: CarryOut) -> None:
     runs = fits(evaluate(task={"name": "line", "trouble": "nan"}, out="nan", **spec))
     assert [run.status for run in runs] == ["diverged"] * 4
     assert {record_of(run).message for run in runs} == {"psnr is not a number after 60 steps"}
+
+
+def test_signals_are_not_mixed(plan: MakePlan) -> None:
+    task = {"name": "image", "size": 16, "signals": ["camera", "coins"]}
+    runs = list(plan(task=task, seeds=4, training=SMALL).runs.values())
+    jobs = [job for job in stacks(runs, 1) if isinstance(job[0], FitRun)]
+    assert [len({run.signal for run in job}) for job in jobs] == [1, 1]
+    assert [len(job) for job in jobs] == [4, 4]
+
+
+def test_with_a_time_limit_each_run_trains_alone(evaluate: CarryOut) -> None:
+    runs = fits(evaluate(seeds=4, training=SMALL, executor=LOCAL, timeout_s=60))
+    assert {record_of(run).stacked for run in runs} == {1}
+
+
+def test_the_runs_of_a_job_begin_one_after_the_other_and_take_their_own_time(
+    experiment: MakeExperiment, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, str]] = []
+
+    class Listener:
+        @hookimpl
+        def inrbench_run_started(self, run: AnyRun) -> None:
+            told.append(("started", run.id))
+
+        @hookimpl
+        def inrbench_run_finished(self, run: AnyRun, record: RunRecord) -> None:
+            told.append(("finished", run.id))
+
+    # As many steps as a group may have, and fewer than a stack is worth.
+    spec = experiment(seeds=4, training={**SMALL, "steps": 40}, executor=LOCAL)
+    listener = Listener()
+    catalog.manager.register(listener)
+    try:
+        results = carry_out(spec, catalog, Options(tmp_path / "results"), PLUGINS)
+    finally:
+        catalog.manager.unregister(listener)
+    ids = [run.id for run in fits(results)]
+    assert [event for event in told if event[1] in ids] == [
+        (what, name) for name in ids for what in ("started", "finished")
+    ]
+    for run in fits(results):
+        times = record_of(run).times
+        assert times["total"] < 2 * (sum(times.values()) - times["total"])
