@@ -105,6 +105,7 @@ CHECKS: Mapping[str, tuple[CheckFunction, ...]] = {
         optimizer_checks.check_group_rates,
         optimizer_checks.check_schedule,
         optimizer_checks.check_same_steps,
+        optimizer_checks.check_one_gradient,
     ),
     "analysis": (
         *OF_EVERY_SPEC,

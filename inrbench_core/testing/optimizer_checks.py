@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from inrbench_core.api.entries import OptimizerEntry
 from inrbench_core.api.errors import UnsupportedError
 from inrbench_core.testing.outcome import Skipped, require
 from inrbench_core.testing.subject import Subject
@@ -118,3 +119,13 @@ def check_same_steps(subject: Subject) -> None:
         problem.train(subject.component.build(problem.groups([0.01, 0.01])), 10)
         ends.append(torch.cat([x.detach() for x in problem.parameters]))
     require(torch.equal(*ends), "two trainings from the same start end in different places")
+
+
+def check_one_gradient(subject: Subject) -> None:
+    """Where its entry says `one_gradient`, each step calls the closure exactly once, as stacked fits need."""
+    entry = subject.component.entry
+    if not (isinstance(entry, OptimizerEntry) and entry.one_gradient):
+        raise Skipped("its entry does not say one_gradient")
+    problem = _Quadratics()
+    problem.train(subject.component.build(problem.groups([0.01, 0.01])), 10)
+    require(problem.calls == 10, f"its entry says one_gradient, and 10 steps call the closure {problem.calls} times")

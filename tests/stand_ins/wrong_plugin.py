@@ -112,6 +112,7 @@ OPTIMIZERS = {
     "highest_rate": "highest_rate",
     "first_rate": "first_rate",
     "random_steps": "random_steps",
+    "two_gradients": "two_gradients",
 }
 ANALYSES = {
     "sound_analysis": "Size",
@@ -185,7 +186,8 @@ def inrbench_tasks() -> Any:
 @hookimpl
 def inrbench_optimizers() -> Any:
     for name, target in OPTIMIZERS.items():
-        yield OptimizerEntry(name, PlainSpec, f"wrong_plugin_runs:{target}", api=1)
+        one = name in ("sound_optimizer", "two_gradients")
+        yield OptimizerEntry(name, PlainSpec, f"wrong_plugin_runs:{target}", one_gradient=one, api=1)
 
 
 @hookimpl

@@ -77,6 +77,16 @@ def random_steps(spec: Any, groups: Any) -> torch.optim.Optimizer:
     return RandomSteps(groups)
 
 
+class TwoGradients(torch.optim.SGD):
+    def step(self, closure: Any = None) -> Any:
+        closure()
+        return super().step(closure)
+
+
+def two_gradients(spec: Any, groups: Any) -> torch.optim.Optimizer:
+    return TwoGradients(groups)
+
+
 class Size(Analysis):
     """The mean size of the model's values, at the start and at the end."""
 

@@ -66,6 +66,7 @@ WRONG = {
     ("optimizer", "highest_rate"): ("group_rates", "at a millionth of the rate a group moves", set()),
     ("optimizer", "first_rate"): ("schedule", "changes nothing", set()),
     ("optimizer", "random_steps"): ("same_steps", "different places", {"schedule"}),
+    ("optimizer", "two_gradients"): ("one_gradient", "10 steps call the closure 20 times", set()),
     ("analysis", "undeclared"): ("observes", "does not declare: weight", set()),
     ("analysis", "unreported"): ("observes", "declared metrics are missing (NaN where undefined): size", set()),
     ("analysis", "tensor_array"): ("observes", "values is not a numpy array", {"observes_other_problems"}),
