@@ -43,13 +43,14 @@ class Estimate:
         if isinstance(run, FitRun) and run.id not in self._since:
             self._waiting[run.group] -= 1
             self._since[run.id] = time.monotonic()
+            self._shares[run.id] = 1.0
 
     def progress(self, run: AnyRun, progress: Progress) -> None:
         """A run has come further."""
         if run.id in self._since:
-            # Runs that take their steps together count as one: each takes its share of the time.
+            # Runs that take their steps together count as one.
             self._shares[run.id] = 1.0 / progress.together
-            self._most_at_once = max(self._most_at_once, round(sum(self._shares.values())))
+            self._note_shares()
         if progress.step and run.id in self._since:
             # Evaluation, preparation and compilation come on top, and are in the time since its start.
             elapsed = time.monotonic() - self._since[run.id]
@@ -61,10 +62,15 @@ class Estimate:
         """A run has ended."""
         if self._since.pop(run.id, None) is None and isinstance(run, FitRun):
             self._waiting[run.group] -= 1
+        self._note_shares()
         self._whole.pop(run.id, None)
         self._shares.pop(run.id, None)
         if isinstance(run, FitRun) and record.status == "ok" and "total" in record.times:
             self._by_group[run.group] = record.times["total"]
+
+    def _note_shares(self) -> None:
+        # Not when a run begins, before it has told whether it is alone.
+        self._most_at_once = max(self._most_at_once, round(sum(self._shares.values())))
 
     def seconds_left(self) -> float:
         """Estimate, in s; NaN while nothing is known."""

@@ -258,7 +258,7 @@ SLOW = textwrap.dedent("""
     name: slow
     task: {name: line, samples: 4096}
     fields: [shallow]
-    training: {steps: 4000, evaluate_every: 0, compile: off}
+    training: {steps: 2500, evaluate_every: 0, compile: off}
     seeds: 6
     executor: {name: local, jobs: 2}
 """)

@@ -3,6 +3,7 @@
 import io
 import math
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -140,6 +141,16 @@ def test_several_at_a_time_share_the_rest_and_the_longest_run_is_the_least(clock
         estimate.started(run)
         estimate.finished(run, record(seconds=10.0))
     assert estimate.seconds_left() == pytest.approx(10.0)
+
+
+def test_runs_that_train_together_count_as_one(clock):
+    runs = [fit(seed) for seed in range(8)]
+    estimate = Estimate(runs)
+    for run in runs:
+        estimate.started(run)
+        estimate.progress(run, replace(step(50, 5.0), together=8))
+    # Each is half done with 5 s, its share of 40.
+    assert estimate.seconds_left() == pytest.approx(8 * 5.0)
 
 
 def test_baselines_and_failures_cost_nothing_that_is_counted(clock):
