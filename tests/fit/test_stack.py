@@ -82,7 +82,7 @@ def official(catalog: Catalog, task: dict[str, Any], field: dict[str, Any]) -> M
 
 
 def training_of(catalog: Catalog, **options: Any) -> TrainingSpec:
-    options = {"steps": 100, "batch": 128, "evaluate_every": 20, "compile": "off", "lr": 1e-3, **options}
+    options = {"steps": 100, "batch": 128, "evaluate_every": 50, "compile": "off", "lr": 1e-3, **options}
     return TrainingSpec.model_validate(options, context={"catalog": catalog})
 
 
