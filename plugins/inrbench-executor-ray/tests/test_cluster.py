@@ -45,7 +45,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[ExecutorEvent]:
     return events
 
 
-def evaluate(out: Path, executor: dict[str, Any], fits: int = FITS, steps: int = 500) -> inr.Results:
+def evaluate(out: Path, executor: dict[str, Any], fits: int = FITS, steps: int = 2000) -> inr.Results:
     spec = {
         "name": "sweep",
         "task": "stand_in",
