@@ -58,14 +58,8 @@ class Batches:
             self._upcoming = torch.cat([index, self._upcoming])
 
     def example(self, count: int) -> Index:
-        """An index of the kind that `next_chunks` yields: of the first elements."""
-        return slice(0, count) if self.full else torch.arange(count, device=self.device)
-
-    def scattered(self) -> Index:
-        """A batch of elements from all of the signal."""
-        if self.full:
-            return slice(0, self.size)
-        return torch.arange(self.size, device=self.device) * self.elements // self.size
+        """An index of the kind that `next_chunks` yields; one that is no slice is spread over all elements."""
+        return slice(0, count) if self.full else torch.arange(count, device=self.device) * self.elements // count
 
     def even_chunk(self, most: int) -> int:
         """The chunk of at most `most` elements that cuts a batch into parts as equal as can be."""

@@ -14,7 +14,7 @@ from inrbench_core.api.problem import Problem, SeedStreams
 from inrbench_core.fit.build import count_parameters
 from inrbench_core.fit.chunks import unchanged
 from inrbench_core.fit.counting import OperationCounter
-from inrbench_core.fit.device import model_device
+from inrbench_core.fit.device import forked_generators, model_device
 from inrbench_core.fit.stepping import Stepper
 from inrbench_core.spec.training import TrainingSpec
 
@@ -44,7 +44,7 @@ def step_seconds(problem: Problem, model: nn.Module, training: TrainingSpec, *, 
         return 0.0
     device = model_device(model)
     beside = [(parameter, parameter.detach().clone()) for parameter in problem.parameters().values()]
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with forked_generators(device):
         try:
             eager = training.model_copy(update={"compile": "off"})
             stepper = Stepper(problem, copy.deepcopy(model).train(), eager, seeds)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from inrbench_core.api.problem import Problem
-from inrbench_core.fit.device import model_device
+from inrbench_core.fit.device import forked_generators, model_device
 
 # 4 MiB for the widest intermediate of a chunk: 4,096 points of a SIREN 256 wide, the fastest chunk on
 # 2 cores (benchmarks/fit_engine.py; 2,048 to 16,384 points are within 15 % of it).
@@ -83,11 +83,10 @@ def chunk_elements(footprint: Footprint, problem: Problem, device: torch.device)
 @contextmanager
 def unchanged(model: nn.Module) -> Iterator[None]:
     """Within it, training steps without an optimiser may be tried: they leave no trace in the model."""
-    device = model_device(model)
     # By their places, too: a module may have other buffers afterwards.
     places = [(part, dict(part._buffers)) for part in model.modules()]
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with forked_generators(model_device(model)):
         try:
             yield
         finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import torch
 from torch import nn
 
@@ -24,3 +26,9 @@ def choose_device(name: str) -> torch.device:
 def model_device(model: nn.Module) -> torch.device:
     """Where a model's parameters are; the CPU for one that has none."""
     return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+
+
+def forked_generators(device: torch.device) -> AbstractContextManager[None]:
+    """Within it, what is drawn from torch's generators of the CPU and of a device leaves no trace in them."""
+    context: AbstractContextManager[None] = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+    return context

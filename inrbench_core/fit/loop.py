@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from inrbench_core.api.analysis import Analysis, FitState, Moment
 from inrbench_core.api.executor import Phase, Progress
 from inrbench_core.api.problem import Evaluation, Problem, SeedStreams
-from inrbench_core.fit.device import model_device
+from inrbench_core.fit.device import forked_generators, model_device
 from inrbench_core.fit.hooks import set_progress
 from inrbench_core.fit.observers import AnalysisResult, Observers
 from inrbench_core.fit.stepping import Stepper
@@ -108,17 +108,9 @@ def fit(
         ValueError: if the model's parameter groups are not such, or it has nothing to train.
         UnsupportedError: if the training's precision cannot be had on this device, for this problem and model.
     """
-    device = model_device(model)
-    on_cuda = device.type == "cuda"
-    if on_cuda:
-        torch.cuda.reset_peak_memory_stats(device)
-    run = FitUnderWay(problem, model, training, seeds, analyses or {}, on_progress or (lambda progress: None))
-    with torch.random.fork_rng(devices=[device] if on_cuda else []):
-        torch.manual_seed(seeds.derive("training"))
-        run.start()
-        while not run.ended:
-            run.take_step()
-    return run.result
+    return FitUnderWay(
+        problem, model, training, seeds, analyses or {}, on_progress or (lambda progress: None)
+    ).carry_out()
 
 
 class FitUnderWay:
@@ -159,6 +151,17 @@ class FitUnderWay:
         self.next_step = 0
         self.last_progress = 0.0
         self.together = 1
+
+    def carry_out(self) -> FitResult:
+        """All of it, alone: with torch's generators seeded for this fit, and left as they were."""
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        with forked_generators(self.device):
+            torch.manual_seed(self.seeds.derive("training"))
+            self.start()
+            while not self.ended:
+                self.take_step()
+        return self.result
 
     def start(self) -> None:
         """All that comes before the first step."""
@@ -277,8 +280,8 @@ class FitUnderWay:
 
     def _report(self, phase: Phase) -> None:
         result, steps = self.result, self.training.steps
-        seconds = result.train_s
-        self.on_progress(Progress(result.step, steps, seconds, self.loss, self.metrics, phase, self.together))
+        progress = Progress(result.step, steps, result.train_s, self.loss, self.metrics, phase, self.together)
+        self.on_progress(progress)
 
 
 def _peak_memory(device: torch.device) -> int:

@@ -16,17 +16,16 @@ from torch.func import functional_call, vmap
 from inrbench_core.api.problem import Batch, Index, Problem
 from inrbench_core.fit.chunks import chunk_elements, measure_footprint, unchanged
 from inrbench_core.fit.compiling import wants_compile
-from inrbench_core.fit.device import model_device
+from inrbench_core.fit.device import forked_generators, model_device
 from inrbench_core.fit.hooks import modules_with
 from inrbench_core.fit.loop import CUDA_CHECK_EVERY, FitResult, FitUnderWay
 from inrbench_core.fit.precision import product_precision
 from inrbench_core.fit.stepping import Stepper
-from inrbench_core.spec.training import TrainingSpec
+from inrbench_core.spec.training import LEAST_MEMBERS, MOST_MEMBERS, TrainingSpec
 
-# On a CPU a stack is faster as long as the widest intermediate of all its members has no more floats than this, and
-# with fewer members it gains nothing; see benchmarks/stacked_fits.py.
+# On a CPU a stack is faster as long as the widest intermediate of all its members has no more floats than this; see
+# benchmarks/stacked_fits.py.
 CPU_FLOATS = 1 << 18
-LEAST_MEMBERS, MOST_MEMBERS = 4, 16
 # The members' signals are all in memory at once.
 MOST_ELEMENTS = 1 << 24
 # In fewer steps the check of the first one costs more than the others save.
@@ -76,9 +75,10 @@ def fit_stack(fits: Sequence[FitUnderWay]) -> Iterator[tuple[int, FitResult | Ex
         the place of a fit in `fits`, and its result or what it raised, as soon as it has ended.
     """
     live = [_Member(place, fit) for place, fit in enumerate(fits)]
+    on_cuda = any(fit.device.type == "cuda" for fit in fits)
+    if on_cuda:
+        torch.cuda.reset_peak_memory_stats(fits[0].device)
     for member in live:
-        if member.fit.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(member.fit.device)
         member.fit.together = len(live)
         member.start()
     yield from ((member.place, member.outcome) for member in live if member.ended)
@@ -94,9 +94,7 @@ def fit_stack(fits: Sequence[FitUnderWay]) -> Iterator[tuple[int, FitResult | Ex
             losses = stack.step(number)
         except Exception:  # One by one, each meets what is wrong with itself alone.
             break
-        if live[0].fit.device.type == "cuda" and (
-            number % CUDA_CHECK_EVERY == 0 or live[0].fit.is_evaluated_at(number)
-        ):
+        if on_cuda and (number % CUDA_CHECK_EVERY == 0 or live[0].fit.is_evaluated_at(number)):
             # Members wait for their losses below: that is a part of the steps of all.
             torch.cuda.synchronize(live[0].fit.device)
         seconds = (time.perf_counter() - started) / len(live)
@@ -159,7 +157,7 @@ class _Member:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Within it, random numbers are drawn as if there were no other fit; what is raised is kept."""
-        with torch.random.fork_rng(devices=self._devices):
+        with forked_generators(self.fit.device):
             if self._random_states is None:
                 torch.manual_seed(self.fit.seeds.derive("training"))
             else:
@@ -225,7 +223,7 @@ class Stack:
             with product_precision(self.steppers[0].training):
                 for stepper in self.steppers:
                     stepper.begin(number)
-                losses = self.backward(self._batches(drawn))
+                losses = self.backward(self.batches(drawn))
         except Exception:
             for stepper, index in zip(self.steppers, drawn, strict=True):
                 stepper.batches.put_back(index)
@@ -262,19 +260,15 @@ class Stack:
                 parameter.grad = view
         return losses.detach()
 
-    def _batches(self, drawn: Sequence[Index]) -> Batch:
-        """The batches of all fits, stacked; full ones are always the same."""
+    def batches(self, drawn: Sequence[Index]) -> Batch:
+        """The batches of all fits, stacked along a new first dimension; full ones are always the same."""
         if self._full is not None:
             return self._full
-        batches = stacked_batches([it.problem.batch(index) for it, index in zip(self.steppers, drawn, strict=True)])
+        each = [stepper.problem.batch(index) for stepper, index in zip(self.steppers, drawn, strict=True)]
+        batches = {key: torch.stack([batch[key] for batch in each]) for key in each[0]}
         if all(stepper.batches.full for stepper in self.steppers):
             self._full = batches
         return batches
-
-
-def stacked_batches(batches: Sequence[Batch]) -> Batch:
-    """One batch whose tensors are those of the batches, stacked along a new first dimension."""
-    return {key: torch.stack([batch[key] for batch in batches]) for key in batches[0]}
 
 
 def _checked_stack(members: Sequence[_Member]) -> Stack | None:
@@ -303,8 +297,8 @@ def _is_alike(stack: Stack) -> bool:
     if any(not _equal(_plain_attributes(stepper.model), plain) for stepper in steppers[1:]):
         return False
     before = torch.get_rng_state()
-    indices = [stepper.batches.scattered() for stepper in steppers]
-    losses = stack.backward(stacked_batches([it.problem.batch(at) for it, at in zip(steppers, indices, strict=True)]))
+    indices = [stepper.batches.example(stepper.batches.size) for stepper in steppers]
+    losses = stack.backward(stack.batches(indices))
     for stepper, index, loss in zip(steppers, indices, losses, strict=True):
         model = stepper.model
         stacked = _gradients(model)

@@ -18,11 +18,11 @@ from inrbench_core.api.errors import DataError, InrbenchError
 from inrbench_core.api.executor import Progress
 from inrbench_core.api.problem import Evaluation, Problem, SeedStreams
 from inrbench_core.api.sources import content_sha256
-from inrbench_core.fit import FitResult, build_model, fit
+from inrbench_core.fit import FitResult, build_model
 from inrbench_core.fit.calibrate import flops_per_step
 from inrbench_core.fit.device import choose_device
 from inrbench_core.fit.loop import FitUnderWay
-from inrbench_core.fit.stack import LEAST_MEMBERS, fit_stack, most_members
+from inrbench_core.fit.stack import fit_stack, most_members
 from inrbench_core.plugins.failures import full_traceback, one_line
 from inrbench_core.runs.environment import describe_environment
 from inrbench_core.runs.identity import settings_of
@@ -30,6 +30,7 @@ from inrbench_core.runs.outcome import describe_run, failure
 from inrbench_core.runs.record import Array, RunArrays, RunRecord
 from inrbench_core.runs.run import AnyRun, BaselineRun, FitRun
 from inrbench_core.runs.stacking import equal_parts, stacks
+from inrbench_core.spec.training import LEAST_MEMBERS
 
 OnProgress = Callable[[Progress], None]
 
@@ -47,15 +48,7 @@ def execute(run: AnyRun, on_progress: OnProgress | None = None) -> RunRecord:
         if isinstance(run, BaselineRun):
             return _baseline(run, tell, started)
         prepared = _PreparedFit(run, tell)
-        result = fit(
-            prepared.problem,
-            prepared.built.model,
-            run.training,
-            seeds=prepared.seeds,
-            analyses=prepared.analyses,
-            on_progress=prepared.on_progress,
-        )
-        return prepared.record(result)
+        return prepared.record(prepared.fit.carry_out())
     except Exception as error:
         return _failed(run, error, time.perf_counter() - started)
 
@@ -116,19 +109,14 @@ def _execute_stack(
             prepared.append(_PreparedFit(run, partial(tell, run), together=len(runs)))
         except Exception as error:
             yield run, _failed(run, error, time.perf_counter() - started)
-    fits = [
-        FitUnderWay(each.problem, each.built.model, each.run.training, each.seeds, each.analyses, each.on_progress)
-        for each in prepared
-    ]
-    for place, outcome in fit_stack(fits):
+    for place, outcome in fit_stack([each.fit for each in prepared]):
         each = prepared[place]
         try:
-            record = each.record(outcome) if isinstance(outcome, FitResult) else None
+            if isinstance(outcome, Exception):
+                raise outcome
+            record = each.record(outcome)
         except Exception as error:
-            outcome, record = error, None
-        if record is None:
-            assert isinstance(outcome, Exception)
-            record = _failed(each.run, outcome, each.seconds_with(fits[place].result))
+            record = _failed(each.run, error, each.seconds)
         yield each.run, record
 
 
@@ -218,24 +206,26 @@ class _PreparedFit:
         self._started = time.perf_counter()
         self._together = together
         self.run = run
-        self.on_progress = on_progress
         on_progress(Progress(0, run.training.steps, 0.0, math.nan, phase="preparing", together=together))
         device = choose_device(run.device)
-        self.problem = _prepared.get(run, device)
+        problem = _prepared.get(run, device)
         self._problems: list[str] = []
-        self._common = _facts(run, self.problem, device)
-        self._truth = _prepared.truth(self.problem, self._problems)
+        self._common = _facts(run, problem, device)
+        self._truth = _prepared.truth(problem, self._problems)
         self._prepare_s = time.perf_counter() - self._started
-        self.seeds = SeedStreams(run.seed)
-        self.built = build_model(run.field, self.problem.shapes, seeds=self.seeds, device=device)
-        self._flops = _flops(run, self.problem, self.built.model)
-        self.analyses = {analysis.name: analysis.build() for analysis in run.analyses}
+        seeds = SeedStreams(run.seed)
+        self._built = build_model(run.field, problem.shapes, seeds=seeds, device=device)
+        self._flops = _flops(run, problem, self._built.model)
+        analyses = {analysis.name: analysis.build() for analysis in run.analyses}
+        self.fit = FitUnderWay(problem, self._built.model, run.training, seeds, analyses, on_progress)
         self._ready_s = time.perf_counter() - self._started
 
-    def seconds_with(self, result: FitResult) -> float:
+    @property
+    def seconds(self) -> float:
         """What the run took until now; its share of what was done for several runs at a time."""
         if self._together == 1:
             return time.perf_counter() - self._started
+        result = self.fit.result
         return self._ready_s + result.train_s + result.compile_s + result.evaluate_s + result.analyse_s
 
     def record(self, result: FitResult) -> RunRecord:
@@ -250,8 +240,8 @@ class _PreparedFit:
         kept = RunArrays(
             curve=_curve(result),
             outputs=final.outputs if final else {},
-            weights=_state(self.built.model.state_dict()) if final else {},
-            parameters=_state(self.problem.parameters()) if final else {},
+            weights=_state(self._built.model.state_dict()) if final else {},
+            parameters=_state(self.fit.problem.parameters()) if final else {},
             preview=_preview(final, problems) if final else None,
             truth=self._truth,
             analyses=_analysis_arrays(result),
@@ -261,8 +251,8 @@ class _PreparedFit:
             message=message,
             step=result.step,
             metrics={**(_floats(final.metrics) if final else {}), **_analysis_metrics(result)},
-            parameters=self.built.parameters,
-            width=self.built.width,
+            parameters=self._built.parameters,
+            width=self._built.width,
             flops=self._flops * result.step,
             times={
                 "prepare": self._prepare_s,
@@ -270,7 +260,7 @@ class _PreparedFit:
                 "compile": result.compile_s,
                 "evaluate": result.evaluate_s,
                 "analyse": result.analyse_s,
-                "total": self.seconds_with(result),
+                "total": self.seconds,
             },
             peak_memory_bytes=result.peak_memory_bytes,
             compiled=result.compiled,

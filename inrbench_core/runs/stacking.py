@@ -9,10 +9,9 @@ from collections.abc import Hashable, Sequence
 
 from inrbench_core.api.entries import OptimizerEntry
 from inrbench_core.runs.run import AnyRun, FitRun
+from inrbench_core.spec.training import LEAST_MEMBERS, MOST_MEMBERS
 
-# See `inrbench_core.fit.stack`, which has the last word where it knows the model.
-LEAST_MEMBERS, MOST_MEMBERS = 4, 16
-# On a CPU larger batches gain nothing, whatever the model.
+# On a CPU larger batches gain nothing, whatever the model; `fit.stack`, which knows it, has the last word.
 MOST_ELEMENTS_CPU = 2_048
 # What members of a stack have in common beside task, signal, field and analyses; the rest may differ.
 SHARED_TRAINING = ("steps", "batch", "evaluate_every", "compile", "precision")

@@ -9,6 +9,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 
 from inrbench_core.api.spec import OptimizerRef
 
+# How many fits take their steps together: fewer gain nothing (benchmarks/stacked_fits.py), and all are in memory.
+LEAST_MEMBERS, MOST_MEMBERS = 4, 16
+
 
 def switch(value: Any) -> Any:
     """YAML reads a bare on and off as booleans."""

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from inrbench_core.api.problem import Evaluation, SeedStreams
-from inrbench_core.fit import FitResult, build_model, stack
+from inrbench_core.fit import FitResult, build_model
 from inrbench_core.fit.loop import FitUnderWay, fit
-from inrbench_core.fit.stack import Stack, fit_stack, most_members
+from inrbench_core.fit.stack import Stack, fit_stack
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.spec.training import TrainingSpec
 
@@ -29,7 +29,12 @@ MLPS = [
     {**SINE, "encoding": "rff", "activation": "relu"},
 ]
 KANS = [{"name": "kan", "basis": basis, "width": 8, "depth": 1} for basis in ("chebyshev", "bspline", "dog", "fcn")]
-FIELDS = [*MLPS, *KANS]
+# Their data depend on the seed.
+SEEDED = [AUDIO, *({"name": name, "size": 24} for name in ("denoising", "inpainting", "superresolution"))]
+PAIRS = [
+    *(pytest.param(IMAGE, field, id="+".join(map(str, field.values()))) for field in (*MLPS, *KANS)),
+    *(pytest.param(task, SINE, id=str(task["name"])) for task in SEEDED),
+]
 
 
 @pytest.fixture
@@ -86,27 +91,11 @@ def training_of(catalog: Catalog, **options: Any) -> TrainingSpec:
     return TrainingSpec.model_validate(options, context={"catalog": catalog})
 
 
-@pytest.mark.parametrize(
-    "field",
-    FIELDS,
-    ids=lambda field: "+".join(str(field[key]) for key in ("encoding", "activation", "basis") if key in field),
-)
-def test_members_give_what_they_give_alone(catalog: Catalog, stacked: list[int], field: dict[str, Any]) -> None:
-    make = official(catalog, IMAGE, field)
-    training = training_of(catalog)
-    fits, alone = ([make(seed, training) for seed in range(4)] for _ in range(2))
-    outcomes(fits)
-    assert stacked == [4] * 100
-    assert_alike(fits, finish_alone(alone))
-
-
-@pytest.mark.parametrize(
-    "task",
-    [AUDIO, *({"name": name, "size": 24} for name in ("denoising", "inpainting", "superresolution"))],
-    ids=lambda task: task["name"],
-)
-def test_the_data_of_members_may_depend_on_the_seed(catalog: Catalog, stacked: list[int], task: dict[str, Any]) -> None:
-    make = official(catalog, task, SINE)
+@pytest.mark.parametrize(("task", "field"), PAIRS)
+def test_members_give_what_they_give_alone(
+    catalog: Catalog, stacked: list[int], task: dict[str, Any], field: dict[str, Any]
+) -> None:
+    make = official(catalog, task, field)
     training = training_of(catalog)
     fits, alone = ([make(seed, training) for seed in range(4)] for _ in range(2))
     outcomes(fits)
@@ -377,43 +366,3 @@ def test_a_parameter_without_a_gradient_stays_as_it_is(stand_ins: SimpleNamespac
     for one in fits:
         assert torch.equal(one.model.get_parameter("unused").data, torch.ones(3))
         assert torch.equal(one.model.get_parameter("frozen").data, torch.ones(3))
-
-
-@pytest.fixture
-def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stack, "wants_compile", lambda *arguments: False)
-
-
-@pytest.mark.parametrize(
-    ("batch", "width", "members"), [(256, 16, 16), (256, 64, 16), (1024, 64, 4), (1024, 65, 1), (2048, 64, 1)]
-)
-def test_how_many_members_a_stack_has(
-    stand_ins: SimpleNamespace, no_compiler: None, batch: int, width: int, members: int
-) -> None:
-    """The widest intermediate of all members has at most 2^18 values, of 4 members or more."""
-    model, problem = stand_ins.make_net(width=width), stand_ins.Wave(4096)
-    assert most_members(problem, model, stand_ins.short(steps=100, batch=batch)) == members
-
-
-def test_what_is_never_stacked(stand_ins: SimpleNamespace, no_compiler: None) -> None:
-    def members(problem: Any = None, model: Any = None, **options: Any) -> int:
-        options = {"steps": 100, **options}
-        return most_members(problem or stand_ins.Wave(), model or stand_ins.make_net(), stand_ins.short(**options))
-
-    assert members() == 16
-    assert members(steps=10) == 1
-    assert members(precision="bf16") == 1
-    problem = stand_ins.Wave()
-    problem.differentiates = True
-    assert members(problem) == 1
-    model = stand_ins.make_net()
-    model.set_progress = lambda share: None
-    assert members(model=model) == 1
-    model = stand_ins.make_net()
-    model.regularisation = lambda: torch.zeros(())
-    assert members(model=model) == 1
-
-
-def test_a_fit_that_is_compiled_is_not_stacked(stand_ins: SimpleNamespace) -> None:
-    assert most_members(stand_ins.Wave(), stand_ins.make_net(), stand_ins.short(steps=100, compile="on")) == 1
-    assert most_members(stand_ins.Wave(), stand_ins.make_net(), stand_ins.short(steps=100, compile="off")) == 16

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from inrbench_core.runs import execute as execute_module
 from inrbench_core.runs.execute import execute, prepare
 from inrbench_core.runs.run import FitRun
 
@@ -13,6 +14,8 @@ def test_the_truth_is_drawn_once_for_runs_of_one_problem(plan, monkeypatch):
     fields = ["shallow", {"name": "shallow", "width": 3}]
     first, second = (run for run in plan(fields=fields, seeds=[0]).runs.values() if isinstance(run, FitRun))
     (other,) = (run for run in plan(seeds=[1]).runs.values() if isinstance(run, FitRun))
+    # Another test in this process may have left the same problem, with its picture drawn.
+    monkeypatch.setattr(execute_module, "_prepared", execute_module._Prepared())
     drawn = []
     problem_type = type(prepare(first, torch.device("cpu")))
     draw = problem_type.truth
