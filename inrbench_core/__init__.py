@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from inrbench_core.api.basis import Basis, ExpansionBasis
     from inrbench_core.api.cache import cached_arrays
     from inrbench_core.api.components import Activation, Encoding, FieldShape, Position
+    from inrbench_core.api.decibels import decibels
     from inrbench_core.api.native.expansion import NativeFunctions
     from inrbench_core.api.problem import (
         Batch,
@@ -94,6 +95,7 @@ _LATE = {
     "cached_arrays": "api.cache",
     "compare_fields": "results.compare",
     "compare_folders": "results.compare",
+    "decibels": "api.decibels",
     "evaluate": "results.evaluate",
     "grid_coords": "api.problem",
     "load_field": "results.field",
@@ -163,6 +165,7 @@ __all__ = [
     "cached_arrays",
     "compare_fields",
     "compare_folders",
+    "decibels",
     "evaluate",
     "grid_coords",
     "hookimpl",

@@ -24,10 +24,10 @@ Index = Tensor | slice
 
 @dataclass(frozen=True)
 class SeedStreams:
-    """Independent random streams, one for each purpose, all from the run's one seed.
+    """Independent random streams, one for each purpose, all from one seed.
 
-    Every field of an experiment sees the same noise, mask and sampling for the same seed, whatever
-    it draws for its own initialisation.
+    A task prepares its problem from the streams of the data seed (noise, mask, measured points), and a fit draws
+    initialisation and sampling from those of the run's seed.
     """
 
     seed: int
@@ -54,11 +54,14 @@ class Evaluation:
         metrics: the task's metrics by name, never rounded; NaN where one is not defined.
         outputs: named arrays to keep, such as the reconstruction and the error map.
         preview: a picture of the outputs, uint8, (height, width, 3), or None if there is none.
+        parameters: of a baseline, how many numbers its answer is made of, where that is what it is compared by, as
+            in transform coding; else None.
     """
 
     metrics: dict[str, float]
     outputs: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
     preview: np.ndarray[Any, Any] | None = None
+    parameters: int | None = None
 
 
 class Problem(ABC):
@@ -75,7 +78,8 @@ class Problem(ABC):
         elements: how many training elements there are: pixels, samples, rays, sinogram bins.
         points_per_element: field evaluations that the loss of one element takes; sizes the chunks.
         differentiates: the loss takes derivatives of the model by its coordinates.
-        record: facts about the data that belong to the result: source, licence, scaling, sizes.
+        record: facts about the data that belong to the result: source, licence, scaling, sizes. The key `synthetic`,
+            True or False, says whether the signal is made by a program or was taken of the world.
     """
 
     shapes: Mapping[str, FieldShape]
