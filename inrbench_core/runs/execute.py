@@ -192,7 +192,7 @@ def _baseline(run: BaselineRun, on_progress: OnProgress, started: float) -> RunR
     return RunRecord(
         status="ok",
         metrics=_floats(evaluation.metrics),
-        parameters=evaluation.parameters,
+        parameters=evaluation.parameters or 0,
         times={"prepare": prepare_s, "total": time.perf_counter() - started},
         problems=tuple(problems),
         read_arrays=lambda: arrays,
