@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
+import inspect
 from dataclasses import asdict
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -41,6 +46,43 @@ def describe_entry(item: Registered, catalog: Catalog) -> dict[str, Any]:
         data["rank_by"] = entry.rank_by or entry.primary.name
         data["baselines"] = list(entry.baselines)
     return data
+
+
+def describe_details(entry: Entry | RecipeEntry) -> str:
+    """What the docstrings of an entry's options and of its target say beyond the summary; "" if that is nothing.
+
+    The target is read, not imported.
+    """
+    if isinstance(entry, RecipeEntry):
+        return ""
+    _, _, more = (inspect.getdoc(entry.spec) or "").partition("\n")
+    texts = [more.strip(), _target_docstring(entry.target)]
+    return "\n\n".join(text for text in texts if text and text.rstrip(".") != entry.summary.rstrip("."))
+
+
+def _target_docstring(target: str) -> str:
+    """The docstring of a class or function in the source of its module; "" where there is none to be read."""
+    module, _, name = target.partition(":")
+    try:
+        found = importlib.util.find_spec(module)
+        source = b"" if found is None or found.origin is None else Path(found.origin).read_bytes()
+        statements = ast.parse(source).body
+    except (ImportError, OSError, SyntaxError, ValueError, RecursionError):
+        return ""
+    named = (one for one in statements if isinstance(one, ast.ClassDef | ast.FunctionDef) and one.name == name)
+    return next((ast.get_docstring(one) or "" for one in named), "")
+
+
+def describe_parts(entry: RecipeEntry, catalog: Catalog) -> list[dict[str, str]]:
+    """The field that a recipe stands for and the components in it, outermost first; none where one is not installed."""
+    try:
+        field = catalog.resolve("field", dict(entry.stands_for))
+    except ValidationError:
+        return []
+    return [
+        {"kind": part.kind, "name": part.name, "formula": part.entry.formula, "reference": part.entry.reference}
+        for part in field.walk()
+    ]
 
 
 def _describe_parameter(name: str, info: FieldInfo) -> dict[str, Any]:

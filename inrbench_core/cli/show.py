@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,11 +13,11 @@ import yaml
 from pydantic import ValidationError
 from rich.markup import escape
 
-from inrbench_core.api.entries import ENTRY_TYPES
+from inrbench_core.api.entries import ENTRY_TYPES, RecipeEntry
 from inrbench_core.api.errors import InrbenchError
 from inrbench_core.api.suggest import did_you_mean
 from inrbench_core.cli.common import AsJson, PluginFiles, get_catalog, make_console, print_json, say
-from inrbench_core.cli.describe import describe_entry
+from inrbench_core.cli.describe import describe_details, describe_entry, describe_parts
 from inrbench_core.plugins.catalog import Catalog, LookupFailure, Registered
 from inrbench_core.plugins.failures import one_line
 from inrbench_core.results.tables import Column, print_table
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 PARAMETER_COLUMNS = (Column("parameter", 24), Column("type", 24), Column("default", 20), Column("description", 24))
 DRAWN_KINDS = ("activation", "basis", "encoding")
+# Characters of a line of prose, where the terminal is wider.
+MOST_COLUMNS = 100
 
 
 def show(
@@ -37,7 +41,7 @@ def show(
     ] = None,
     plugin_files: PluginFiles = None,
 ) -> None:
-    """Show a component: formula, parameters, reference, YAML to paste, and its functions drawn."""
+    """Show a component: what it is good for, formula, parameters, reference, YAML to paste, its functions drawn."""
     if kind not in ENTRY_TYPES:
         raise InrbenchError(
             f"no kind {kind!r}{did_you_mean(kind, ENTRY_TYPES) or '; there are ' + ', '.join(ENTRY_TYPES)}"
@@ -46,6 +50,9 @@ def show(
     item = _find(catalog, kind, name)
     kind = item.entry.kind
     data = describe_entry(item, catalog)
+    data["details"] = describe_details(item.entry)
+    if isinstance(item.entry, RecipeEntry):
+        data["components"] = describe_parts(item.entry, catalog)
     data["yaml"] = snippet(data)
     if plot_file is not None:
         _plot(_curves(catalog, kind, name), data, plot_file)
@@ -54,6 +61,9 @@ def show(
         return
     console = make_console()
     console.print(f"[bold cyan]{escape(data['name'])}[/bold cyan] ({kind}): {escape(data['summary'])}", highlight=False)
+    if data["details"]:
+        text = wrapped(data["details"], min(console.width, MOST_COLUMNS))
+        console.print(f"\n{text}\n", highlight=False, markup=False, soft_wrap=True)
     for title, text in _facts(data).items():
         if text:
             console.print(f"{title:<13}{text}", highlight=False, markup=False, soft_wrap=True)
@@ -68,6 +78,15 @@ def show(
             say(str(error))
         else:
             console.print(f"\n{lines}", highlight=False, markup=False, soft_wrap=True)
+
+
+def wrapped(text: str, width: int) -> str:
+    """A docstring with its paragraphs folded at a width; indented lines and those of lists stay as they are."""
+    folded: list[str] = []
+    for kept, group in itertools.groupby(text.splitlines(), lambda line: line[:1] in ("", " ", "-", "|")):
+        lines = list(group)
+        folded += lines if kept else [textwrap.fill(" ".join(lines), width, break_long_words=False)]
+    return "\n".join(folded)
 
 
 def _find(catalog: Catalog, kind: str, name: str) -> Registered:
@@ -116,6 +135,7 @@ def _plot(curves: Curves, data: dict[str, Any], file: Path) -> None:
 
 
 def _facts(data: dict[str, Any]) -> dict[str, str]:
+    made_of = [f"{part['kind']} {part['name']}: {part['formula']}" for part in data.get("components", [])]
     return {
         "formula": data.get("formula", ""),
         "reference": data["reference"],
@@ -125,6 +145,7 @@ def _facts(data: dict[str, Any]) -> dict[str, str]:
         "baselines": ", ".join(data.get("baselines", [])),
         "training": ", ".join(f"{key}: {value}" for key, value in data.get("training", {}).items()),
         "stands for": _one_line_of_yaml(data["stands_for"]) if "stands_for" in data else "",
+        "made of": f"\n{'':<13}".join(made_of),
         "distribution": f"{data['distribution']} {data['version']}",
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -122,6 +123,106 @@ def test_the_name_of_a_recipe_may_be_given_as_that_of_a_field(run_cli):
     # The other way round the name is a field's only.
     done = run_cli("show", "recipe", "mlp")
     assert (done.returncode, done.stderr) == (2, "inrbench: no recipe named 'mlp'; that is a field\n")
+
+
+def test_a_recipe_is_shown_with_the_formula_of_each_of_its_components(run_cli):
+    shown = run_cli("show", "field", "inr-bench/rff+relu").stdout
+    made_of = shown.partition("made of")[2].partition("distribution")[0]
+    lines = [line.strip() for line in made_of.splitlines()]
+    assert [line.partition(":")[0] for line in lines] == ["field mlp", "encoding rff", "activation relu"]
+    assert lines[1].endswith("[sin(2 pi B x), cos(2 pi B x)], B ~ N(0, sigma)")
+    assert "reference    INR-Bench 2025, arXiv:2510.10188" in shown
+    assert "training     optimizer: adam, lr: 0.0004" in shown
+    data = json.loads(run_cli("show", "recipe", "inr-bench/rff+relu", "--json").stdout)
+    assert [(part["kind"], part["name"]) for part in data["components"]][1:] == [
+        ("encoding", "rff"),
+        ("activation", "relu"),
+    ]
+    assert data["components"][2]["formula"] == "max(0, z)"
+
+
+def test_an_unknown_recipe_is_one_line_with_a_suggestion(run_cli):
+    done = run_cli("show", "field", "inr-bench/bsplin")
+    assert done.returncode == 2
+    assert done.stderr.startswith("inrbench: no field named 'inr-bench/bsplin'; did you mean 'inr-bench/bspline'")
+    assert done.stderr.count("\n") == 1
+
+
+DOCUMENTED = '''
+import sys
+from inrbench_core import ComponentSpec, FieldEntry, hookimpl
+
+class TableSpec(ComponentSpec):
+    """A table.
+
+    Poor where the signal has more than a thousand values, since a table of this size has one cell for several of them;
+    use it as a measure of others.
+
+        cells = 64
+    """
+
+@hookimpl
+def inrbench_fields():
+    yield FieldEntry("table", TableSpec, "documented_torch:Table", formula="T[x]", api=1)
+'''
+TARGET = '''
+import torch
+
+class Other:
+    """Another class."""
+
+class Table(torch.nn.Module):
+    """One number for each cell.
+
+    - starts at zero
+    - is linear in its numbers
+    """
+'''
+
+
+@pytest.fixture
+def documented(tmp_path):
+    """A plugin whose options and whose target have a docstring of several paragraphs."""
+    (tmp_path / "documented.py").write_text(DOCUMENTED)
+    (tmp_path / "documented_torch.py").write_text(TARGET)
+    return tmp_path / "documented.py"
+
+
+def test_the_whole_docstring_is_shown_folded(run_cli, documented):
+    shown = run_cli("show", "field", "table", "--plugin-file", documented).stdout
+    summary, _, rest = shown.partition("\n\n")
+    assert summary == "table (field): A table."
+    prose = rest.partition("formula")[0]
+    assert max(map(len, prose.splitlines())) <= 100
+    assert " ".join(prose.split()).startswith(
+        "Poor where the signal has more than a thousand values, since a table of this size has one cell for several of "
+        "them; use it as a measure of others."
+    )
+    assert "\n    cells = 64\n" in prose
+    assert "One number for each cell.\n\n- starts at zero\n- is linear in its numbers\n" in prose
+    assert "Another class" not in prose
+    details = json.loads(run_cli("show", "field", "table", "--plugin-file", documented, "--json").stdout)["details"]
+    assert details.split() == prose.split()
+
+
+def test_a_target_that_cannot_be_read_takes_nothing_from_the_rest(run_cli, documented):
+    documented.with_name("documented_torch.py").write_text("class Table(:")
+    shown = run_cli("show", "field", "table", "--plugin-file", documented)
+    assert shown.returncode == 0, shown.stderr
+    assert "Poor where" in shown.stdout
+    assert "One number" not in shown.stdout
+
+
+@pytest.mark.parametrize("arguments", [("field", "siren"), ("task", "image"), ("basis", "bspline", "--json")])
+def test_what_is_not_drawn_is_shown_without_torch(arguments):
+    code = (
+        "import sys; from inrbench_core.cli.app import main\n"
+        "try: main()\n"
+        "finally: assert not {'torch', 'numpy'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "show", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "reference" in done.stdout
 
 
 def test_show_says_what_ranks_and_which_way_is_better(run_cli):
