@@ -147,3 +147,36 @@ def test_a_stored_field_is_rendered_as_it_was_measured(stored_renderer):
     rendered = stored_renderer(ENTRY, task).render(field)
     expected = task.evaluate(field)
     np.testing.assert_array_equal(rendered.outputs["reconstruction"], expected.outputs["reconstruction"])
+
+
+class Waves(nn.Module):
+    """A sum of given waves, up to the Nyquist frequency of 16 pixels."""
+
+    def __init__(self, count):
+        super().__init__()
+        self.frequencies = 12.0 * torch.randn(2, count, generator=torch.Generator().manual_seed(0))
+        self.amplitudes = nn.Parameter(torch.zeros(2 * count, 1))
+
+    def forward(self, coords):
+        phases = coords @ self.frequencies
+        return torch.cat([phases.sin(), phases.cos()], dim=1) @ self.amplitudes
+
+
+def fitted(weight):
+    options = {"name": "tv", "weight": weight} if weight else None
+    task = problem(size=16, mode="grey", regulariser=options)
+    field = Waves(64)
+    optimizer = torch.optim.Adam(field.parameters(), lr=3e-2)
+    for _ in range(100):
+        optimizer.zero_grad()
+        task.loss(field, task.batch(slice(0, task.elements))).mean().backward()
+        optimizer.step()
+    picture = task.evaluate(field).outputs["reconstruction"][..., 0]
+    return task, np.hypot(np.diff(picture, axis=0)[:, :-1], np.diff(picture, axis=1)[:-1]).mean()
+
+
+def test_a_regulariser_lowers_the_total_variation_of_a_fit():
+    (plain, without), (task, with_it) = fitted(None), fitted(0.3)
+    assert with_it < 0.8 * without
+    assert (plain.points_per_element, task.points_per_element) == (1, 1 + 3 * 2)
+    assert task.is_trained(task.coords(9, SeedStreams(0))) is None

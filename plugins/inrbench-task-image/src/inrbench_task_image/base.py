@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from inrbench_core import (
+    Batch,
     DataError,
     Evaluation,
     FieldShape,
@@ -25,7 +26,9 @@ from inrbench_core import (
 from inrbench_task_image.metrics import psnr, squared_error, ssim
 from inrbench_task_image.pictures import PLACE_IN_FILE, Picture
 from inrbench_task_image.previews import preview
+from inrbench_task_image.regularisation import covering, forward_neighbours, total_variation
 from inrbench_task_image.renderer import PictureRenderer, to_unit
+from inrbench_task_image.spec import TotalVariation
 
 Array = np.ndarray[Any, Any]
 
@@ -38,21 +41,30 @@ class PictureProblem(Problem):
     """f: (row, column) -> colour, both in [-1, 1], the centres of the outer pixels at the ends.
 
     Pixels are counted row by row. Subclasses give `batch` and `loss`, say in `elements` how many
-    elements there are, and answer to their baselines in `classical`.
+    elements there are, and answer to their baselines in `classical`. One with a regulariser joins
+    `regulariser_batch` to its batch, adds `penalty` to its loss and `penalty_points` to its `points_per_element`.
 
     Args:
         picture: the picture that a perfect answer equals.
         device: where training tensors stay.
         seeds: decides which pixels the curve looks at, if there are too many.
         scored: (H, W), bool: the pixels that the primary metric, a PSNR, is taken over; default all.
+        regulariser: a term of the loss, or None.
     """
 
     primary = "psnr"
     renderer_type: type[PictureRenderer] = PictureRenderer
 
     def __init__(
-        self, picture: Picture, *, device: torch.device, seeds: SeedStreams, scored: Array | None = None
+        self,
+        picture: Picture,
+        *,
+        device: torch.device,
+        seeds: SeedStreams,
+        scored: Array | None = None,
+        regulariser: TotalVariation | None = None,
     ) -> None:
+        self.regulariser = regulariser
         self.picture = picture.pixels
         self.height, self.width, self.channels = picture.pixels.shape
         self.pixels = self.height * self.width
@@ -114,6 +126,32 @@ class PictureProblem(Problem):
         if isinstance(index, slice):
             return torch.arange(*index.indices(self.elements), device=self.device)
         return index
+
+    @property
+    def penalty_points(self) -> int:
+        """Field evaluations that `penalty` takes for one element: three for each of its pixels."""
+        return 0 if self.regulariser is None else 3 * -(-self.pixels // self.elements)
+
+    def regulariser_batch(self, index: Index) -> Batch:
+        """What `penalty` takes: coords (n, k, 3, 2) of k pixels for each element, each with the one below and the one
+        to the right, and shares (n, k); {} without a regulariser. See `covering`.
+        """
+        if self.regulariser is None:
+            return {}
+        pixel, shares = covering(self.index(index), self.elements, self.pixels)
+        triples = forward_neighbours(pixel, self.height, self.width)
+        coords = self.pixel_coords(triples.flatten()).unflatten(0, triples.shape)
+        return {"penalty_coords": coords, "penalty_shares": shares}
+
+    def penalty(self, model: nn.Module, batch: Batch) -> Tensor | float:
+        """What the regulariser adds to each element's loss, (n,): its mean over all elements is the weight times the
+        mean total variation of the pixels. 0.0 without one.
+        """
+        if self.regulariser is None:
+            return 0.0
+        coords = batch["penalty_coords"]
+        values = to_unit(model(coords.flatten(0, 2))).unflatten(0, coords.shape[:3])
+        return self.regulariser.weight * (total_variation(values) * batch["penalty_shares"]).sum(dim=1)
 
     def measure(self, answer: Array) -> dict[str, float]:
         """The metrics of a picture (H, W, C) in [0, 1]."""

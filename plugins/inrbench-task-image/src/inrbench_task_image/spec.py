@@ -1,10 +1,10 @@
-"""How a picture is chosen: the spec that all picture tasks share. Imports no torch and reads no pixel."""
+"""Specs that picture tasks share: how a picture is chosen, a regulariser. Imports no torch and reads no pixel."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from inrbench_core import TaskSpec
 from inrbench_core.api.sources import find_source
@@ -34,3 +34,26 @@ class PictureSpec(TaskSpec):
     def _find(cls, source: str, info: ValidationInfo) -> str:
         """A known name as it is; else the absolute path of a file that is there."""
         return find_source(source, info, "picture", SAMPLES)
+
+
+class TotalVariation(BaseModel):
+    """Total variation of the field, added to the loss."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    name: Literal["tv"]
+    weight: float = Field(
+        gt=0,
+        description="of the total variation (mean over pixels and channels, for values in [0, 1]) beside a squared "
+        "error of values in [-1, 1]",
+    )
+
+
+class RegularisedSpec(TaskSpec):
+    """A term of the loss that is the same for every field."""
+
+    regulariser: TotalVariation | None = Field(
+        None,
+        description="{name: tv, weight: W} adds W times the isotropic total variation of the field, by forward "
+        "differences over one pixel of the whole picture",
+    )

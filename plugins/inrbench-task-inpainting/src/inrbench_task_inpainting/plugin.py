@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from inrbench_task_image.spec import PictureSpec
+from inrbench_task_image.spec import PictureSpec, RegularisedSpec
 from pydantic import Field, model_validator
 
 from inrbench_core import Metric, TaskEntry, hookimpl
@@ -11,7 +11,7 @@ from inrbench_core import Metric, TaskEntry, hookimpl
 SHARES = {"random": 0.5, "box": 0.1}
 
 
-class InpaintingSpec(PictureSpec):
+class InpaintingSpec(RegularisedSpec, PictureSpec):
     """Fit the known pixels of a picture, in the hope that the missing ones follow."""
 
     mask: Literal["random", "box", "text"] = Field(

@@ -11,6 +11,7 @@ from inrbench_task_image.base import PictureProblem, constant
 from inrbench_task_image.interpolation import fill_linear
 from inrbench_task_image.metrics import psnr, squared_error, ssim_map
 from inrbench_task_image.pictures import Picture, load_picture
+from inrbench_task_image.spec import TotalVariation
 from skimage.restoration import inpaint_biharmonic
 from torch import Tensor, nn
 
@@ -28,7 +29,7 @@ def prepare(spec: InpaintingSpec, *, device: torch.device, seeds: SeedStreams) -
     """Load the picture and take pixels away. Raises DataError if it cannot be used."""
     picture = load_picture(spec)
     missing = missing_pixels(spec, *picture.pixels.shape[:2], seeds.numpy("mask"))
-    return InpaintingProblem(picture, missing, device=device, seeds=seeds)
+    return InpaintingProblem(picture, missing, device=device, seeds=seeds, regulariser=spec.regulariser)
 
 
 class InpaintingProblem(PictureProblem):
@@ -37,28 +38,44 @@ class InpaintingProblem(PictureProblem):
     Args:
         picture: the whole picture.
         missing: (H, W), bool.
+        regulariser: a term of the loss, or None.
     """
 
     primary = "psnr_missing"
 
-    def __init__(self, picture: Picture, missing: Array, *, device: torch.device, seeds: SeedStreams) -> None:
-        super().__init__(picture, device=device, seeds=seeds, scored=missing)
+    def __init__(
+        self,
+        picture: Picture,
+        missing: Array,
+        *,
+        device: torch.device,
+        seeds: SeedStreams,
+        regulariser: TotalVariation | None = None,
+    ) -> None:
+        super().__init__(picture, device=device, seeds=seeds, scored=missing, regulariser=regulariser)
         self.missing = missing
         self._known = torch.from_numpy(np.flatnonzero(~missing)).to(device)
         self._values = torch.from_numpy(self.picture[~missing]).to(device)
         self.elements = self._known.numel()
+        self.points_per_element = 1 + self.penalty_points
         self.record = {**self.record, "missing_pixels": int(missing.sum())}
 
     def batch(self, index: Index) -> Batch:
-        """coords (n, 2) and values (n, C) of known pixels."""
-        return {"coords": self.pixel_coords(self._known[index]), "values": self._values[index] * 2.0 - 1.0}
+        """coords (n, 2) and values (n, C) of known pixels; see `regulariser_batch` too."""
+        return {
+            "coords": self.pixel_coords(self._known[index]),
+            "values": self._values[index] * 2.0 - 1.0,
+            **self.regulariser_batch(index),
+        }
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Squared error of the colour, averaged over its channels."""
-        return (model(batch["coords"]) - batch["values"]).square().mean(dim=1)
+        """Squared error of the colour, averaged over its channels, and the regulariser."""
+        return (model(batch["coords"]) - batch["values"]).square().mean(dim=1) + self.penalty(model, batch)
 
-    def is_trained(self, coords: Tensor, field: str = "") -> Tensor:
-        """Whether the nearest pixel is known."""
+    def is_trained(self, coords: Tensor, field: str = "") -> Tensor | None:
+        """Whether the nearest pixel is known; None with a regulariser, which looks at all of them."""
+        if self.regulariser is not None:
+            return None
         return torch.from_numpy(~self.missing[self.nearest_pixels(coords)]).to(coords.device)
 
     def measure(self, answer: Array) -> dict[str, float]:
