@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 from inrbench_task_image import base, metrics, renderer
-from inrbench_task_image.interpolation import fill_linear
-from inrbench_task_image.metrics import MAX_PSNR, psnr, squared_error, ssim, ssim_map
+from inrbench_task_image.metrics import psnr, psnr_luma, squared_error, ssim, ssim_map
 from inrbench_task_image.plugin import ImageSpec, inrbench_tasks
 from inrbench_task_image.problem import prepare
+from inrbench_task_image.transform_coding import dct_coded
 from PIL import Image
+from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import nn
 
@@ -37,7 +38,7 @@ class Lookup(nn.Module):
 
 def test_psnr_of_known_errors():
     assert psnr(np.full((4, 4), 0.01)) == pytest.approx(20.0)
-    assert psnr(np.zeros((4, 4))) == MAX_PSNR
+    assert psnr(np.zeros((4, 4))) == 200
     assert math.isnan(psnr(np.empty(0)))
     assert math.isnan(psnr(np.array([0.1, math.nan])))
 
@@ -50,6 +51,16 @@ def test_metrics_agree_with_scikit_image():
     assert ssim(truth, answer) == pytest.approx(structural_similarity(truth, answer, channel_axis=-1, **settings))
     assert ssim(truth, truth) == pytest.approx(1.0)
     assert math.isnan(ssim(truth[:10], answer[:10]))
+
+
+def test_luma_is_that_of_matlab():
+    rng = np.random.default_rng(0)
+    truth, answer = rng.random((2, 20, 30, 3))
+    # scikit-image's is MATLAB's, from 16 to 235.
+    expected = [rgb2ycbcr(picture)[..., 0] / 255 for picture in (truth, answer)]
+    assert psnr_luma(truth, answer) == pytest.approx(peak_signal_noise_ratio(*expected, data_range=1))
+    grey = truth[..., :1], answer[..., :1]
+    assert psnr_luma(*grey) == psnr(squared_error(*grey))
 
 
 @pytest.mark.parametrize("rows", [7, 1000])
@@ -141,7 +152,7 @@ def test_held_out_and_training_quality_are_told_apart():
     task = problem(held_out=0.5)
     wrong = np.where(task.held_out[..., None], np.clip(task.picture + 0.1, 0, 1), task.picture).astype(np.float32)
     metrics = task.measure(wrong)
-    assert metrics["psnr_train"] == MAX_PSNR
+    assert metrics["psnr_train"] == 200
     assert 20 <= metrics["psnr_held_out"] < 21
     assert math.isnan(problem(held_out=0).evaluate(Lookup(task.picture)).metrics["psnr_held_out"])
 
@@ -152,29 +163,32 @@ def test_constant_is_the_mean_of_the_training_pixels():
     np.testing.assert_allclose(constant[3, 4], 255 * task.picture[~task.held_out].mean(axis=0), atol=1e-3)
 
 
-def test_linear_is_only_measured_where_it_guesses():
-    metrics = problem(held_out=0.1).baseline("linear").metrics
-    assert math.isnan(metrics["psnr"])
-    assert metrics["psnr_held_out"] > problem(held_out=0.1).baseline("constant").metrics["psnr_held_out"] + 3
-    assert math.isnan(problem(held_out=0).baseline("linear").metrics["psnr_held_out"])
+@pytest.mark.parametrize("name", ["linear", "biharmonic", "thin_plate"])
+def test_fillings_are_only_measured_where_they_guess(name):
+    task = problem(held_out=0.1)
+    metrics = task.baseline(name).metrics
+    assert [key for key, value in metrics.items() if not math.isnan(value)] == ["psnr_held_out"]
+    assert metrics["psnr_held_out"] > task.baseline("constant").metrics["psnr_held_out"] + 3
+    assert math.isnan(problem(held_out=0).baseline(name).metrics["psnr_held_out"])
 
 
-def test_linear_filling_is_exact_on_a_plane_inside():
-    row, column = np.mgrid[:9, :9]
-    plane = (0.1 * row - 0.03 * column)[..., None]
-    known = np.ones((9, 9), bool)
-    known[[2, 3, 5], [4, 4, 6]] = False
-    np.testing.assert_allclose(fill_linear(np.where(known[..., None], plane, 99.0), known), plane, atol=1e-6)
+@pytest.mark.parametrize(("name", "counted"), [("dct", False), ("dct_counted", True)])
+def test_transform_coding_is_measured_on_all_that_it_codes(name, counted):
+    task = problem(values_per_parameter=8)
+    evaluation = task.baseline(name)
+    assert evaluation.parameters == 24 * 24 * 3 / 8
+    coded = dct_coded(task.picture, evaluation.parameters, counted=counted).clip(0, 1)
+    np.testing.assert_allclose(evaluation.outputs["reconstruction"], 255 * coded, atol=1e-3)
+    expected = peak_signal_noise_ratio(task.picture, coded, data_range=1)
+    assert evaluation.metrics["psnr"] == pytest.approx(expected, abs=1e-4)
+    assert [key for key, value in evaluation.metrics.items() if math.isnan(value)] == ["psnr_held_out"]
+    assert task.baseline("constant").parameters is None
 
 
-def test_linear_filling_with_whole_lines_missing():
-    picture = np.tile(np.arange(5.0), (4, 1))[..., None]
-    known = np.ones((4, 5), bool)
-    known[1] = False
-    np.testing.assert_allclose(fill_linear(picture, known), picture, atol=1e-6)
-    known[:] = False
-    known[0, 0] = True
-    np.testing.assert_array_equal(fill_linear(picture + 3, known), np.full((4, 5, 1), 3.0))
+def test_more_numbers_are_worth_more():
+    scores = [problem(values_per_parameter=values).baseline("dct").metrics["psnr"] for values in (16, 4, 2, 1)]
+    assert scores == sorted(scores)
+    assert scores[-1] > 120
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 1), (2, 2)])

@@ -107,31 +107,7 @@ def test_the_curve_is_over_the_missing_region():
 def test_classical_fillings_beat_the_mean(mask, source):
     task = problem(mask=mask, source=source, size=96)
     scores = {name: task.baseline(name).metrics["psnr_missing"] for name in ENTRY.baselines}
-    assert scores["biharmonic"] > scores["constant"] + 5
-    assert scores["linear"] > scores["constant"] + 5
-
-
-def test_biharmonic_filling_is_exact_on_a_plane():
-    row, column = np.mgrid[:16, :16]
-    plane = (0.2 + 0.02 * row + 0.01 * column).astype(np.float32)[..., None]
-    missing = np.zeros((16, 16), bool)
-    missing[5:9, 6:11] = True
-    task = InpaintingProblem(Picture(plane, {}), missing, device=CPU, seeds=SeedStreams(0))
-    np.testing.assert_allclose(task.classical("biharmonic"), plane, atol=1e-5)
-
-
-def test_tiles_of_a_large_picture_are_filled_as_the_whole_is(monkeypatch):
-    whole = problem(size=96, source="camera")
-    expected = whole.classical("biharmonic")
-    monkeypatch.setattr("inrbench_task_inpainting.problem.TILE", 40)
-    monkeypatch.setattr("inrbench_task_inpainting.problem.OVERLAP", 16)
-    np.testing.assert_allclose(whole.classical("biharmonic"), expected, atol=0.01)
-    box = problem(size=96, source="camera", mask="box", share=0.5)
-    monkeypatch.setattr("inrbench_task_inpainting.problem.TILE", 8)
-    monkeypatch.setattr("inrbench_task_inpainting.problem.OVERLAP", 4)
-    filled = box.classical("biharmonic")
-    assert np.isfinite(filled).all()
-    np.testing.assert_array_equal(filled[~box.missing], box.picture[~box.missing])
+    assert min(scores["linear"], scores["biharmonic"], scores["thin_plate"]) > scores["constant"] + 5
 
 
 def test_the_perfect_field_is_the_whole_picture():

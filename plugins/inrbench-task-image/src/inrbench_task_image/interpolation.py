@@ -1,12 +1,20 @@
-"""Filling in missing pixels by linear interpolation, in time proportional to the number of pixels."""
+"""Filling in missing pixels from known ones, in time proportional to the number of pixels. Imports no torch."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 Array = np.ndarray[Any, Any]
+
+# Pixels of a side of the tiles that `fill_biharmonic` solves one by one.
+TILE, OVERLAP = 512, 32
+# What more neighbours gain is under 0.1 dB on astronaut with one pixel in ten or in two missing.
+NEIGHBOURS = 32
+# Missing pixels that `fill_thin_plate` takes at a time, which bounds the memory.
+SPLINES = 16_384
 
 
 def fill_linear(picture: Array, known: Array) -> Array:
@@ -30,6 +38,69 @@ def fill_linear(picture: Array, known: Array) -> Array:
     filled = share * along_rows + (1.0 - share) * along_columns
     filled = np.where((rows_empty & columns_empty)[..., None], mean, filled)
     return np.where(known[..., None], picture, filled).astype(np.float32)
+
+
+def fill_biharmonic(picture: Array, known: Array) -> Array:
+    """Missing pixels filled with a biharmonic surface (Damelin and Hoang 2018), by scikit-image.
+
+    One sparse system holds all pixels, so that large pictures are filled in tiles that overlap: a pixel follows what
+    is known near by. A tile in which nothing is known is filled linearly.
+
+    Args:
+        picture: (H, W, C); values of missing pixels are not looked at.
+        known: (H, W), bool, at least one True.
+
+    Returns:
+        (H, W, C); known pixels as they are.
+    """
+    # Not at the top: it takes a while to import.
+    from skimage.restoration import inpaint_biharmonic
+
+    missing = ~known
+    filled = fill_linear(picture, known) if max(missing.shape) > TILE else np.empty_like(picture)
+    height, width = missing.shape
+    for top in range(0, height, TILE):
+        for left in range(0, width, TILE):
+            first = max(top - OVERLAP, 0), max(left - OVERLAP, 0)
+            tile = np.s_[first[0] : top + TILE + OVERLAP, first[1] : left + TILE + OVERLAP]
+            if missing[tile].all():
+                continue
+            holes = np.where(missing[tile][..., None], 0.0, picture[tile])
+            surface = inpaint_biharmonic(holes, missing[tile], channel_axis=-1)
+            filled[top : top + TILE, left : left + TILE] = surface[
+                top - first[0] : top - first[0] + TILE, left - first[1] : left - first[1] + TILE
+            ]
+    return filled
+
+
+def fill_thin_plate(picture: Array, known: Array) -> Array:
+    """Each missing pixel taken from a thin-plate spline (Duchon 1977) through the 32 nearest known pixels, by scipy.
+
+    About 0.1 ms for each missing pixel. Meant for scattered ones: within a large hole the nearest known pixels lie
+    almost on a line, and a spline through them is a poor guess. Where they lie on one, the part of the picture is
+    filled linearly.
+
+    Args:
+        picture: (H, W, C); values of missing pixels are not looked at.
+        known: (H, W), bool, at least one True.
+
+    Returns:
+        (H, W, C), float32; known pixels as they are.
+    """
+    # Not at the top: it takes a while to import.
+    from scipy.interpolate import RBFInterpolator
+
+    filled = fill_linear(picture, known)
+    missing = np.argwhere(~known)
+    # A plane, which is part of a spline, takes three known pixels.
+    if known.sum() < 3:
+        return filled
+    spline = RBFInterpolator(np.argwhere(known), picture[known], NEIGHBOURS, kernel="thin_plate_spline")
+    for start in range(0, len(missing), SPLINES):
+        part = missing[start : start + SPLINES]
+        with suppress(np.linalg.LinAlgError):
+            filled[tuple(part.T)] = spline(part)
+    return filled
 
 
 def _along_rows(picture: Array, known: Array) -> Array:

@@ -9,13 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from inrbench_core import decibels
+
 Array = np.ndarray[Any, Any]
 Values = TypeVar("Values", Array, Tensor)
 
-# What a copy scores: a finite figure can be averaged and ranked, and no float32 fit of more than a
-# few pixels reaches it.
-MAX_PSNR = 200.0
-MIN_ERROR = 10.0 ** (-MAX_PSNR / 10.0)
 SSIM_WINDOW = 11
 _SSIM_SIGMA, _SSIM_CONSTANTS = 1.5, (0.01**2, 0.03**2)
 # So many pixels are compared at a time, which bounds the memory; few enough for a CPU's cache.
@@ -28,16 +26,34 @@ def squared_error(truth: Values, picture: Values) -> Values:
 
 
 def psnr(error: Array | Tensor) -> float:
-    """Peak signal-to-noise ratio, dB, for peak 1, of some pixels' squared errors of any shape.
+    """Peak signal-to-noise ratio, dB, for peak 1, of some pixels' squared errors of any shape; see `decibels`.
 
-    `MAX_PSNR` at most; NaN if there are no pixels or one of the errors is NaN.
+    NaN if there are no pixels or one of the errors is NaN.
     """
     if 0 in error.shape:
         return math.nan
     # What is no tensor is left on the CPU.
     mean = error.double().mean().item() if isinstance(error, Tensor) else float(error.mean(dtype=np.float64))
-    # Compared this way round, NaN stays NaN.
-    return MAX_PSNR if mean <= MIN_ERROR else -10.0 * math.log10(mean)
+    return decibels(1.0, mean)
+
+
+def luma(picture: Values) -> Values:
+    """Luma Y of ITU-R BT.601 as in the literature of super-resolution: (H, W, 3) or (H, W, 1) to (H, W, 1).
+
+    Of a colour picture it is (16 + 65.481 R + 128.553 G + 24.966 B) / 255, in [16 / 255, 235 / 255], as of MATLAB's
+    rgb2ycbcr, and errors are still measured against the peak 1. A grey picture is its own luma.
+    """
+    if picture.shape[-1] == 1:
+        return picture
+    red, green, blue = (picture[..., channel, None] for channel in range(3))
+    return (16.0 + 65.481 * red + 128.553 * green + 24.966 * blue) / 255.0
+
+
+def psnr_luma(truth: Values, picture: Values) -> float:
+    """PSNR of the luma, dB; see `luma`. An error that is the same in all channels of a colour picture gives 1.3 dB more
+    than `psnr`, since luma does not reach from 0 to 1.
+    """
+    return psnr(squared_error(luma(truth), luma(picture)))
 
 
 def ssim_map(truth: Array | Tensor, picture: Array | Tensor) -> Tensor:

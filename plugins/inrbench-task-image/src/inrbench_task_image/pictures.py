@@ -50,7 +50,8 @@ def load_picture(spec: PictureSpec) -> Picture:
     key = {"sha256": sha256, "crop": spec.crop, "size": spec.size, "mode": spec.mode}
     picture = cached_picture(__name__, key, lambda: make_picture(path, spec))
     licence = sample.licence if sample else "the user's own file"
-    return Picture(picture.pixels, {"source": spec.source, "licence": licence, "sha256": sha256, **picture.record})
+    origin = {"source": spec.source, "licence": licence, "sha256": sha256, "synthetic": False}
+    return Picture(picture.pixels, {**origin, **picture.record})
 
 
 def cached_picture(module: str, key: Mapping[str, Any], make: Callable[[], Picture]) -> Picture:

@@ -12,6 +12,9 @@ class ImageSpec(PictureSpec):
     """Fit a picture: colour as a function of place."""
 
     held_out: float = Field(0.1, ge=0, lt=1, description="share of the pixels that is never trained on")
+    values_per_parameter: float = Field(
+        4, gt=0, description="values of the signal for each number that the transform-coding baselines keep"
+    )
 
 
 @hookimpl
@@ -28,8 +31,9 @@ def inrbench_tasks() -> Iterator[TaskEntry]:
             Metric("ssim"),
             Metric("psnr_train", "dB"),
             Metric("psnr_held_out", "dB"),
+            Metric("psnr_luma", "dB", column=False),
         ),
-        baselines=("constant", "linear"),
+        baselines=("constant", "linear", "biharmonic", "thin_plate", "dct", "dct_counted"),
         rank_by="psnr_held_out",
         renderer="inrbench_task_image.renderer:PictureRenderer",
         api=1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,17 +12,22 @@ from torch import Tensor, nn
 
 from inrbench_core import Batch, Evaluation, Index, SeedStreams
 from inrbench_task_image.base import PictureProblem, constant
-from inrbench_task_image.interpolation import fill_linear
-from inrbench_task_image.metrics import psnr, squared_error
+from inrbench_task_image.interpolation import fill_biharmonic, fill_linear, fill_thin_plate
+from inrbench_task_image.metrics import psnr, psnr_luma, squared_error
 from inrbench_task_image.pictures import Picture, load_picture
 from inrbench_task_image.plugin import ImageSpec
+from inrbench_task_image.transform_coding import dct_coded
 
 Array = np.ndarray[Any, Any]
+
+FILLINGS = {"linear": fill_linear, "biharmonic": fill_biharmonic, "thin_plate": fill_thin_plate}
+# By whether positions are counted.
+CODES = {"dct": False, "dct_counted": True}
 
 
 def prepare(spec: ImageSpec, *, device: torch.device, seeds: SeedStreams) -> ImageProblem:
     """Load the picture and choose the pixels to hold out. Raises DataError if it cannot be used."""
-    return ImageProblem(load_picture(spec), spec.held_out, device=device, seeds=seeds)
+    return ImageProblem(load_picture(spec), spec, device=device, seeds=seeds)
 
 
 class ImageProblem(PictureProblem):
@@ -29,12 +35,14 @@ class ImageProblem(PictureProblem):
 
     Args:
         picture: the picture to fit.
-        held_out: share of the pixels never trained on; `seeds` decides which. One pixel at least is trained on.
+        spec: `held_out` is the share of the pixels never trained on; `seeds` decides which. One pixel at least is
+            trained on. `values_per_parameter` says how many numbers transform coding may keep.
     """
 
-    def __init__(self, picture: Picture, held_out: float, *, device: torch.device, seeds: SeedStreams) -> None:
+    def __init__(self, picture: Picture, spec: ImageSpec, *, device: torch.device, seeds: SeedStreams) -> None:
         super().__init__(picture, device=device, seeds=seeds)
-        count = min(round(held_out * self.pixels), self.pixels - 1)
+        self.numbers = max(1, int(self.picture.size / spec.values_per_parameter))
+        count = min(round(spec.held_out * self.pixels), self.pixels - 1)
         self.held_out = np.zeros((self.height, self.width), bool)
         order = torch.randperm(self.pixels, generator=seeds.generator("mask"))
         self.held_out.reshape(-1)[order[:count].numpy()] = True
@@ -62,21 +70,33 @@ class ImageProblem(PictureProblem):
             **super().measure(answer),
             "psnr_train": psnr(error[~self.held_out]),
             "psnr_held_out": psnr(error[self.held_out]),
+            "psnr_luma": psnr_luma(self.picture, answer),
         }
 
     def classical(self, name: str) -> Array:
         if name == "constant":
             return constant(self.picture.shape, self.picture[~self.held_out].mean(axis=0, dtype=np.float64))
-        if name == "linear":
-            return fill_linear(self.picture, ~self.held_out)
+        if name in FILLINGS:
+            return FILLINGS[name](self.picture, ~self.held_out)
+        if name in CODES:
+            return dct_coded(self.picture, self.numbers, counted=CODES[name])
         raise self.unknown_baseline(name)
 
     def baseline(self, name: str) -> Evaluation:
-        """constant: the mean colour of the training pixels; or linear: held-out pixels interpolated between them.
+        """constant: the mean colour of the training pixels; or held-out pixels filled in from the others, linearly,
+        by a biharmonic surface or by thin-plate splines; or all pixels coded as in `dct_coded`, in `numbers` numbers,
+        dct_counted counting positions.
 
-        The latter copies the training pixels, so that only its psnr_held_out means something: the others are NaN.
+        Filling copies the training pixels, so that only its psnr_held_out means something. Coding sees all pixels, so
+        that its psnr_held_out means nothing. What means nothing is NaN.
         """
         evaluation = super().baseline(name)
-        if name == "linear":
-            evaluation.metrics.update(psnr=math.nan, ssim=math.nan, psnr_train=math.nan)
+        if name in FILLINGS:
+            nothing = set(evaluation.metrics) - {"psnr_held_out"}
+        elif name in CODES:
+            nothing = {"psnr_held_out"}
+            evaluation = replace(evaluation, parameters=self.numbers)
+        else:
+            return evaluation
+        evaluation.metrics.update(dict.fromkeys(nothing, math.nan))
         return evaluation

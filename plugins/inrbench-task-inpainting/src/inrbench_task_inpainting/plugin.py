@@ -44,8 +44,9 @@ def inrbench_tasks() -> Iterator[TaskEntry]:
             Metric("psnr", "dB"),
             Metric("ssim"),
             Metric("psnr_known", "dB"),
+            Metric("psnr_luma", "dB", column=False),
         ),
-        baselines=("constant", "linear", "biharmonic"),
+        baselines=("constant", "linear", "biharmonic", "thin_plate"),
         renderer="inrbench_task_image.renderer:PictureRenderer",
         api=1,
     )

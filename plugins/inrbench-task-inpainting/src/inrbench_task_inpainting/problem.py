@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 from inrbench_task_image.base import PictureProblem, constant
-from inrbench_task_image.interpolation import fill_linear
-from inrbench_task_image.metrics import psnr, squared_error, ssim_map
+from inrbench_task_image.interpolation import fill_biharmonic, fill_linear, fill_thin_plate
+from inrbench_task_image.metrics import psnr, psnr_luma, squared_error, ssim_map
 from inrbench_task_image.pictures import Picture, load_picture
 from inrbench_task_image.spec import TotalVariation
-from skimage.restoration import inpaint_biharmonic
 from torch import Tensor, nn
 
 from inrbench_core import Batch, Evaluation, Index, SeedStreams
@@ -21,8 +20,7 @@ from inrbench_task_inpainting.plugin import InpaintingSpec
 
 Array = np.ndarray[Any, Any]
 
-# Pixels of a side.
-TILE, OVERLAP = 512, 32
+FILLINGS = {"linear": fill_linear, "biharmonic": fill_biharmonic, "thin_plate": fill_thin_plate}
 
 
 def prepare(spec: InpaintingSpec, *, device: torch.device, seeds: SeedStreams) -> InpaintingProblem:
@@ -86,6 +84,7 @@ class InpaintingProblem(PictureProblem):
             "ssim_missing": float(similarity[self.missing].mean()),
             **super().measure(answer),
             "psnr_known": psnr(error[~self.missing]),
+            "psnr_luma": psnr_luma(self.picture, answer),
         }
 
     def evaluate(self, model: nn.Module, *, full: bool = True) -> Evaluation:
@@ -94,40 +93,13 @@ class InpaintingProblem(PictureProblem):
         return replace(evaluation, outputs={**evaluation.outputs, "missing": self.missing}) if full else evaluation
 
     def classical(self, name: str) -> Array:
-        """constant: the mean colour of the known pixels; linear: along rows and columns; biharmonic: see there.
+        """constant: the mean colour of the known pixels; or missing pixels filled in from the others, linearly, by a
+        biharmonic surface or by thin-plate splines.
 
-        None of them sees a missing pixel, and the last two keep the known ones.
+        None of them sees a missing pixel, and all but the first keep the known ones.
         """
         if name == "constant":
             return constant(self.picture.shape, self.picture[~self.missing].mean(axis=0, dtype=np.float64))
-        if name == "linear":
-            return fill_linear(self.picture, ~self.missing)
-        if name == "biharmonic":
-            return biharmonic(self.picture, self.missing)
+        if name in FILLINGS:
+            return FILLINGS[name](self.picture, ~self.missing)
         raise self.unknown_baseline(name)
-
-
-def biharmonic(picture: Array, missing: Array) -> Array:
-    """Missing pixels filled with a biharmonic surface (Damelin and Hoang 2018), by scikit-image.
-
-    One sparse system holds all pixels, so that large pictures are filled in tiles that overlap: a pixel follows what
-    is known near by. A tile in which nothing is known is filled linearly.
-
-    Args:
-        picture: (H, W, C).
-        missing: (H, W), bool.
-    """
-    filled = fill_linear(picture, ~missing) if max(missing.shape) > TILE else np.empty_like(picture)
-    height, width = missing.shape
-    for top in range(0, height, TILE):
-        for left in range(0, width, TILE):
-            first = max(top - OVERLAP, 0), max(left - OVERLAP, 0)
-            tile = np.s_[first[0] : top + TILE + OVERLAP, first[1] : left + TILE + OVERLAP]
-            if missing[tile].all():
-                continue
-            holes = np.where(missing[tile][..., None], 0.0, picture[tile])
-            surface = inpaint_biharmonic(holes, missing[tile], channel_axis=-1)
-            filled[top : top + TILE, left : left + TILE] = surface[
-                top - first[0] : top - first[0] + TILE, left - first[1] : left - first[1] + TILE
-            ]
-    return filled
