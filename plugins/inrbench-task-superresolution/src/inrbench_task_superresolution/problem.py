@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 from inrbench_task_image.base import PictureProblem, constant
-from inrbench_task_image.metrics import psnr, squared_error
+from inrbench_task_image.metrics import psnr, psnr_luma, squared_error
 from inrbench_task_image.pictures import Picture, load_picture
 from torch import Tensor, nn
 
 from inrbench_core import Batch, DataError, Index, SeedStreams
-from inrbench_task_superresolution.downsampling import bicubic, downsample, footprint
+from inrbench_task_superresolution.downsampling import Downsampling
 from inrbench_task_superresolution.plugin import SuperresolutionSpec
+from inrbench_task_superresolution.upsampling import back_projection, bicubic, lanczos
 
 Array = np.ndarray[Any, Any]
 
@@ -38,48 +39,65 @@ def prepare(spec: SuperresolutionSpec, *, device: torch.device, seeds: SeedStrea
         "crop_width": picture.record["crop_width"] * share[1],
     }
     cut = Picture(np.ascontiguousarray(picture.pixels[:height, :width]), record)
-    return SuperresolutionProblem(cut, spec.factor, device=device, seeds=seeds)
+    return SuperresolutionProblem(cut, spec, device=device, seeds=seeds)
 
 
 class SuperresolutionProblem(PictureProblem):
-    """An element is a coarse pixel; its loss takes the field at all the fine pixels that it covers.
+    """An element is a coarse pixel; its loss takes the field at all the fine pixels that it is made of.
 
     Args:
         picture: the fine picture, sides multiples of the factor.
-        factor: fine pixels along a side of a coarse one.
+        spec: factor, operator and regulariser.
     """
 
-    def __init__(self, picture: Picture, factor: int, *, device: torch.device, seeds: SeedStreams) -> None:
-        super().__init__(picture, device=device, seeds=seeds)
-        self.factor = factor
-        self.coarse = downsample(self.picture, factor)
+    def __init__(
+        self, picture: Picture, spec: SuperresolutionSpec, *, device: torch.device, seeds: SeedStreams
+    ) -> None:
+        super().__init__(picture, device=device, seeds=seeds, regulariser=spec.regulariser)
+        self.downsampling = Downsampling(spec.factor, "mean" if spec.operator == "none" else spec.operator)
+        self.at_centres = spec.operator == "none"
+        self.coarse = self.downsampling(self.picture)
         self._values = torch.from_numpy(self.coarse).reshape(-1, self.channels).to(device)
+        weights = np.ones(1) if self.at_centres else self.downsampling.footprint_weights()
+        self._weights = torch.from_numpy(weights.astype(np.float32)).to(device)
         self.elements = self._values.shape[0]
-        self.points_per_element = factor**2
-        self.record = {**self.record, "downsampling": f"mean of {factor} x {factor} pixels"}
+        self.points_per_element = self._weights.numel() + self.penalty_points
+        self.record = {**self.record, "downsampling": self.downsampling.operator, "factor": spec.factor}
 
     def batch(self, index: Index) -> Batch:
-        """coords (n, factor^2, 2) of the fine pixels, and values (n, C) of the coarse ones."""
-        fine = footprint(self.index(index), self.factor, self.width // self.factor)
+        """coords (n, p, 2) of the fine pixels that coarse ones are made of, and values (n, C) of the coarse ones; see
+        `regulariser_batch` too. Without an operator p is 1, the middle of a coarse pixel.
+        """
+        fine = self.downsampling.footprint(self.index(index), self.height, self.width)
+        coords = self.pixel_coords(fine.flatten()).unflatten(0, fine.shape)
         return {
-            "coords": self.pixel_coords(fine.flatten()).unflatten(0, fine.shape),
+            "coords": coords.mean(dim=1, keepdim=True) if self.at_centres else coords,
             "values": self._values[index] * 2.0 - 1.0,
+            **self.regulariser_batch(index),
         }
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Squared error of the coarse colour, averaged over its channels."""
+        """Squared error of the coarse colour, averaged over its channels, and the regulariser."""
         coords = batch["coords"]
         fine = model(coords.flatten(0, 1)).unflatten(0, coords.shape[:2])
-        return (fine.mean(dim=1) - batch["values"]).square().mean(dim=1)
+        coarse = (fine * self._weights[:, None]).sum(dim=1)
+        return (coarse - batch["values"]).square().mean(dim=1) + self.penalty(model, batch)
 
     def measure(self, answer: Array) -> dict[str, float]:
-        coarse = downsample(answer, self.factor)
-        return {**super().measure(answer), "psnr_coarse": psnr(squared_error(self.coarse, coarse))}
+        return {
+            **super().measure(answer),
+            "psnr_coarse": psnr(squared_error(self.coarse, self.downsampling(answer))),
+            "psnr_luma": psnr_luma(self.picture, answer),
+        }
 
     def classical(self, name: str) -> Array:
-        """constant: the mean colour; bicubic: cubic convolution of the coarse picture."""
+        """constant: the mean colour; else the coarse picture upsampled by that kernel, or by back-projection."""
         if name == "constant":
             return constant(self.picture.shape, self.coarse.mean(axis=(0, 1), dtype=np.float64))
         if name == "bicubic":
-            return bicubic(self.coarse, self.factor)
+            return bicubic(self.coarse, self.downsampling.factor)
+        if name == "lanczos":
+            return lanczos(self.coarse, self.downsampling.factor)
+        if name == "back_projection":
+            return back_projection(self.coarse, self.downsampling)
         raise self.unknown_baseline(name)
