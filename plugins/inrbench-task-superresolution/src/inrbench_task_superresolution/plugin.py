@@ -16,8 +16,8 @@ class SuperresolutionSpec(RegularisedSpec, PictureSpec):
     operator: Literal["mean", "bicubic", "none"] = Field(
         "mean",
         description="how coarse pixels are made, in the data and in the loss: mean of the fine pixels that they cover, "
-        "or antialiased bicubic as of MATLAB's imresize (up to 16 times as many evaluations of the field); none: data as with mean, and "
-        "the loss takes the field at the middle of a coarse pixel only",
+        "or antialiased bicubic as of MATLAB's imresize (up to 16 times as many evaluations of the field); none: data "
+        "as with mean, and the loss takes the field at the middle of a coarse pixel only",
     )
 
 
