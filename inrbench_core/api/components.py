@@ -20,6 +20,7 @@ Any module within a model may also have these, which the fit engine looks for by
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Literal
@@ -44,6 +45,11 @@ class FieldShape:
     in_features: int
     out_features: int
     resolution: tuple[int, ...] | None = None
+
+    @property
+    def values(self) -> int:
+        """How many values the signal has; 0 where it has no grid."""
+        return self.out_features * math.prod(self.resolution) if self.resolution else 0
 
 
 class Encoding(nn.Module):

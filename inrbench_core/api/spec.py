@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self
 
 from pydantic import (
     BaseModel,
@@ -18,6 +18,7 @@ from pydantic import (
     PlainValidator,
     TypeAdapter,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError, core_schema
 
@@ -203,13 +204,22 @@ AnalysisRef = Annotated[Component, ComponentOf("analysis")]
 
 
 class ParameterBudget(BaseModel):
-    """A width to be solved for: the one whose field comes nearest to this many parameters."""
+    """A width to be solved for: the one whose field comes nearest to so many parameters; one of both is given."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    parameters: int = Field(
-        gt=0, le=10**10, description="trainable parameters of the whole model; a complex one counts as two"
+    parameters: int | None = Field(
+        None, gt=0, le=10**10, description="trainable parameters of the whole model; a complex one counts as two"
     )
+    values_per_parameter: float | None = Field(
+        None, gt=0, le=10**10, description="values of the signal, such as samples, for each parameter of the model"
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> ParameterBudget:
+        if (self.parameters is None) == (self.values_per_parameter is None):
+            raise ValueError("give either parameters or values_per_parameter")
+        return self
 
 
 def _validate_width(value: Any) -> int | ParameterBudget:
@@ -225,27 +235,48 @@ _POSITIVE = TypeAdapter(Annotated[int, Field(gt=0, le=MOST_WIDTH)])
 Width = Annotated[
     int | ParameterBudget,
     PlainValidator(_validate_width),
-    PlainSerializer(lambda width: width.model_dump() if isinstance(width, ParameterBudget) else width),
+    PlainSerializer(lambda width: width.model_dump(exclude_none=True) if isinstance(width, ParameterBudget) else width),
     WithJsonSchema(
         {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_WIDTH}, ParameterBudget.model_json_schema()]}
     ),
-    Field(description="hidden features, or {parameters: N} to solve the width for a parameter count"),
+    Field(description="hidden features, {parameters: N} or {values_per_parameter: X} to solve the width for it"),
 ]
 
 
-class ExpansionSpec(ComponentSpec):
+class BasisSpec(ComponentSpec):
+    """Options shared by all bases of KAN layers; `inrbench_core.api.starts` has the formulas of the starts."""
+
+    scale: Literal["published", "unit", "lecun", "glorot", "power"] = Field(
+        "unit",
+        description="coefficients at the start: as in the published code; unit output variance; lecun: the variance of "
+        "the inputs; glorot: a compromise with that of the gradients; power: (in_features x functions)^-exponent",
+    )
+    exponent: float | None = Field(
+        None, ge=0, le=4, description="of scale: power; 1.75 beside a silu branch and 0.5 elsewhere if left out"
+    )
+    bias: bool = Field(True, description="add a bias to each output")
+
+
+class ExpansionSpec(BasisSpec):
     """Options shared by the bases that are linear in their coefficients (see ExpansionBasis)."""
+
+    # Whether the functions span the constants. If not, centred functions need a bias.
+    spans_constants: ClassVar[bool] = False
 
     domain: Literal["auto", "identity", "tanh"] = Field(
         "auto",
         description="map of a layer's input: identity, tanh, or auto (identity on coordinates, tanh in later layers)",
     )
-    scale: Literal["unit", "published"] = Field(
-        "unit",
-        description="coefficients at the start: unit output variance, or as in the published code",
-    )
-    normalize: Literal["none", "rms"] = Field(
-        "none", description="rms divides each function by its RMS over the interval that the functions lie on"
+    normalize: Literal["none", "rms", "variance"] = Field(
+        "none",
+        description="rms divides each function by its RMS over the interval that the functions lie on; variance "
+        "subtracts its mean there and divides by its standard deviation",
     )
     base: bool = Field(False, description="add a silu branch, W silu(x)")
-    bias: bool = Field(True, description="add a bias to each output")
+    base_exponent: float = Field(0.25, ge=0, le=4, description="exponent of the silu branch, of scale: power")
+
+    @model_validator(mode="after")
+    def _constants(self) -> Self:
+        if self.normalize == "variance" and not self.bias and not self.spans_constants:
+            raise ValueError("centred functions (normalize: variance) sum to no constant: set bias: true")
+        return self

@@ -52,13 +52,13 @@ def build_model(
         device: where the model goes.
 
     Raises:
-        BudgetError: if no width comes within 2 % of the budget.
+        BudgetError: if no width comes within 2 % of the budget, or it counts values and the signal has no grid.
     """
     width = None
     for name in type(field.spec).model_fields:
         budget = getattr(field.spec, name)
         if isinstance(budget, ParameterBudget):
-            width = _solve_width(field, name, budget.parameters, shapes)
+            width = _solve_width(field, name, _parameters(budget, shapes), shapes)
             field = field.with_spec(**{name: width})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeds.derive("initialisation"))
@@ -69,6 +69,22 @@ def build_model(
 def _assemble(field: Component, shapes: Mapping[str, FieldShape]) -> nn.Module:
     fields = {name: field.build(shape) for name, shape in shapes.items()}
     return next(iter(fields.values())) if len(fields) == 1 else nn.ModuleDict(fields)
+
+
+def signal_values(shapes: Mapping[str, FieldShape]) -> int:
+    """How many values the signals of all fields have together; 0 where one of them has no grid."""
+    values = [shape.values for shape in shapes.values()]
+    return sum(values) if all(values) else 0
+
+
+def _parameters(budget: ParameterBudget, shapes: Mapping[str, FieldShape]) -> int:
+    if budget.parameters is not None:
+        return budget.parameters
+    assert budget.values_per_parameter is not None
+    values = signal_values(shapes)
+    if not values:
+        raise BudgetError("values_per_parameter: this problem has no grid of values; give {parameters: N}")
+    return max(1, round(values / budget.values_per_parameter))
 
 
 def _solve_width(field: Component, attribute: str, target: int, shapes: Mapping[str, FieldShape]) -> int:

@@ -21,7 +21,7 @@ from inrbench_core.runs.identity import group_of, run_id, settings_of
 from inrbench_core.runs.record import STATUSES, KnownRecord
 from inrbench_core.spec.experiment import plain_identity
 
-KNOWN_SCHEMA = "inrbench.known/1"
+KNOWN_SCHEMA = "inrbench.known/2"
 METRIC, SECONDS = "metric.", "seconds."
 # Of a row of a table that has no final run: why, as where its field does not go with the task.
 SKIPPED = "skipped"
@@ -48,6 +48,8 @@ COLUMNS: dict[str, Kind] = {
     "torch": str,
     "step": int,
     "parameters": int,
+    "values": int,
+    "synthetic": bool,
     "width": int,
     "flops": float,
     "peak_memory_bytes": int,
@@ -156,6 +158,8 @@ def _run_cells(run: ResultRun) -> Row:
         "torch": record.environment.get("torch", ""),
         "step": record.step,
         "parameters": record.parameters,
+        "values": record.values,
+        "synthetic": record.data.get("synthetic"),
         "width": record.width,
         "flops": float(record.flops),
         "peak_memory_bytes": record.peak_memory_bytes,
@@ -234,14 +238,16 @@ def _record(row: Mapping[str, Any], declared: list[dict[str, Any]], origin: str)
     data = json.loads(row["run_data"])
     if run_id(data) != row["run"] or row["status"] not in STATUSES:
         raise ValueError("it is another run's, or of no known status")
-    same = ("status", "message", "step", "rank_by", "baseline", "parameters", "width", "flops", "compiled")
+    same = ("status", "message", "step", "rank_by", "baseline", "parameters", "values", "width", "flops")
     return KnownRecord(
         run=data,
         metrics=_figures(row, METRIC),
         declared=tuple(declared),
         times=_figures(row, SECONDS),
         peak_memory_bytes=row["peak_memory_bytes"],
-        stacked=row.get("stacked") or 1,
+        compiled=row["compiled"],
+        stacked=row["stacked"],
+        data={} if row["synthetic"] is None else {"synthetic": row["synthetic"]},
         environment=json.loads(row["environment"]),
         problems=tuple(json.loads(row["problems"])),
         read_arrays=_no_arrays(data),

@@ -66,7 +66,7 @@ def cells(board: Leaderboard, plus_minus: str = "±") -> tuple[list[str], list[l
     wide: Scope = "such signals"
     titles = ["#", *(RANKS[scope] for scope in scopes), "field", *map(header, metrics)]
     titles += [f"{board.rank_by.name}, {wide}"] if wide in scopes else []
-    titles += ["parameters", "train [s]", "runs"]
+    titles += ["parameters", "values/parameter", "train [s]", "runs"]
     rows, first = [], next(iter(board.ranked), None)
     for row in board.rows:
         texts = [str(row.rank) if row.rank else ""]
@@ -78,7 +78,8 @@ def cells(board: Leaderboard, plus_minus: str = "±") -> tuple[list[str], list[l
             summary = row.metrics[board.rank_by.name]
             known = wide in summary.intervals
             texts.append(format_summary(summary, board.rank_by.unit, plus_minus, wide) if known else "")
-        texts += [f"{row.parameters:,}" if row.parameters else "-", format_summary(row.train_s), runs_text(row)]
+        texts += [f"{row.parameters:,}" if row.parameters else "-", _ratio(row.values_per_parameter)]
+        texts += [format_summary(row.train_s), runs_text(row)]
         rows.append(texts)
     return titles, rows
 
@@ -91,6 +92,10 @@ def _standing(standing: Standing | None, *, is_first: bool) -> str:
     return f"{ranks} {TIED}" if standing.tied and not is_first else ranks
 
 
+def _ratio(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:,.2f}" if value < 100 else f"{value:,.0f}"
+
+
 def print_tables(console: Console, boards: Sequence[Leaderboard]) -> None:
     """Ranked tables, each with what is sure of it and the reasons for what is missing in it.
 
@@ -100,8 +105,8 @@ def print_tables(console: Console, boards: Sequence[Leaderboard]) -> None:
         titles, rows = cells(board)
         last, name = len(titles) - 1, titles.index("field")
         # The time, then secondary metrics, those of held-out parts last. Name, ranks, ranking metric and runs stay.
-        secondary = sorted(range(name + 2, last - 2), key=lambda index: ("held_out" in titles[index], -index))
-        order = {index: number for number, index in enumerate([last - 1, *secondary, last - 2], start=1)}
+        secondary = sorted(range(name + 2, last - 3), key=lambda index: ("held_out" in titles[index], -index))
+        order = {index: number for number, index in enumerate([last - 1, *secondary, last - 3, last - 2], start=1)}
         folds = {name: FOLD_NAME, last: FOLD_RUNS}
         columns = [Column(title, folds.get(index, 0), order.get(index, 0)) for index, title in enumerate(titles)]
         styles = ["dim" if row.baseline else "" if row.complete else "yellow" for row in board.rows]
@@ -125,7 +130,17 @@ def csv_report(spec: TableSpec, results: Results) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(
         [
-            *("task", "ranked_by", "rank", "field", "baseline", "parameters", "runs_ok", "runs"),
+            *(
+                "task",
+                "ranked_by",
+                "rank",
+                "field",
+                "baseline",
+                "parameters",
+                "values_per_parameter",
+                "runs_ok",
+                "runs",
+            ),
             *(f"{name}{suffix}" for suffix in SUFFIXES.values() for name in ("rank_low", "rank_high", "tied")),
             *(f"{name}_{part}" for name in names for part in _PARTS),
             *("train_s_mean", "train_s_std", "chosen", "origin", "problems"),
@@ -138,7 +153,7 @@ def csv_report(spec: TableSpec, results: Results) -> str:
             writer.writerow(
                 [
                     *(board.task_label, board.rank_by.name, row.rank or "", row.label, row.baseline, row.parameters),
-                    *(row.statuses.get("ok", 0), sum(row.statuses.values())),
+                    *(_plain(row.values_per_parameter), row.statuses.get("ok", 0), sum(row.statuses.values())),
                     *(value for one in standings for value in ((one.low, one.high, one.tied) if one else ("",) * 3)),
                     *(_plain(value) for item in summaries for value in _parts(item)),
                     *(_plain(row.train_s.mean), _plain(row.train_s.std)),
@@ -197,6 +212,7 @@ def _row_data(row: Row) -> dict[str, Any]:
         "ranks": {scope: vars(standing) for scope, standing in row.standing.items()},
         "baseline": row.baseline,
         "parameters": row.parameters,
+        "values_per_parameter": _finite(row.values_per_parameter),
         "metrics": {name: _summary_data(item) for name, item in row.metrics.items()},
         "train_s": _summary_data(row.train_s),
         "chosen": vars(row.chosen) if row.chosen else None,

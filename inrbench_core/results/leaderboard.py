@@ -14,7 +14,7 @@ from inrbench_core.api.entries import Metric
 from inrbench_core.api.errors import InrbenchError
 from inrbench_core.api.suggest import did_you_mean
 from inrbench_core.results.results import Chosen, ResultBoard, ResultRow, ResultRun, Results
-from inrbench_core.results.samples import samples_of
+from inrbench_core.results.samples import samples_of, seeds_of
 from inrbench_core.results.statistics.comparisons import Comparisons, comparisons_of, rank_intervals
 from inrbench_core.results.statistics.intervals import mean_intervals
 from inrbench_core.results.statistics.variances import SCOPES, Scope, has_scope
@@ -75,7 +75,9 @@ class Row:
         rank: from 1, equal for equal means; None for baselines, and for rows without the figure of every signal and
             seed of the table: means over different ones cannot be compared.
         metrics: a summary for each metric, over the runs that are ok.
-        parameters: trainable parameters; the largest number of them where runs differ, and 0 if it is not known.
+        parameters: trainable parameters, or the numbers that transform coding keeps; the largest number of them where
+            runs differ, and 0 if it is not known.
+        values_per_parameter: values of the signal for each of them, the least where runs differ; NaN if not known.
         train_s: seconds of training.
         statuses: how many runs ended how; "missing" counts those without a result.
         problems: why runs have no figures, and why a row whose runs are ok has no rank, without repetition.
@@ -89,6 +91,7 @@ class Row:
     rank: int | None
     metrics: Mapping[str, Summary]
     parameters: int
+    values_per_parameter: float
     train_s: Summary
     statuses: Mapping[str, int]
     problems: tuple[str, ...]
@@ -134,7 +137,7 @@ class Leaderboard:
     def counts(self) -> tuple[int, int]:
         """How many signals and how many seeds there are."""
         runs = [run for row in self.rows for run in row.runs]
-        return len({run.signal for run in runs}), len({run.seed for run in runs})
+        return len({run.signal for run in runs}), len(seeds_of(runs))
 
     def shown_metrics(self) -> list[Metric]:
         """The columns of tables: the metric that ranks, and of the others those that some row has a figure for."""
@@ -293,6 +296,9 @@ def _row(row: ResultRow, metrics: Sequence[Metric]) -> Row:
             metric.name: Summary.of([run.metrics.get(metric.name, math.nan) for run in good]) for metric in metrics
         },
         parameters=max((item.parameters for item in known), default=0),
+        values_per_parameter=min(
+            (item.values / item.parameters for item in known if item.values and item.parameters), default=math.nan
+        ),
         train_s=Summary.of([run.record.times.get("train", math.nan) for run in good if run.record is not None]),
         statuses=statuses,
         problems=tuple(problems),

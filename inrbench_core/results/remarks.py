@@ -16,6 +16,7 @@ from inrbench_core.results.results import Chosen
 from inrbench_core.results.samples import samples_of
 from inrbench_core.results.statistics.comparisons import ALPHA, MOST_REPEATS, Difference
 from inrbench_core.results.statistics.variances import LEAST_SEEDS, LEAST_SIGNALS, SCOPES, Scope
+from inrbench_core.spec.lists import OWN_DATA
 
 TIED = "="
 KNOWN = "†"
@@ -28,7 +29,10 @@ REPEATS: Mapping[Scope, str] = {"these signals": "seeds", "such signals": "signa
 def remark_lines(board: Leaderboard) -> list[str]:
     """Every line that belongs below a table, each complete by itself."""
     problems = [f"{row.label}: {problem}" for row in board.rows for problem in row.problems]
-    return [one_line(line) for line in (*_statistics(board), *_choices(board), *origin_lines(board), *problems)]
+    return [
+        one_line(line)
+        for line in (*_statistics(board), *_data(board), *_choices(board), *origin_lines(board), *problems)
+    ]
 
 
 def is_known(row: Row) -> bool:
@@ -60,6 +64,17 @@ def _statistics(board: Leaderboard) -> list[str]:
             lines.append(f"{ABOUT[scope]}: nothing is known with fewer than {LEAST_SIGNALS} signals")
     if any(standing.tied for row in rows[1:] for standing in row.standing.values()):
         lines.append(f"{TIED} cannot be told apart from the first row")
+    return lines
+
+
+def _data(board: Leaderboard) -> list[str]:
+    """Which signals are made by a program, and whether all seeds have the same data."""
+    runs = [(run, run.record) for row in board.rows for run in row.runs if run.record is not None]
+    made = dict.fromkeys(run.signal for run, record in runs if record.data.get("synthetic"))
+    lines = [f"synthetic data: {', '.join(made)}"] if made else []
+    seeds = {record.run["data_seed"] for run, record in runs if not run.serves_all_seeds}
+    if board.counts[1] > 1 and len(seeds) == 1 and OWN_DATA not in seeds:
+        lines.append(f"noise, masks and other random data are those of data_seed {seeds.pop()} for all seeds")
     return lines
 
 

@@ -12,6 +12,7 @@ from inrbench_core.api.entries import Metric
 from inrbench_core.api.errors import InrbenchError
 from inrbench_core.runs.identity import group_of
 from inrbench_core.runs.record import RunRecord
+from inrbench_core.spec.lists import OWN_DATA
 
 if TYPE_CHECKING:
     import pandas
@@ -61,6 +62,12 @@ class ResultRun:
         return self.record.metrics if self.record is not None and self.status == "ok" else {}
 
     @property
+    def serves_all_seeds(self) -> bool:
+        """Whether it is a task's own baseline on data that all seeds of the table share."""
+        run = self.record.run if self.record is not None else {}
+        return bool(run.get("baseline")) and run["data_seed"] != OWN_DATA
+
+    @property
     def path(self) -> Path:
         """Its file. Raises InrbenchError if its figures come from elsewhere."""
         if self.origin:
@@ -86,6 +93,7 @@ class ResultRun:
             "status": self.status,
             "message": record.message if record is not None else "",
             "parameters": record.parameters if record is not None else None,
+            "values": record.values if record is not None else None,
             "flops": record.flops if record is not None else None,
             "train_s": record.times.get("train") if record is not None else None,
             "total_s": record.times.get("total") if record is not None else None,
@@ -216,8 +224,8 @@ class Results:
     def to_frame(self) -> pandas.DataFrame:
         """A pandas data frame, one row for each run and metric.
 
-        Columns: run, group, task, signal, field, baseline, seed, role, status, message, parameters, flops, train_s,
-        total_s, device, folder, origin, metric, unit, value.
+        Columns: run, group, task, signal, field, baseline, seed, role, status, message, parameters, values, flops,
+        train_s, total_s, device, folder, origin, metric, unit, value.
 
         Raises:
             InrbenchError: if pandas is not installed.

@@ -6,7 +6,7 @@ Imports no torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -49,17 +49,27 @@ class RowOfRuns(Protocol):
 def samples_of(rows: Sequence[RowOfRuns], metric: Metric) -> Samples:
     """The figures of some rows, signals and seeds in the order in which they are first met.
 
+    What a task's own baseline answers to data that all seeds share is its figure for each of them.
+
     Args:
         rows: of one table; fields, baselines or both.
         metric: whose figures.
     """
     runs = [run for row in rows for run in row.runs]
     signals = tuple(dict.fromkeys(run.signal for run in runs))
-    seeds = tuple(dict.fromkeys(run.seed for run in runs))
+    seeds = seeds_of(runs)
     values = np.full((len(rows), len(signals), len(seeds)), np.nan)
     for index, row in enumerate(rows):
         for run in row.runs:
             value = run.metrics.get(metric.name, math.nan)
             if math.isfinite(value):
-                values[index, signals.index(run.signal), seeds.index(run.seed)] = value
+                place = slice(None) if run.serves_all_seeds else seeds.index(run.seed)
+                values[index, signals.index(run.signal), place] = value
     return Samples(metric, tuple(row.label for row in rows), signals, seeds, values)
+
+
+def seeds_of(runs: Iterable[ResultRun]) -> tuple[int, ...]:
+    """The seeds of some runs of a table; baselines count only where there is nothing else."""
+    runs = list(runs)
+    fits = [run for run in runs if not (run.serves_all_seeds or (run.baseline and run.record is None))]
+    return tuple(dict.fromkeys(run.seed for run in fits or runs))

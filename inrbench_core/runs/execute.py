@@ -19,6 +19,7 @@ from inrbench_core.api.executor import Progress
 from inrbench_core.api.problem import Evaluation, Problem, SeedStreams
 from inrbench_core.api.sources import content_sha256
 from inrbench_core.fit import FitResult, build_model
+from inrbench_core.fit.build import signal_values
 from inrbench_core.fit.calibrate import flops_per_step
 from inrbench_core.fit.device import choose_device
 from inrbench_core.fit.loop import FitUnderWay
@@ -134,7 +135,7 @@ def _origin(error: BaseException) -> str:
 
 
 class _Prepared:
-    """The problem that was prepared last, for the next run of the same task, signal and seed."""
+    """The problem that was prepared last, for the next run of the same task, signal and data seed."""
 
     def __init__(self) -> None:
         self.key: tuple[Any, ...] = ()
@@ -142,7 +143,7 @@ class _Prepared:
         self.picture: Array | None = None
 
     def get(self, run: AnyRun, device: torch.device) -> Problem:
-        key = (run.task.distribution, repr(run.task.to_data()), tuple(run.files.items()), run.seed, device)
+        key = (run.task.distribution, repr(run.task.to_data()), tuple(run.files.items()), run.data_streams_seed, device)
         if self.problem is None or key != self.key:
             # Freed before the next one is made: both together may not fit.
             self.problem = self.picture = None
@@ -176,7 +177,7 @@ def check_files(run: AnyRun) -> None:
 
 def prepare(run: AnyRun, device: torch.device) -> Problem:
     """The run's problem, prepared anew."""
-    problem: Problem = run.task.build(device=device, seeds=SeedStreams(run.seed))
+    problem: Problem = run.task.build(device=device, seeds=SeedStreams(run.data_streams_seed))
     return problem
 
 
@@ -277,6 +278,7 @@ def _facts(run: AnyRun, problem: Problem, device: torch.device) -> dict[str, Any
     return {
         **describe_run(run),
         "data": dict(problem.record),
+        "values": signal_values(problem.shapes),
         "environment": describe_environment(device, _versions(run)),
         "frame": problem.frame.to_data(),
     }

@@ -19,12 +19,14 @@ def digest(value: Any) -> str:
 def group_of(data: Mapping[str, Any]) -> str:
     """The hash of a run's settings without its signal and seed: runs that are observations of one row share it.
 
+    Runs of different data seeds do not, unless each has the data of its own seed.
+
     Args:
         data: a run as `Run.to_data` gives it; its `seed` and `signal` are not looked at.
     """
     task = plain_identity(data["task"], data["files"])
     task.pop(data["signal_option"], None)
-    return digest([task, data["field"], data["baseline"], data["training"], data["analyses"]])
+    return digest([task, data["field"], data["baseline"], data["training"], data["analyses"], data["data_seed"]])
 
 
 def settings_of(group: str, data: Mapping[str, Any]) -> str:

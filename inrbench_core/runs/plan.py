@@ -16,6 +16,7 @@ from inrbench_core.plugins.fingerprints import Fingerprints
 from inrbench_core.runs.record import RunRecord, done_runs
 from inrbench_core.runs.run import AnyRun, FitRun, RunFactory
 from inrbench_core.spec.experiment import Choice, Experiment, FieldRow, Signal, TaskBoard
+from inrbench_core.spec.lists import OWN_DATA, DataSeed
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class PlannedRow:
     Args:
         label: what the table calls it.
         baseline: whether it is a measure for the others.
-        runs: its runs, over seeds and, for each seed, over signals; none while its options are not chosen.
+        runs: its runs, over seeds and, for each seed, over signals; none while its options are not chosen, and of a
+            task's own baseline only one a signal where all seeds have the same data.
         skip: why there are none, or "".
         source: the field's row in the spec; None for a task's own baseline, and while its options are not chosen.
         trials: the settings that it is chosen from.
@@ -178,7 +180,7 @@ class _Planner:
         trials = tuple(
             PlannedTrial(
                 trial.options,
-                self._runs(board, board.trial_signals, seeds, trial.row, f"{choice.label}, trial {number}"),
+                self._runs(board, board.trial_signals, seeds, OWN_DATA, trial.row, f"{choice.label}, trial {number}"),
                 self._final(board, trial.row, choice.label),
                 trial.row,
             )
@@ -187,14 +189,24 @@ class _Planner:
         return PlannedRow(choice.label, False, (), choice.skip, trials=trials, published=choice.published)
 
     def _final(self, board: TaskBoard, what: str | FieldRow, label: str) -> tuple[AnyRun, ...]:
-        return self._runs(board, board.signals, self.experiment.seeds, what, label)
+        seeds, data_seed = self.experiment.seeds, self.experiment.data_seed
+        if isinstance(what, str) and data_seed != OWN_DATA:
+            # Nothing in it depends on any other seed.
+            seeds = (data_seed,)
+        return self._runs(board, board.signals, seeds, data_seed, what, label)
 
     def _runs(
-        self, board: TaskBoard, signals: Sequence[Signal], seeds: Sequence[int], what: str | FieldRow, label: str
+        self,
+        board: TaskBoard,
+        signals: Sequence[Signal],
+        seeds: Sequence[int],
+        data_seed: DataSeed,
+        what: str | FieldRow,
+        label: str,
     ) -> tuple[AnyRun, ...]:
         made = what if isinstance(what, str) else (what.field, what.training, self.experiment.analyses)
         factories = [
-            (signal.label, RunFactory(signal.task, signal.files, self.device, self.fingerprints.of, made))
+            (signal.label, RunFactory(signal.task, signal.files, self.device, self.fingerprints.of, made, data_seed))
             for signal in signals
         ]
         return tuple(
@@ -220,8 +232,7 @@ def _of_seed(seed: int, boards: Sequence[PlannedBoard], only: Sequence[str]) -> 
         for board in boards:
             count = len(board.board.signals)
             for row in board.rows if signal < count else ():
-                if row.runs:
-                    run = row.runs[seed * count + signal]
+                for run in row.runs[seed * count + signal : seed * count + signal + 1]:
                     yield _selects(only, [run.signal, *_labels(board, row)]), run
 
 

@@ -53,6 +53,7 @@ class RunRecord:
         rank_by: the metric that ranks where it is defined.
         baseline: whether it is a measure for the others.
         parameters: trainable parameters; a complex one counts as two.
+        values: how many values the signal has; 0 where it has no grid.
         width: the width that a parameter budget was solved to, or None.
         flops: estimate of the floating-point operations of the whole training; 0 if unknown.
         times: seconds by phase: prepare, train, compile, evaluate, analyse, total.
@@ -76,6 +77,7 @@ class RunRecord:
     rank_by: str = ""
     baseline: bool = False
     parameters: int = 0
+    values: int = 0
     width: int | None = None
     flops: float = 0.0
     times: Mapping[str, float] = field(default_factory=dict)
@@ -101,8 +103,6 @@ class RunRecord:
     def from_facts(cls, facts: Mapping[str, Any], read_arrays: Callable[[], RunArrays]) -> RunRecord:
         """The record that `facts` describes. Raises TypeError, KeyError or ValueError if it is none."""
         known = {item.name for item in fields(cls)} - {"read_arrays"}
-        # Files that do not say were written before fits were stacked.
-        facts = {"stacked": 1, **facts}
         if set(facts) != known or facts["status"] not in STATUSES:
             raise ValueError("these are not the facts of a run")
         lists = {"declared": tuple(facts["declared"]), "problems": tuple(facts["problems"])}

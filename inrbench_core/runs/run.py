@@ -11,6 +11,7 @@ from inrbench_core.api.spec import Component, ParameterBudget
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.plugins.fingerprints import Fingerprints
 from inrbench_core.runs.identity import group_of, id_of, settings_of
+from inrbench_core.spec.lists import OWN_DATA, DataSeed
 from inrbench_core.spec.training import TrainingSpec
 
 
@@ -27,7 +28,8 @@ class Run:
         signal: what tables call the signal.
         files: the user's files that the task reads: path -> hash of the content.
         label: what tables call the field or the baseline.
-        seed: the one seed that all random streams derive from.
+        seed: what initialisation and sampling are drawn from.
+        data_seed: what noise, masks and the like are drawn from; "seed": `seed`.
         device: cpu, cuda or cuda:N.
         code: fingerprint of the code of core and of each distribution used, by name.
     """
@@ -41,8 +43,14 @@ class Run:
     files: Mapping[str, str]
     label: str
     seed: int
+    data_seed: DataSeed
     device: str
     code: Mapping[str, str]
+
+    @property
+    def data_streams_seed(self) -> int:
+        """What noise, masks and the like are drawn from."""
+        return self.seed if self.data_seed == OWN_DATA else self.data_seed
 
     @property
     def task_entry(self) -> TaskEntry:
@@ -83,6 +91,7 @@ class Run:
     def _own_data(self) -> dict[str, Any]:
         return {
             "seed": self.seed,
+            "data_seed": self.data_seed,
             "device": self.device,
             "code": dict(self.code),
             "targets": _targets(self.components),
@@ -188,6 +197,7 @@ class RunFactory:
         device: cpu, cuda or cuda:N.
         code_of: the fingerprints of the code that components come from, such as `Fingerprints.of`.
         what: the baseline's name; or the field, its training and the analyses.
+        data_seed: of the data, or "seed".
     """
 
     def __init__(
@@ -197,14 +207,22 @@ class RunFactory:
         device: str,
         code_of: CodeOf,
         what: str | tuple[Component, TrainingSpec, tuple[Component, ...]],
+        data_seed: DataSeed,
     ) -> None:
         self.what = what
         field, training, analyses = (None, None, ()) if isinstance(what, str) else what
         components = [task] if field is None or training is None else [task, field, training.optimizer, *analyses]
-        self.shared = {"task": task, "files": files, "device": device, "code": code_of(components)}
+        self.shared = {
+            "task": task,
+            "files": files,
+            "device": device,
+            "code": code_of(components),
+            "data_seed": data_seed,
+        }
         self.data = {
             **_settings(task, files, field, what if isinstance(what, str) else "", training, analyses),
             "device": device,
+            "data_seed": data_seed,
             "code": self.shared["code"],
             "targets": _targets(components),
         }
@@ -247,5 +265,7 @@ def run_from_data(data: Mapping[str, Any], catalog: Catalog, code_of: CodeOf | N
         training = TrainingSpec.model_validate(data["training"], context={"catalog": catalog})
         analyses = tuple(catalog.resolve("analysis", value) for value in data["analyses"])
         what = (catalog.resolve("field", data["field"]), training, analyses)
-    factory = RunFactory(task, data["files"], data["device"], code_of or Fingerprints(catalog).of, what)
+    factory = RunFactory(
+        task, data["files"], data["device"], code_of or Fingerprints(catalog).of, what, data["data_seed"]
+    )
     return factory.run(data["seed"], label=data["label"], task_label=data["task_label"], signal=data["signal_label"])

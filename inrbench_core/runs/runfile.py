@@ -24,7 +24,7 @@ from inrbench_core.api.errors import InrbenchError
 from inrbench_core.runs.identity import run_id
 from inrbench_core.runs.record import Array, RunArrays, RunRecord
 
-FORMAT = 2
+FORMAT = 3
 SCHEMA = f"inrbench.run/{FORMAT}"
 _MARK = b"\ninrbench run "
 _DIGEST_BYTES = 32

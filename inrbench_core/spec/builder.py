@@ -73,6 +73,7 @@ class _Builder(SignalReader):
             name=head.name,
             boards=tuple(boards),
             seeds=tuple(head.seeds),
+            data_seed=head.data_seed,
             analyses=tuple(head.analyses),
             executor=head.executor,
             stack=head.stack == "auto",
@@ -80,7 +81,7 @@ class _Builder(SignalReader):
             device=head.device,
             document=self.document,
             settings=tuple(self.settings),
-            trial_seeds=choosing.trial_seeds(head.seeds) if choosing else (),
+            trial_seeds=choosing.trial_seeds(head.seeds, head.data_seed) if choosing else (),
             choose_by=choosing.by if choosing else "",
             remarks=tuple(uneven(boards, head.tuning)) if head.tuning else (),
         )
@@ -139,6 +140,11 @@ class _Builder(SignalReader):
         if head.choosing is not None and (both := sorted(set(head.choosing.seeds) & set(head.seeds))):
             numbers = ", ".join(map(str, both))
             self.problem((head.choosing_key, "seeds"), f"the tables have {numbers} as well; choose by other seeds")
+        if head.choosing is not None and head.data_seed in head.choosing.seeds:
+            self.problem(
+                (head.choosing_key, "seeds"),
+                f"{head.data_seed} is the data_seed of the tables; trials have the data of their own seeds",
+            )
 
     def _check_overlaps(self, paths: Mapping[str, YamlPath]) -> None:
         """Stop if two keys of `tuning:` name the same option, or one names a part of the other."""
@@ -191,7 +197,9 @@ class _Builder(SignalReader):
         if head.choosing is not None:
             of_row = head.tuning.trials if head.tuning else 1
             observations *= 2 if head.tuning else 1
-            observations += -(-trials * of_row * len(head.choosing.trial_seeds(head.seeds)) // len(head.seeds))
+            observations += -(
+                -trials * of_row * len(head.choosing.trial_seeds(head.seeds, head.data_seed)) // len(head.seeds)
+            )
         self._check_count(observations * len(head.seeds))
         boards: dict[str, tuple[Signals, dict[RowKey, MadeRow]]] = {}
         for changes, found in chosen:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchem
 
 from inrbench_core.plugins.catalog import shorten
 from inrbench_core.spec.experiment import FieldRow
-from inrbench_core.spec.lists import FIRST_TRIAL_SEED, Seed, Texts, TrialSeeds
+from inrbench_core.spec.lists import FIRST_TRIAL_SEED, DataSeed, Seed, Texts, TrialSeeds
 from inrbench_core.spec.yaml_io import YamlPath
 
 MOST_TRIALS = 1000
@@ -87,11 +87,17 @@ class _Choosing(BaseModel):
         [], description=f"seeds of trial runs, or how many, from {FIRST_TRIAL_SEED} on; the tables have others"
     )
 
-    def trial_seeds(self, seeds: Sequence[int]) -> tuple[int, ...]:
-        """The seeds of trial runs of an experiment with some seeds: other ones, unless only signals are given."""
+    def trial_seeds(self, seeds: Sequence[int], data_seed: DataSeed) -> tuple[int, ...]:
+        """The seeds of trial runs, which are those of their data as well.
+
+        Args:
+            seeds: of the tables; trials have them where only signals are given.
+            data_seed: of the tables.
+        """
         if self.seeds or self.signals:
             return tuple(self.seeds or seeds)
-        return (next(seed for seed in itertools.count(FIRST_TRIAL_SEED) if seed not in seeds),)
+        taken = {*seeds, data_seed}
+        return (next(seed for seed in itertools.count(FIRST_TRIAL_SEED) if seed not in taken),)
 
 
 class SelectSpec(_Choosing):

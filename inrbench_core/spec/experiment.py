@@ -8,6 +8,7 @@ from typing import Any
 
 from inrbench_core.api.entries import FieldEntry, TaskEntry
 from inrbench_core.api.spec import Component
+from inrbench_core.spec.lists import DataSeed
 from inrbench_core.spec.training import TrainingSpec
 from inrbench_core.spec.yaml_io import Document, YamlPath
 
@@ -120,6 +121,7 @@ class Experiment:
         name: names the folder of results.
         boards: the tables, in order.
         seeds: without duplicates.
+        data_seed: of what is random in the data, for all seeds; "seed": each has its own.
         analyses: what is measured of each fit.
         executor: what carries out the runs.
         stack: whether like fits of small batches may train together.
@@ -135,6 +137,7 @@ class Experiment:
     name: str
     boards: tuple[TaskBoard, ...]
     seeds: tuple[int, ...]
+    data_seed: DataSeed
     analyses: tuple[Component, ...]
     executor: Component
     stack: bool

@@ -6,12 +6,20 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+)
 
 from inrbench_core.api.spec import Component, ComponentOf
 from inrbench_core.plugins.catalog import shorten
 from inrbench_core.spec.choosing import SelectSpec, TuningSpec
-from inrbench_core.spec.lists import OneOrMore, Seeds
+from inrbench_core.spec.lists import OWN_DATA, DataSeed, OneOrMore, Seeds
 from inrbench_core.spec.training import switch
 
 # Of a name, since a file system allows 255 bytes.
@@ -27,6 +35,12 @@ def _folder_name(name: str) -> str:
     if len(name.encode()) > MOST_BYTES:
         raise ValueError(f"takes {len(name.encode())} bytes; at most {MOST_BYTES}")
     return name
+
+
+def _data_seed(value: Any) -> Any:
+    if value == OWN_DATA or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63):
+        return value
+    raise ValueError(f"expected a whole number from 0, or {OWN_DATA}, got {shorten(value)}")
 
 
 def name_of(file: Path) -> str:
@@ -48,6 +62,11 @@ class ExperimentHead(BaseModel):
     fields: Any = Field(description="the fields to compare; lists inside expand to one field for each value")
     training: dict[str, Any] = Field({}, description="how to train, for all fields that do not say otherwise")
     seeds: Seeds = Field([0], description="seeds, or how many")
+    data_seed: Annotated[
+        DataSeed,
+        PlainValidator(_data_seed),
+        WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"const": OWN_DATA}]}),
+    ] = Field(0, description="of noise, masks and what else is random in the data, for all seeds; seed: each its own")
     sweep: dict[str, list[Any]] = Field({}, description="dotted key under training, task or field: list of values")
     select: SelectSpec | None = Field(None, description="chooses among the rows of a sweep by trial runs")
     tuning: TuningSpec | None = Field(None, description="chooses options of every field by trial runs")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
@@ -14,6 +14,9 @@ MOST_SEEDS = 1000
 FIRST_TRIAL_SEED = 1000
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+# Where each run's data are those of its own seed.
+OWN_DATA: Literal["seed"] = "seed"
+DataSeed = Seed | Literal["seed"]
 
 
 def _seed_list(value: Any, first: int) -> Any:

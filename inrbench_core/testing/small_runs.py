@@ -56,7 +56,7 @@ def stand_in_runs(seeds: Sequence[int], **training: Any) -> list[FitRun]:
     catalog = stand_in_catalog()
     task, field = catalog.resolve("task", NAME), catalog.resolve("field", NAME)
     what = (field, make_training(catalog, **{"steps": 5, **training}), ())
-    factory = RunFactory(task, {}, "cpu", Fingerprints(catalog).of, what)
+    factory = RunFactory(task, {}, "cpu", Fingerprints(catalog).of, what, 0)
     runs = [factory.run(seed, label="stand_in", task_label="stand_in", signal="stand_in") for seed in seeds]
     return cast(list[FitRun], runs)
 

@@ -11,6 +11,7 @@ from inrbench_core.results.verify.report import FIT_AGAIN, Finding, Note, Remark
 from inrbench_core.results.verify.subject import Subject, record_of
 from inrbench_core.runs.identity import group_of
 from inrbench_core.spec.experiment import plain_identity
+from inrbench_core.spec.lists import OWN_DATA
 from inrbench_core.spec.variants import canonical, flatten
 
 # A parameter budget is met within this share; `inrbench_core.fit.build` solves it to that.
@@ -74,12 +75,13 @@ def check_devices(subject: Subject) -> Iterator[Remark]:
 
 
 def check_same_data(subject: Subject) -> Iterator[Remark]:
-    """The runs of a table on one signal with one seed saw the same data."""
+    """The runs of a table on one signal with one data seed saw the same data."""
     for board in subject.results.boards:
         groups = defaultdict(list)
         for run in subject.board_runs(board):
             if run.status == "ok":
-                groups[run.signal, run.seed].append(run)
+                data_seed = record_of(run).run["data_seed"]
+                groups[run.signal, run.seed if data_seed == OWN_DATA else data_seed].append(run)
         for runs in groups.values():
             yield from _odd_ones(runs, _data, "data", "its data are not those of the rest of the table")
 
@@ -93,13 +95,23 @@ def check_budgets(subject: Subject) -> Iterator[Remark]:
             if run.status != "ok" or field is None:
                 continue
             for value in field.values():
-                asked = value.get("parameters") if isinstance(value, Mapping) and len(value) == 1 else None
-                if isinstance(asked, int) and abs(record.parameters - asked) > BUDGET_SHARE * asked:
+                asked = _budget(value, record.values)
+                if asked and abs(record.parameters - asked) > BUDGET_SHARE * asked:
                     what = "not the parameters of its budget"
                     yield finding("budget", [run], what, FIT_AGAIN, stored=asked, found=record.parameters)
             if record.step != training["steps"]:
                 what = "not the steps that were asked for"
                 yield finding("steps", [run], what, FIT_AGAIN, stored=training["steps"], found=record.step)
+
+
+def _budget(option: object, values: int) -> int:
+    """The parameters that an option of a field asks for, if it is a budget, else 0."""
+    if not isinstance(option, Mapping) or len(option) != 1:
+        return 0
+    if isinstance(asked := option.get("parameters"), int):
+        return asked
+    asked = option.get("values_per_parameter")
+    return round(values / asked) if isinstance(asked, int | float) and asked else 0
 
 
 def check_rows(subject: Subject) -> Iterator[Remark]:
