@@ -1,0 +1,1 @@
+"""Undersampled magnetic resonance imaging: a slice from part of its k-space."""
