@@ -1,0 +1,1 @@
+"""Settings and figures of papers, and a command that reproduces them."""
