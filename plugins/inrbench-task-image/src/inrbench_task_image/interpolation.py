@@ -20,8 +20,8 @@ SPLINES = 16_384
 def fill_linear(picture: Array, known: Array) -> Array:
     """Missing pixels interpolated along their row and along their column, and the two averaged.
 
-    Beyond the last known pixel of a line its value goes on; a line without any leaves the word to the
-    other one, and where both are empty the mean of the known pixels stands.
+    Beyond the last known pixel of a line its value is repeated. Where a row or a column has no known pixel, only the
+    other one counts, and where neither has any, the value is the mean of the known pixels.
 
     Args:
         picture: (H, W, C); values of missing pixels are not looked at.

@@ -35,7 +35,7 @@ def inrbench_tasks() -> Iterator[TaskEntry]:
         InpaintingSpec,
         "inrbench_task_inpainting.problem:prepare",
         reference="Sitzmann et al. 2020, arXiv:2006.09661; with masks as in Ulyanov et al. 2018, arXiv:1711.10925",
-        formula="mean of (f(row, column) - colour)^2 over the known pixels",
+        formula="mean of (f(row, column) - colour)^2 over the known pixels, and the regulariser",
         signal="image",
         direction="inverse",
         metrics=(

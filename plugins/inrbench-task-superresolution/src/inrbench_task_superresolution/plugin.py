@@ -28,7 +28,7 @@ def inrbench_tasks() -> Iterator[TaskEntry]:
         SuperresolutionSpec,
         "inrbench_task_superresolution.problem:prepare",
         reference="Saragadam et al. 2023, arXiv:2301.05187",
-        formula="mean of (weighted sum of f over fine pixels - coarse colour)^2 over the coarse pixels",
+        formula="mean of (weighted sum of f over fine pixels - coarse colour)^2 over coarse ones, and the regulariser",
         signal="image",
         direction="inverse",
         metrics=(
