@@ -10,7 +10,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -101,6 +101,8 @@ def _plain(default: Any) -> Any:
     """A default as YAML and JSON have it."""
     if isinstance(default, tuple | list):
         return [_plain(item) for item in default]
+    if isinstance(default, BaseModel):
+        return {name: _plain(value) for name, value in default}
     return default if isinstance(default, str | int | float | bool | None) else str(default)
 
 
