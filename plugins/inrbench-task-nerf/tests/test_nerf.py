@@ -12,6 +12,7 @@ from inrbench_task_nerf.plugin import NerfSpec, inrbench_tasks
 from inrbench_task_nerf.problem import NerfProblem, prepare
 from inrbench_task_nerf.renderer import NerfRenderer
 from inrbench_task_nerf.rendering import DENSITY_RATE, colour, density, expected_depth, sample_depths, weights
+from inrbench_task_nerf.views import generate, write_views
 from torch import Tensor, nn
 
 from inrbench_core import DataError, Frame, SeedStreams, UnsupportedError
@@ -71,13 +72,19 @@ def test_weights_of_any_densities_and_the_background_sum_to_one() -> None:
     assert share.min() >= 0.0
 
 
-def test_samples_lie_one_in_each_part() -> None:
-    depths, length = sample_depths(torch.tensor([1.0]), torch.tensor([3.0]), torch.tensor([0.3]), 8)
-    assert length.item() == 0.25
-    assert torch.floor((depths - 1.0) / 0.25).long().tolist() == [list(range(8))]
-    within = (depths[0] - 1.0) / 0.25 % 1.0
-    assert within[0].item() == pytest.approx(0.3, abs=1e-5)
-    assert len(torch.unique((within * 1000).round())) == 8
+def test_samples_lie_one_in_each_part_at_equal_steps() -> None:
+    depths, length = sample_depths(torch.tensor([1.0, 1.0]), torch.tensor([3.0, 3.0]), torch.tensor([0.3, 0.9]), 8)
+    assert length.tolist() == [[0.25], [0.25]]
+    exact = torch.tensor([[1.0 + 0.25 * (part + offset) for part in range(8)] for offset in (0.3, 0.9)])
+    assert torch.allclose(depths, exact)
+
+
+def test_the_optical_depth_of_a_smooth_blob_is_exact() -> None:
+    # Of a Gaussian, its peak times sigma sqrt(2 pi): a sum over even steps below sigma is exact to many digits.
+    offset = torch.tensor([0.0, 0.2, 0.5, 0.9])
+    depths, length = sample_depths(torch.full((4,), 0.0), torch.full((4,), 2.0), offset, 24)
+    _, behind = weights(3.0 * torch.exp(-0.5 * ((depths - 1.03) / 0.1) ** 2), length)
+    assert behind == pytest.approx([math.exp(-3.0 * 0.1 * math.sqrt(2.0 * math.pi))] * 4, rel=1e-4)
 
 
 def test_density_of_a_field_and_its_cut() -> None:
@@ -232,6 +239,27 @@ def test_depth_is_where_the_light_comes_from_and_unknown_of_what_is_seen_through
     depth = expected_depth(share, depths)
     assert depth[:2] == pytest.approx([2.0, 2.0])
     assert depth[2:].isnan().all()
+
+
+def test_the_true_field_scores_what_its_quadrature_allows() -> None:
+    def figure(samples: int, view_direction: bool) -> float:
+        options = {"size": 20, "train_views": 1, "test_views": 3, "view_direction": view_direction}
+        problem = prepare(NerfSpec(samples=samples, **options), device=CPU, seeds=SeedStreams(0))
+        return float(problem.record["psnr_of_true_field"])
+
+    # The views themselves are made by other code, in steps of 0.004 at surfaces.
+    assert figure(12, True) < 25.0
+    assert figure(128, True) > 45.0
+    # The highlight alone is missing.
+    assert 33.0 < figure(128, False) < 40.0
+
+
+def test_the_true_field_of_a_folder_is_not_known(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write_views(tmp_path, split, generate(still_life.cameras(2, 12, test=split == "test")))
+    problem = prepare(NerfSpec(source=str(tmp_path), samples=4), device=CPU, seeds=SeedStreams(0))
+    assert "psnr_of_true_field" not in problem.record
+    assert problem.record["synthetic"] is False
 
 
 def test_the_still_life_is_where_its_distances_say() -> None:

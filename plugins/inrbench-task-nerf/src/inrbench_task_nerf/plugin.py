@@ -28,7 +28,7 @@ class NerfSpec(TaskSpec):
     )
     train_views: int | None = Field(None, ge=1, le=10_000, description="default: 40 of still_life, all of a folder")
     test_views: int | None = Field(None, ge=1, le=10_000, description="default: 8 of still_life, all of a folder")
-    samples: int = Field(64, ge=2, le=4096, description="points along each ray")
+    samples: int = Field(128, ge=2, le=4096, description="points along each ray, evenly spaced")
     view_direction: bool = Field(False, description="colour also depends on the direction that it is seen from")
     bound: float | None = Field(
         None,

@@ -25,9 +25,10 @@ from inrbench_core import (
     SeedStreams,
 )
 from inrbench_task_nerf.cameras import Cameras, through_cube
-from inrbench_task_nerf.plugin import NerfSpec
+from inrbench_task_nerf.plugin import GENERATED, NerfSpec
 from inrbench_task_nerf.renderer import Tracer, eight_bits, picture
 from inrbench_task_nerf.rendering import COLOUR_RATE, DENSITY_RATE, MOST_LOG_DENSITY
+from inrbench_task_nerf.true_field import true_field
 from inrbench_task_nerf.views import Scene, load_scene
 
 Array = np.ndarray[Any, Any]
@@ -45,8 +46,8 @@ def prepare(spec: NerfSpec, *, device: torch.device, seeds: SeedStreams) -> Nerf
 class NerfProblem(Problem):
     """density: (x, y, z) -> 1 and colour: (x, y, z [, direction]) -> 3, positions over `bound` in [-1, 1].
 
-    Rays are counted view by view, row by row. Samples are stratified; where in its part each lies is drawn once for
-    each ray, not at each step, so that a ray's loss does not depend on the batch or chunk it comes in.
+    Rays are counted view by view, row by row. Where in their parts a ray's samples lie is drawn once for each ray, not
+    at each step, so that a ray's loss does not depend on the batch or chunk it comes in.
 
     Args:
         scene: the views.
@@ -81,6 +82,9 @@ class NerfProblem(Problem):
         self._curve = curve.to(device)
         self._curve_colours = torch.from_numpy(scene.test.colours).reshape(-1, 3)[curve].to(device)
         self.record = {**scene.record, "samples_per_ray": spec.samples, "curve_rays_per_view": each}
+        if spec.source == GENERATED:
+            # What it lacks is the quadrature's and, where colour does not depend on the direction, the highlight's.
+            self.record["psnr_of_true_field"] = self.evaluate(true_field(scene.bound), full=False).metrics["psnr"]
 
     def batch(self, index: Index) -> Batch:
         """origins, directions and colours (n, 3), near, far and offset (n,) of rays."""

@@ -8,8 +8,6 @@ from torch import Tensor
 # What a field's values mean: -1 is empty (0.007 per unit of length), 1 is opaque (148).
 DENSITY_RATE, MOST_LOG_DENSITY = 5.0, 9.0
 COLOUR_RATE = 4.0
-# Steps of a sequence whose fractional parts fill [0, 1) evenly: each sample of a ray has an offset of its own.
-_GOLDEN = 0.6180339887498949
 
 
 def density(values: Tensor) -> Tensor:
@@ -23,18 +21,21 @@ def colour(values: Tensor) -> Tensor:
 
 
 def sample_depths(near: Tensor, far: Tensor, offset: Tensor, samples: int) -> tuple[Tensor, Tensor]:
-    """Stratified samples of rays: one in each of `samples` equal parts.
+    """Samples of rays: one in each of `samples` equal parts, evenly spaced.
+
+    Even spacing gives the optical depth of a smooth density far more exactly than samples that are placed in each part
+    independently, as in stratified sampling; different offsets of different rays keep a fit from adapting to one comb.
 
     Args:
         near: (n,); `far` likewise.
-        offset: (n,), in [0, 1): decides where in each part; sample k lies at the fraction of offset + 0.618 k.
+        offset: (n,), in [0, 1): where in each part its sample lies.
         samples: S.
 
     Returns:
         depths (n, S), and the length of a part (n, 1).
     """
     part = torch.arange(samples, device=near.device)
-    share = (part + torch.frac(offset[:, None] + _GOLDEN * part)) / samples
+    share = (part + offset[:, None]) / samples
     length = (far - near)[:, None]
     return near[:, None] + length * share, length / samples
 

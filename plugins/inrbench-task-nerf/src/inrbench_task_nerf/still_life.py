@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from inrbench_task_nerf.cameras import Cameras, look_at_origin
 
@@ -65,8 +66,16 @@ def _albedo(points: Tensor, part: Tensor) -> Tensor:
     return (base[part] + swing[part] * pattern).clamp(0.0, 1.0)
 
 
-def shade(points: Tensor, directions: Tensor) -> Tensor:
-    """Colour, (n, 3) in [0, 1], at points seen along directions: Lambert, and one Phong lobe of white light."""
+def log_density(points: Tensor) -> Tensor:
+    """Logarithm of the density per unit of length, (n,), at points (n, 3)."""
+    return math.log(_DENSITY) + functional.logsigmoid(-distances(points).amin(dim=1) / _SOFTNESS)
+
+
+def shade(points: Tensor, directions: Tensor | None) -> Tensor:
+    """Colour, (n, 3) in [0, 1], at points (n, 3) seen along unit directions (n, 3).
+
+    Lambert, and one Phong lobe of white light; without directions Lambert only.
+    """
     near = distances(points)
     part = near.argmin(dim=1)
     step = 1e-3
@@ -74,13 +83,15 @@ def shade(points: Tensor, directions: Tensor) -> Tensor:
         distances(points + offset).amin(dim=1) - distances(points - offset).amin(dim=1)
         for offset in step * torch.eye(3, device=points.device)
     ]
-    normal = torch.nn.functional.normalize(torch.stack(sides, dim=1), dim=1)
-    light = torch.nn.functional.normalize(points.new_tensor(_LIGHT), dim=0)
+    normal = functional.normalize(torch.stack(sides, dim=1), dim=1)
+    light = functional.normalize(points.new_tensor(_LIGHT), dim=0)
     facing = normal @ light
-    mirrored = 2.0 * facing[:, None] * normal - light
-    lobe = (-(mirrored * directions).sum(dim=1)).clamp_min(0.0) ** _PHONG * (facing > 0.0)
-    lit = 0.35 + 0.65 * facing.clamp_min(0.0)
-    return (_albedo(points, part) * lit[:, None] + _SHINE * lobe[:, None]).clamp(0.0, 1.0)
+    colour = _albedo(points, part) * (0.35 + 0.65 * facing.clamp_min(0.0))[:, None]
+    if directions is not None:
+        mirrored = 2.0 * facing[:, None] * normal - light
+        lobe = (-(mirrored * directions).sum(dim=1)).clamp_min(0.0) ** _PHONG * (facing > 0.0)
+        colour = colour + _SHINE * lobe[:, None]
+    return colour.clamp(0.0, 1.0)
 
 
 def render(origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -56,13 +56,13 @@ def load_scene(spec: NerfSpec) -> Scene:
     """The scene of a spec. Raises DataError, in one line, if it cannot be used."""
     if spec.source == GENERATED:
         train, test = _still_life(spec)
-        record: dict[str, str | int | float] = {"source": GENERATED, "licence": "generated"}
+        record: dict[str, str | int | float] = {"source": GENERATED, "licence": "generated", "synthetic": True}
         bound = spec.bound or still_life.BOUND
     else:
         folder = Path(spec.source)
         train = read_views(folder, "train", spec.train_views, spec.size)
         test = read_views(folder, "test", spec.test_views, spec.size)
-        record = {"source": folder.name, "licence": "user's own"}
+        record = {"source": folder.name, "licence": "user's own", "synthetic": False}
         record |= {f"sha256_{split}": file_sha256(folder / TRANSFORMS.format(split)) for split in ("train", "test")}
         bound = spec.bound or FOLDER_BOUND
     if train.colours.shape[1:] != test.colours.shape[1:]:
