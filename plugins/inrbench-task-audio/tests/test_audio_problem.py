@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from inrbench_task_audio.metrics import log_spectral_distance, psnr, snr
+from inrbench_task_audio.mdct import mdct_coded
+from inrbench_task_audio.metrics import log_spectral_distance, log_spectral_distance_neaf, psnr, snr
 from inrbench_task_audio.picture import draw_recording
-from inrbench_task_audio.plugin import AudioSpec, inrbench_tasks
+from inrbench_task_audio.plugin import AudioSpec, HeldOut, inrbench_tasks
 from inrbench_task_audio.problem import AudioProblem, prepare
 from inrbench_task_audio.recording import Recording
 from inrbench_task_audio.renderer import AudioRenderer, time_coords
@@ -46,7 +47,7 @@ def ramp(peak: float = 0.25) -> AudioProblem:
     """100 samples at 50 Hz from 3 s on, whose values tell their place."""
     samples = np.linspace(-1.0, 1.0, 100, dtype=np.float32)
     recording = Recording(samples, 50, 3.0, peak, {})
-    return AudioProblem(recording, 0.1, device=torch.device("cpu"), seeds=SeedStreams(0))
+    return AudioProblem(recording, AudioSpec(), device=torch.device("cpu"), seeds=SeedStreams(0))
 
 
 def test_snr_and_psnr_of_a_known_error() -> None:
@@ -54,7 +55,7 @@ def test_snr_and_psnr_of_a_known_error() -> None:
     assert snr(reference, reference + 0.1) == pytest.approx(20.0, abs=1e-9)
     assert snr(reference, np.zeros(1000)) == pytest.approx(0.0, abs=1e-12)
     assert psnr(reference, reference + 0.1) == pytest.approx(10 * math.log10(400), abs=1e-9)
-    assert snr(reference, reference) == math.inf
+    assert snr(reference, reference) == psnr(reference, reference) == 200.0
     assert math.isnan(snr(np.zeros(4), np.ones(4)))
     assert snr(reference, np.full(1000, np.inf)) == -math.inf
 
@@ -71,6 +72,25 @@ def test_levels_below_the_floor_do_not_count() -> None:
     assert log_spectral_distance(np.full(4096, 1e-7), np.zeros(4096)) == 0.0
 
 
+@pytest.mark.parametrize("size", [1025, 4096, 300_000])
+def test_the_distance_of_neaf_equals_torchs_transform(size: int) -> None:
+    noise = np.random.default_rng(0).standard_normal((2, size)) * 0.1
+    noise[1, size // 3 :] = 0.0  # below the floor
+    spectra = torch.stft(torch.from_numpy(noise), 2048, window=torch.ones(2048, dtype=float), return_complex=True)
+    logs = torch.log10(spectra.abs().square() + 1e-8)
+    expected = ((logs[0] - logs[1]).square().mean(dim=1) + 1e-8).sqrt().mean().item()
+    assert log_spectral_distance_neaf(*noise) == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_distance_of_neaf_is_bounded_and_needs_a_frame() -> None:
+    noise = np.random.default_rng(0).standard_normal(4096)
+    assert log_spectral_distance_neaf(noise, noise) == pytest.approx(1e-4)
+    # A tenth of the gain in dB, as far as the floor is out of reach.
+    assert log_spectral_distance_neaf(noise, noise / 2) == pytest.approx(2 * math.log10(2), rel=1e-3)
+    assert log_spectral_distance_neaf(1e9 * noise, np.zeros(4096)) == 10.0
+    assert math.isnan(log_spectral_distance_neaf(noise[:1024], noise[:1024]))
+
+
 def test_held_out_samples_are_never_in_a_batch() -> None:
     audio = problem()
     batch = audio.batch(slice(None))
@@ -82,8 +102,8 @@ def test_held_out_samples_are_never_in_a_batch() -> None:
     assert np.array_equal(batch["values"].squeeze(1).numpy(), audio.recording.samples[positions])
 
 
-@pytest.mark.parametrize("held_out", [0.0, 0.3])
-def test_the_samples_of_batches_are_trained_and_all_others_are_not(held_out: float) -> None:
+@pytest.mark.parametrize("held_out", [None, HeldOut(share=0.3), HeldOut(pattern="decimation")])
+def test_the_samples_of_batches_are_trained_and_all_others_are_not(held_out: HeldOut | None) -> None:
     audio = problem(SPEC.model_copy(update={"held_out": held_out}))
     grid = audio.coords(10**6, SeedStreams(0))
     positions = ((audio.batch(slice(None))["coords"].squeeze(1).double() + 1) / 2 * 3999).round().long()
@@ -130,23 +150,57 @@ def test_loss_is_the_squared_error_of_each_element() -> None:
     assert torch.allclose(audio.loss(model, batch), (0.5 - batch["values"].squeeze(1)) ** 2)
 
 
-def test_baselines() -> None:
+def test_silence_scores_nothing() -> None:
+    assert problem().baseline("silence").metrics["snr"] == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["linear", "cubic", "sinc", "autoregressive"])
+def test_what_interpolates_copies_the_training_samples(name: str) -> None:
     audio = problem()
-    assert audio.baseline("silence").metrics["snr"] == pytest.approx(0.0, abs=1e-9)
-    linear = audio.baseline("linear")
+    evaluation = audio.baseline(name)
     train = np.setdiff1d(np.arange(4000), audio.held_out)
     copied = audio.recording.samples[train] * audio.recording.peak
-    assert linear.outputs["waveform"][train] == pytest.approx(copied, rel=1e-6)
-    assert math.isnan(linear.metrics["snr"])
-    assert linear.metrics["snr_held_out"] > 5.0
+    assert evaluation.outputs["waveform"][train] == pytest.approx(copied, rel=1e-6)
+    held_out = evaluation.metrics.pop("snr_held_out")
+    assert math.isfinite(held_out)
+    assert all(math.isnan(value) for value in evaluation.metrics.values())
+    assert evaluation.parameters is None
+
+
+def test_linear_interpolation_is_not_trivially_right_and_more_can_be_known() -> None:
+    spec = AudioSpec(duration_s=0.5)
+    scores = {name: problem(spec).baseline(name).metrics["snr_held_out"] for name in ("linear", "autoregressive")}
+    assert scores["linear"] < 5.0
+    assert scores["autoregressive"] > 18.0
+
+
+@pytest.mark.parametrize(("name", "kept"), [("mdct", 1000), ("mdct_counted", 500)])
+def test_transform_coding_spends_the_numbers_that_it_is_allowed(name: str, kept: int) -> None:
+    audio = problem()
+    evaluation = audio.baseline(name)
+    assert evaluation.parameters == 1000
+    assert math.isnan(evaluation.metrics["snr_held_out"])
+    assert evaluation.metrics["snr"] == pytest.approx(
+        snr(audio.recording.samples, mdct_coded(audio.recording.samples, kept, counted=False)), abs=1e-4
+    )
 
 
 def test_without_held_out_samples_the_figure_is_not_defined() -> None:
-    audio = problem(SPEC.model_copy(update={"held_out": 0.0}))
+    audio = problem(SPEC.model_copy(update={"held_out": None}))
     assert audio.elements == 4000
     metrics = audio.evaluate(Lookup(audio.recording.samples, gain=0.5)).metrics
     assert math.isnan(metrics["snr_held_out"])
     assert metrics["snr"] == pytest.approx(20 * math.log10(2), abs=1e-4)
+    for name in ("linear", "cubic", "sinc", "autoregressive"):
+        assert math.isnan(audio.baseline(name).metrics["snr_held_out"])
+
+
+def test_the_record_says_what_is_held_out_and_that_the_signal_is_synthetic(tmp_path: Path) -> None:
+    record = problem().record
+    assert (record["held_out"], record["held_out_samples"], record["synthetic"]) == ("runs", 400, True)
+    soundfile.write(tmp_path / "own.wav", np.sin(np.arange(900) * 0.3), 8000)
+    own = problem(AudioSpec(source=str(tmp_path / "own.wav"), held_out=None)).record
+    assert (own["held_out"], own["held_out_samples"], own["synthetic"]) == ("nothing", 0, False)
 
 
 def test_render_at_another_sample_rate() -> None:

@@ -22,18 +22,24 @@ from inrbench_core import (
     linear_frame,
     predict,
 )
-from inrbench_task_audio.metrics import log_spectral_distance, psnr, snr
+from inrbench_task_audio.held_out import held_out_samples
+from inrbench_task_audio.interpolation import autoregressive, band_limited, cubic, linear
+from inrbench_task_audio.mdct import mdct_coded
+from inrbench_task_audio.metrics import log_spectral_distance, log_spectral_distance_neaf, psnr, snr
 from inrbench_task_audio.picture import draw_recording
 from inrbench_task_audio.plugin import AudioSpec
 from inrbench_task_audio.recording import Recording, load_recording
 from inrbench_task_audio.renderer import present, time_coords
 
 CURVE_SAMPLES = 131_072
+INTERPOLATIONS = {"linear": linear, "cubic": cubic, "sinc": band_limited, "autoregressive": autoregressive}
+# By whether positions are counted.
+CODES = {"mdct": False, "mdct_counted": True}
 
 
 def prepare(spec: AudioSpec, *, device: torch.device, seeds: SeedStreams) -> AudioProblem:
     """Load the recording and choose the samples to hold out. Raises DataError if it cannot be used."""
-    return AudioProblem(load_recording(spec), spec.held_out, device=device, seeds=seeds)
+    return AudioProblem(load_recording(spec), spec, device=device, seeds=seeds)
 
 
 class AudioProblem(Problem):
@@ -41,25 +47,29 @@ class AudioProblem(Problem):
 
     Args:
         recording: the signal.
-        held_out: share of the samples never trained on; `seeds` decides which.
+        spec: `held_out` says which samples are never trained on, with `seeds`; `values_per_parameter` how many numbers
+            transform coding may keep.
     """
 
-    def __init__(self, recording: Recording, held_out: float, *, device: torch.device, seeds: SeedStreams) -> None:
+    def __init__(self, recording: Recording, spec: AudioSpec, *, device: torch.device, seeds: SeedStreams) -> None:
         self.recording = recording
         self.size = recording.samples.size
-        order = torch.randperm(self.size, generator=seeds.generator("held_out"))
-        count = round(held_out * self.size)
-        self.held_out = order[:count].sort().values.numpy()
-        train = order[count:].sort().values
-        self._train = train.numpy()
-        self._index = train.to(device)
+        self.numbers = max(1, int(self.size / spec.values_per_parameter))
+        self.held_out = held_out_samples(spec.held_out, self.size, recording.rate, seeds)
+        self._train = np.delete(np.arange(self.size), self.held_out)
+        self._index = torch.from_numpy(self._train).to(device)
         self._values = torch.from_numpy(recording.samples).unsqueeze(1).to(device)
         # The curve of a long recording is drawn from the same random samples at every point.
         shuffled = torch.randperm(self.size, generator=seeds.generator("curve"))
         self._curve = shuffled[:CURVE_SAMPLES].sort().values.numpy()
         self.shapes = {"field": FieldShape(1, 1, (self.size,))}
-        self.elements = train.numel()
-        self.record = {**recording.record, "held_out_samples": count, "curve_samples": self._curve.size}
+        self.elements = self._train.size
+        self.record = {
+            **recording.record,
+            "held_out": spec.held_out.pattern if spec.held_out else "nothing",
+            "held_out_samples": self.held_out.size,
+            "curve_samples": self._curve.size,
+        }
 
     def batch(self, index: Index) -> Batch:
         """coords (n, 1) and values (n, 1) of training samples."""
@@ -79,18 +89,23 @@ class AudioProblem(Problem):
         return self._measure(self._predict(model, torch.arange(self.size)))
 
     def baseline(self, name: str) -> Evaluation:
-        """silence; or linear: held-out samples interpolated between the training samples.
+        """silence; held-out samples interpolated between the training samples: linear, cubic, sinc, autoregressive; or
+        all samples coded as in `mdct_coded`, in `numbers` numbers, mdct_counted counting positions.
 
-        The latter copies the training samples, so that only its snr_held_out means something.
+        Interpolation copies the training samples, so that only its snr_held_out means something. Coding sees all
+        samples, so that its snr_held_out means nothing. What means nothing is NaN.
         """
+        samples = self.recording.samples
         if name == "silence":
             return self._measure(np.zeros(self.size, np.float32))
-        if name == "linear":
-            known = self.recording.samples[self._train]
-            filled = np.interp(np.arange(self.size), self._train, known).astype(np.float32)
-            evaluation = self._measure(filled)
+        if name in INTERPOLATIONS:
+            evaluation = self._measure(INTERPOLATIONS[name](samples, self.held_out).astype(np.float32))
             metrics = {key: value if key == "snr_held_out" else math.nan for key, value in evaluation.metrics.items()}
             return replace(evaluation, metrics=metrics)
+        if name in CODES:
+            evaluation = self._measure(mdct_coded(samples, self.numbers, counted=CODES[name]))
+            metrics = {**evaluation.metrics, "snr_held_out": math.nan}
+            return replace(evaluation, metrics=metrics, parameters=self.numbers)
         raise DataError(f"the audio task has no baseline {name!r}")
 
     def truth(self) -> np.ndarray[Any, Any]:
@@ -131,5 +146,6 @@ class AudioProblem(Problem):
             "psnr": psnr(truth, waveform),
             "snr_train": snr(truth[self._train], waveform[self._train]),
             "snr_held_out": snr(truth[self.held_out], waveform[self.held_out]),
+            "lsd_neaf": log_spectral_distance_neaf(truth, waveform),
         }
         return present(waveform, self.frame, metrics)

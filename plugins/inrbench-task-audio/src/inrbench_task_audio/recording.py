@@ -55,7 +55,7 @@ def load_recording(spec: AudioSpec) -> Recording:
         DataError: if there is no such excerpt or it cannot be used: silence, NaN, too short or too long, truncated,
             not audio.
     """
-    record: dict[str, str | int | float] = {"source": spec.source}
+    record: dict[str, str | int | float] = {"source": spec.source, "synthetic": spec.source in GENERATED}
     if spec.source in GENERATED:
         known = {"source": spec.source}
         make = partial(_generated, spec)

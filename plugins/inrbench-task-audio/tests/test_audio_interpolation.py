@@ -1,0 +1,123 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from inrbench_task_audio.interpolation import autoregressive, band_limited, cubic, linear, validated
+from scipy.interpolate import CubicSpline
+from scipy.signal import lfilter
+
+FILLINGS = [linear, cubic, band_limited, autoregressive]
+Filling = Callable[[np.ndarray, np.ndarray], np.ndarray]
+PATTERNS = {
+    "runs": np.flatnonzero(np.arange(2000) % 200 // 20 == 5),
+    "decimation": np.flatnonzero(np.arange(2000) % 4),
+    "samples": np.sort(np.random.default_rng(1).permutation(2000)[:300]),
+}
+
+
+def noise(size: int = 2000) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal(size).astype(np.float32)
+
+
+def held_out_snr(filling: Filling, samples: np.ndarray, held_out: np.ndarray) -> float:
+    error = filling(samples, held_out)[held_out] - samples[held_out]
+    return float(10 * np.log10(np.square(samples[held_out]).sum() / np.square(error).sum()))
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("filling", FILLINGS)
+def test_training_samples_are_kept_and_held_out_ones_are_not_looked_at(filling: Filling, pattern: str) -> None:
+    samples, held_out = noise(), PATTERNS[pattern]
+    filled = filling(samples, held_out)
+    other = samples.copy()
+    other[held_out] = 7.0
+    assert np.array_equal(filling(other, held_out), filled)
+    kept = np.setdiff1d(np.arange(2000), held_out)
+    assert filled[kept] == pytest.approx(samples[kept], abs=1e-6)
+    assert np.isfinite(filled).all()
+
+
+@pytest.mark.parametrize("filling", FILLINGS)
+def test_nothing_to_fill_and_a_constant(filling: Filling) -> None:
+    assert filling(noise(), np.arange(0)) == pytest.approx(noise(), abs=1e-6)
+    constant = np.full(2000, 0.5, np.float32)
+    for name in ("runs", "decimation"):
+        # Regularisation pulls the band-limited signal towards silence, and so do models that are estimated.
+        tolerance = 0.02 if filling is autoregressive or (filling is band_limited and name == "runs") else 1e-6
+        assert filling(constant, PATTERNS[name]) == pytest.approx(constant, abs=tolerance)
+
+
+def test_cubic_is_exact_for_cubic_polynomials_and_stands_still_beyond_the_ends() -> None:
+    place = np.linspace(-1, 1, 2000)
+    curve = place**3 - 0.5 * place
+    for held_out in PATTERNS.values():
+        inside = held_out[(held_out > 0) & (held_out < 1996)]
+        assert cubic(curve, inside)[inside] == pytest.approx(curve[inside], abs=1e-9)
+    assert cubic(curve, np.array([1998, 1999]))[1998:] == pytest.approx(curve[1997])
+
+
+def test_decimated_band_limited_sound_comes_back() -> None:
+    # Partials that fit into the recording, and vanish at its ends, up to 0.8 of the Nyquist frequency of one in four.
+    place = np.arange(1997) / 1996
+    sound = sum(np.sin(np.pi * k * place) / k for k in (3, 50, 170, 399))
+    held_out = np.flatnonzero(np.arange(1997) % 4)
+    assert band_limited(sound, held_out) == pytest.approx(sound, abs=1e-9)
+    # Above it, what comes back is the alias.
+    alias = band_limited(np.sin(np.pi * 600 * place), held_out)
+    assert alias == pytest.approx(-np.sin(np.pi * (2 * 499 - 600) * place), abs=1e-9)
+
+
+def test_oversampled_sound_with_single_samples_missing_comes_back_within_the_band() -> None:
+    place = (np.arange(2000) + 0.5) / 2000
+    sound = sum(np.cos(np.pi * k * place) for k in (0, 3, 50, 110))
+    held_out = np.arange(5, 1990, 12)
+    assert held_out_snr(band_limited, sound, held_out) > 60.0
+    assert held_out_snr(linear, sound, held_out) < 45.0
+
+
+def test_the_band_limited_answer_has_least_energy_outside_the_band() -> None:
+    from inrbench_task_audio.interpolation import _least_outside
+    from scipy.fft import dct
+
+    samples, held_out, band, weight = noise(60), np.array([7, 8, 30]), 0.25, 1e-2
+    # Written out as a least-squares problem over the held-out samples.
+    high = dct(np.eye(60), norm="ortho", axis=0)[30:]
+    known = samples.astype(float)
+    known[held_out] = 0.0
+    matrix = np.vstack([high[:, held_out], np.sqrt(weight) * np.eye(3)])
+    expected = np.linalg.lstsq(matrix, np.concatenate([-high @ known, np.zeros(3)]))[0]
+    assert _least_outside(samples, held_out, band, weight)[held_out] == pytest.approx(expected, abs=1e-6)
+
+
+def test_sinusoids_across_a_gap_are_continued_by_the_autoregressive_answer() -> None:
+    place = np.arange(6000)
+    sound = np.sin(0.05 * place) + 0.5 * np.sin(0.31 * place + 1.0) + 1e-3 * noise(6000)
+    held_out = np.concatenate([np.arange(start, start + 88) for start in (900, 2500, 4000)])
+    assert held_out_snr(autoregressive, sound, held_out) > 30.0
+    assert held_out_snr(cubic, sound, held_out) < 5.0
+
+
+def test_the_autoregressive_answer_errs_as_the_best_prediction_of_a_known_process() -> None:
+    # Of a first-order process with coefficient a and unit innovations, one missing sample is known from its neighbours
+    # with error variance 1 / (1 + a^2), which no method beats.
+    a = 0.95
+    process = lfilter([1.0], [1.0, -a], np.random.default_rng(3).standard_normal(40_000))
+    held_out = np.arange(10, 39_990, 20)
+    error = autoregressive(process, held_out)[held_out] - process[held_out]
+    assert np.square(error).mean() == pytest.approx(1 / (1 + a**2), rel=0.08)
+
+
+def test_cross_validation_chooses_what_fills_gaps_of_the_same_kind() -> None:
+    samples = CubicSpline(np.arange(0, 2100, 100), np.random.default_rng(0).standard_normal(21))(np.arange(2000))
+    seen: list[np.ndarray] = []
+
+    def answer(samples: np.ndarray, held_out: np.ndarray, filling: Filling) -> np.ndarray:
+        seen.append(held_out)
+        return filling(samples, held_out)
+
+    held_out = np.concatenate([np.arange(start, start + 20) for start in (37, 301, 650, 880, 1222, 1500, 1801, 1950)])
+    assert validated(answer, (linear, cubic), samples, held_out) is cubic
+    probe = np.setdiff1d(seen[0], held_out)
+    # 160 are held out, and a tenth of the others is 184.
+    assert probe.size == 160
+    assert {run.size for run in np.split(probe, np.flatnonzero(np.diff(probe) > 1) + 1)} == {20}
