@@ -17,6 +17,7 @@ from inrbench_core.spec.choices import MadeRow, RowKey, TrialChanges, selected, 
 from inrbench_core.spec.choosing import options_of, row_data
 from inrbench_core.spec.experiment import Experiment, FieldRow, TaskBoard
 from inrbench_core.spec.head import ExperimentHead, name_of
+from inrbench_core.spec.lists import OWN_DATA
 from inrbench_core.spec.merging import Changes, changed, combinations, merged_training, without
 from inrbench_core.spec.plain_data import MOST_LEVELS
 from inrbench_core.spec.settings import with_settings
@@ -140,7 +141,7 @@ class _Builder(SignalReader):
         if head.choosing is not None and (both := sorted(set(head.choosing.seeds) & set(head.seeds))):
             numbers = ", ".join(map(str, both))
             self.problem((head.choosing_key, "seeds"), f"the tables have {numbers} as well; choose by other seeds")
-        if head.choosing is not None and head.data_seed in head.choosing.seeds:
+        if head.choosing is not None and head.data_seed in set(head.choosing.seeds) - set(head.seeds):
             self.problem(
                 (head.choosing_key, "seeds"),
                 f"{head.data_seed} is the data_seed of the tables; trials have the data of their own seeds",
@@ -184,23 +185,23 @@ class _Builder(SignalReader):
         """One board for each task and combination of its options, with the rows of all other combinations."""
         known: dict[str, Signals] = {}
         chosen: list[tuple[Changes, Signals]] = []
-        observations = trials = 0
+        answers = observations = trials = 0
         for changes, value in itertools.product(sweep, tasks):
             variant = changed(value, changes, "task")
             key = canonical(variant.value)
             if key not in known:
                 known[key] = found = self._all_signals(head, variant)
-                observations += len(found.signals) * found.baselines
+                answers += len(found.signals) * found.baselines
             chosen.append((changes, known[key]))
             observations += len(known[key].signals) * len(fields)
             trials += len(known[key].trial_signals) * len(fields)
+        # Of data that all seeds share a baseline has one answer.
+        count = answers * (len(head.seeds) if head.data_seed == OWN_DATA else 1)
+        count += observations * len(head.seeds) * (2 if head.tuning else 1)
         if head.choosing is not None:
             of_row = head.tuning.trials if head.tuning else 1
-            observations *= 2 if head.tuning else 1
-            observations += -(
-                -trials * of_row * len(head.choosing.trial_seeds(head.seeds, head.data_seed)) // len(head.seeds)
-            )
-        self._check_count(observations * len(head.seeds))
+            count += trials * of_row * len(head.choosing.trial_seeds(head.seeds, head.data_seed))
+        self._check_count(count)
         boards: dict[str, tuple[Signals, dict[RowKey, MadeRow]]] = {}
         for changes, found in chosen:
             task = found.signals[0].task if found.signals else None

@@ -14,7 +14,7 @@ def test_fields_with_equal_settings_and_different_labels_are_rows_of_their_own_t
     assert list(rows) == ["zero", "one", "two"]
     assert rows["one"] == rows["two"]
     assert len(set(rows["one"])) == 10
-    assert len(made.runs) == 20
+    assert len(made.runs) == 11
 
 
 def test_fields_that_are_equal_in_all_are_one_row(rows):

@@ -34,11 +34,12 @@ def test_names_files_and_patterns_become_one_table_with_a_row_for_each_field(pla
     assert board.board.label == "curve"
     assert [row.label for row in board.rows] == ["mean", "zero", "wave", "swell"]
     for row in board.rows:
+        seeds = (0,) if row.baseline and row.source is None else (0, 1)
         assert [(run.signal, run.seed) for run in row.runs] == [
-            (signal, seed) for seed in (0, 1) for signal in ("circle", "mine.txt", "a.txt", "b.txt")
+            (signal, seed) for seed in seeds for signal in ("circle", "mine.txt", "a.txt", "b.txt")
         ]
         assert len({run.group for run in row.runs}) == 1
-    assert len(made.runs) == 4 * 2 * 4
+    assert len(made.runs) == 2 * 4 + 2 * 2 * 4
 
 
 def test_each_signal_has_its_own_file_and_no_label_is_a_path(load, photos):
