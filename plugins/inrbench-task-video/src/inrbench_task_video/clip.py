@@ -60,7 +60,7 @@ def load_clip(spec: VideoSpec) -> Clip:
         DataError: if there are no such frames or they cannot be used: sizes that differ, NaN, numbers
             missing in a folder, fewer than 2 frames, more than 2 GiB, not a video.
     """
-    record: dict[str, str | int | float] = {"source": spec.source}
+    record: dict[str, str | int | float] = {"source": spec.source, "synthetic": spec.source == GENERATED}
     if spec.source == GENERATED:
         known, make = {"source": GENERATED}, partial(_generated, spec)
         record["licence"] = "generated from pictures under CC0"

@@ -19,9 +19,12 @@ _HELD_OUT_INK = (190, 30, 30)
 
 
 def shown_frames(count: int, held_out: Collection[int]) -> list[int]:
-    """Which of `count` frames to show: spread over the clip, a held-out one wherever there is one near."""
+    """Which of `count` frames to show: spread over the clip, held-out and other ones in turn where they are near."""
     parts = np.array_split(np.arange(count), min(MAX_FRAMES, count))
-    return [int(next((t for t in part if t in held_out), part[len(part) // 2])) for part in parts]
+    return [
+        int(next((t for t in part if (t in held_out) == (place % 2 == 0)), part[len(part) // 2]))
+        for place, part in enumerate(parts)
+    ]
 
 
 def contact_sheet(frames: Array, numbers: Collection[int], held_out: Collection[int]) -> Array:

@@ -31,7 +31,16 @@ class VideoSpec(TaskSpec):
     size: int | None = Field(
         None, ge=2, le=8192, description="longer side of a frame, pixels; default: 128 of panzoom, as it is of a file"
     )
-    held_out: float = Field(0.1, ge=0, le=0.5, description="share of the frames that is never trained on")
+    keep_every: int | None = Field(
+        4,
+        ge=2,
+        le=1000,
+        description="every k-th frame from the first on, and the last, is trained on, and the others are held out; "
+        "null: all are trained on",
+    )
+    values_per_parameter: float = Field(
+        4, gt=0, description="values of the signal for each number that the transform-coding baselines keep"
+    )
 
     @field_validator("source")
     @classmethod
@@ -65,7 +74,7 @@ def inrbench_tasks() -> Iterator[TaskEntry]:
             Metric("psnr_train", "dB"),
             Metric("psnr_held_out", "dB"),
         ),
-        baselines=("constant", "linear"),
+        baselines=("constant", "linear", "motion_compensated", "dct", "dct_counted"),
         rank_by="psnr_held_out",
         renderer="inrbench_task_video.renderer:VideoRenderer",
         api=1,

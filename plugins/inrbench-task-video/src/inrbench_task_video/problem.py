@@ -1,7 +1,8 @@
-"""The video task: fit colour over time and place, with some frames held out."""
+"""The video task: fit colour over time and place, with frames held out at a fixed stride."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from inrbench_task_image.metrics import ssim
+from inrbench_task_image.transform_coding import dct_coded
 from torch import Tensor, nn
 
 from inrbench_core import (
@@ -21,9 +23,11 @@ from inrbench_core import (
     Index,
     Problem,
     SeedStreams,
+    decibels,
     grid_coords,
     linear_frame,
 )
+from inrbench_task_video.between import Fade, Motion
 from inrbench_task_video.clip import Clip, load_clip
 from inrbench_task_video.plugin import VideoSpec
 from inrbench_task_video.renderer import colours, eight_bits, predicted_frames, sheet
@@ -31,11 +35,14 @@ from inrbench_task_video.renderer import colours, eight_bits, predicted_frames, 
 Array = np.ndarray[Any, Any]
 
 CURVE_PIXELS = 131_072
+INTERPOLATIONS: dict[str, type[Fade | Motion]] = {"linear": Fade, "motion_compensated": Motion}
+# By whether positions are counted.
+CODES = {"dct": False, "dct_counted": True}
 
 
 def prepare(spec: VideoSpec, *, device: torch.device, seeds: SeedStreams) -> VideoProblem:
-    """Load the clip and choose the frames to hold out. Raises DataError if it cannot be used."""
-    return VideoProblem(load_clip(spec), spec.held_out, device=device, seeds=seeds)
+    """Load the clip. Raises DataError if it cannot be used."""
+    return VideoProblem(load_clip(spec), spec, device=device, seeds=seeds)
 
 
 class VideoProblem(Problem):
@@ -43,19 +50,19 @@ class VideoProblem(Problem):
 
     Args:
         clip: the signal.
-        held_out: share of the frames never trained on, at least one if it is not 0; `seeds` decides which,
-            never the first or the last, so that each can be interpolated.
+        spec: `keep_every` says which frames are trained on, the last always, so that each other lies between two of
+            them; `values_per_parameter` how many numbers transform coding may keep.
+        seeds: decide which pixels the curve looks at, if there are too many.
     """
 
-    def __init__(self, clip: Clip, held_out: float, *, device: torch.device, seeds: SeedStreams) -> None:
+    def __init__(self, clip: Clip, spec: VideoSpec, *, device: torch.device, seeds: SeedStreams) -> None:
         self.clip = clip
         self.frames = clip.frames
         self.device = device
         count, height, width, channels = clip.frames.shape
-        wanted = min(count - 2, max(1, round(held_out * count))) if held_out else 0
-        chosen = seeds.numpy("held_out").permutation(np.arange(1, count - 1))[:wanted]
-        self.held_out = sorted(int(frame) for frame in chosen)
-        self.train = [frame for frame in range(count) if frame not in self.held_out]
+        self.train = sorted({*range(0, count, spec.keep_every or 1), count - 1})
+        self.held_out = [frame for frame in range(count) if frame not in self.train]
+        self.numbers = max(1, int(clip.frames.size / spec.values_per_parameter))
         self._train = torch.tensor(self.train, device=device)
         self._values = torch.from_numpy(clip.frames).reshape(-1, channels).to(device)
         self._axes = [grid_coords((size,), device).squeeze(1) for size in (count, height, width)]
@@ -64,7 +71,8 @@ class VideoProblem(Problem):
         self.elements = len(self.train) * height * width
         self.record = {
             **clip.record,
-            "held_out_frames": " ".join(map(str, self.held_out)),
+            "keep_every": spec.keep_every or 1,
+            "held_out_frames": len(self.held_out),
             "curve_pixels_per_frame": self._curve.shape[1],
         }
 
@@ -88,21 +96,29 @@ class VideoProblem(Problem):
         pixels = self._curve.flatten()
         errors = (colours(model, self._coords(pixels)) - self._values[pixels] / 255.0).square()
         means = errors.reshape(len(self._curve), -1).mean(dim=1).tolist()
-        return Evaluation({"psnr": _mean(_psnr(error) for error in means)})
+        return Evaluation({"psnr": _mean(decibels(1.0, error) for error in means)})
 
     def baseline(self, name: str) -> Evaluation:
-        """constant: the training frames' mean colour; or linear: blends of the neighbouring training frames.
+        """constant: the training frames' mean colour; held-out frames made of the neighbouring training frames: linear
+        blends them, and motion_compensated moves them first, see `Motion`; or the whole clip coded as in
+        `dct_coded`, in `numbers` numbers, dct_counted counting positions.
 
-        The latter copies the training frames, so that only its psnr_held_out means something.
+        What is made of neighbours copies the training frames, so that only its psnr_held_out means something. Coding
+        sees all frames, so that its psnr_held_out means nothing. What means nothing is NaN.
         """
         if name == "constant":
             colour = np.mean([self.frames[t].mean(axis=(0, 1)) for t in self.train], axis=0) / 255.0
             shape = self.frames.shape
             return self._measure(torch.from_numpy(colour.astype(np.float32)).expand(shape))
-        if name == "linear":
-            evaluation = self._measure(map(torch.from_numpy, self._blended()))
+        if name in INTERPOLATIONS:
+            evaluation = self._measure(map(torch.from_numpy, self._between(INTERPOLATIONS[name])))
             metrics = {key: value if key == "psnr_held_out" else math.nan for key, value in evaluation.metrics.items()}
             return replace(evaluation, metrics=metrics)
+        if name in CODES:
+            coded = dct_coded(self.frames / np.float32(255.0), self.numbers, counted=CODES[name])
+            evaluation = self._measure(torch.from_numpy(coded.clip(0.0, 1.0)))
+            metrics = {**evaluation.metrics, "psnr_held_out": math.nan}
+            return replace(evaluation, metrics=metrics, parameters=self.numbers)
         raise DataError(f"the video task has no baseline {name!r}")
 
     def truth(self) -> Array:
@@ -154,15 +170,15 @@ class VideoProblem(Problem):
         """Colours (n, C) in [-1, 1] of pixels counted through all frames."""
         return self._values[pixel] / 127.5 - 1.0
 
-    def _blended(self) -> Iterator[Array]:
-        for t, frame in enumerate(self.frames):
-            if t not in self.held_out:
-                yield frame / np.float32(255.0)
-                continue
-            before = max(s for s in self.train if s < t)
-            after = min(s for s in self.train if s > t)
-            share = (t - before) / (after - before)
-            yield ((1.0 - share) * self.frames[before] + share * self.frames[after]).astype(np.float32) / 255.0
+    def _between(self, pair: type[Fade | Motion]) -> Iterator[Array]:
+        """All frames (H, W, C) in [0, 1], in order; held-out ones as a pair of their neighbours gives them."""
+        for before, after in itertools.pairwise(self.train):
+            first, second = (self.frames[t] / np.float32(255.0) for t in (before, after))
+            yield first
+            if after - before > 1:
+                neighbours = pair(first, second)
+                yield from (neighbours.at(t / (after - before)) for t in range(1, after - before))
+        yield self.frames[-1] / np.float32(255.0)
 
     def _measure(self, frames: Iterable[Tensor]) -> Evaluation:
         """Compare frames (H, W, C) in [0, 1] with the clip's, one at a time, each where it is."""
@@ -170,7 +186,7 @@ class VideoProblem(Problem):
         kept = np.empty_like(self.frames)
         for t, frame in enumerate(frames):
             truth = torch.from_numpy(self.frames[t]).to(frame.device) / 255.0
-            psnr.append(_psnr((frame - truth).double().square().mean().item()))
+            psnr.append(decibels(1.0, (frame - truth).double().square().mean().item()))
             similarity.append(ssim(truth, frame))
             kept[t] = eight_bits(frame)
         metrics = {
@@ -189,11 +205,6 @@ def _curve_pixels(count: int, pixels: int, seeds: SeedStreams) -> Tensor:
         return first + torch.arange(pixels)
     shape = (count, -(-CURVE_PIXELS // count))
     return first + torch.randint(pixels, shape, generator=seeds.generator("curve"))
-
-
-def _psnr(error: float) -> float:
-    """Of one frame, dB, from its mean squared error in [0, 1]; infinite for a copy."""
-    return math.inf if error == 0.0 else -10.0 * math.log10(error)
 
 
 def _mean(values: Iterable[float]) -> float:
