@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 
 def problem(seed=0, **options):
-    return prepare(CtSpec(**{"size": 32, "views": 8, **options}), device=CPU, seeds=SeedStreams(seed))
+    return prepare(CtSpec(**{"size": 32, "views": 8, "noise": 0.0, **options}), device=CPU, seeds=SeedStreams(seed))
 
 
 class Pixels(nn.Module):
@@ -105,11 +105,40 @@ def test_noise_is_of_the_strength_asked_for_and_the_seeds_own():
     assert not np.array_equal(noisy.sinogram, other.sinogram)
 
 
+def test_there_is_noise_unless_asked_otherwise():
+    assert CtSpec().noise == 0.01
+
+
 def test_more_views_make_back_projection_better_and_it_beats_a_constant():
     few, many = (problem(size=64, views=views).baseline("fbp").metrics["psnr"] for views in (10, 100))
     constant = problem(size=64).baseline("constant").metrics["psnr"]
     assert constant < few < many
     assert many > 25
+
+
+def test_with_noise_total_variation_is_the_best_of_the_baselines():
+    task = problem(size=48, views=24, noise=0.01)
+    scores = {name: task.baseline(name).metrics["psnr"] for name in ENTRY.baselines}
+    assert max(scores, key=scores.get) == "total_variation"
+    assert min(scores, key=scores.get) == "constant"
+    assert scores["total_variation"] > scores["fbp"] + 1
+
+
+def test_what_a_program_drew_is_called_synthetic(tmp_path):
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).uniform(size=(20, 20)))
+    assert problem().record["synthetic"] is True
+    assert problem(source=str(tmp_path / "a.npy")).record["synthetic"] is False
+
+
+def test_a_regulariser_adds_the_total_variation_of_the_slice_to_the_loss():
+    plain, regularised = problem(), problem(regulariser={"name": "tv", "weight": 0.5})
+    field = Pixels(np.random.default_rng(0).uniform(size=(32, 32)))
+    losses = [task.loss(field, task.batch(slice(0, task.elements))).mean().item() for task in (plain, regularised)]
+    picture = field.picture.detach().numpy()
+    down, right = (np.diff(picture, axis=axis, append=np.take(picture, [-1], axis)) for axis in (0, 1))
+    assert losses[1] - losses[0] == pytest.approx(0.5 * np.hypot(down, right).mean(), rel=1e-4)
+    # 1,024 pixels of three points each for 256 bins.
+    assert regularised.points_per_element == plain.points_per_element + 12
 
 
 def test_the_constant_is_the_mean_that_the_bins_tell():

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
+from inrbench_task_image.spec import RegularisedSpec, TotalVariation
 from pydantic import Field, ValidationInfo, field_validator
 
-from inrbench_core import Metric, TaskEntry, TaskSpec, hookimpl
+from inrbench_core import Metric, TaskEntry, hookimpl
 from inrbench_core.api.sources import Sample, find_source
 
 DRAWN = ("thorax", "shepp_logan")
@@ -22,7 +23,7 @@ SAMPLES = {
 SMALLEST, LARGEST = 16, 4096
 
 
-class CtSpec(TaskSpec):
+class CtSpec(RegularisedSpec):
     """Reconstruct a slice from its X-ray projections in few directions."""
 
     source: str = Field(
@@ -39,7 +40,12 @@ class CtSpec(TaskSpec):
         None, ge=2, le=65_536, description="points along a ray; default: as many as pixels of a side"
     )
     noise: float = Field(
-        0.0, ge=0, description="standard deviation of the noise on the bins, as a share of the largest one"
+        0.01, ge=0, description="standard deviation of the Gaussian noise on the bins, as a share of the largest one"
+    )
+    regulariser: TotalVariation | None = Field(
+        None,
+        description="{name: tv, weight: W} adds W times the isotropic total variation of the field (values in [0, 1], "
+        "mean over pixels) to the mean squared error of the bins",
     )
 
     @field_validator("source")
@@ -60,7 +66,7 @@ def inrbench_tasks() -> Iterator[TaskEntry]:
         signal="scan",
         direction="inverse",
         metrics=(Metric("psnr", "dB"), Metric("ssim")),
-        baselines=("fbp", "constant"),
+        baselines=("total_variation", "sart", "least_squares", "fbp", "constant"),
         renderer="inrbench_task_ct.renderer:CtRenderer",
         training={"batch": 1024},
         api=1,

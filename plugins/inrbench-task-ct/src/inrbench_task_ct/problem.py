@@ -12,14 +12,15 @@ from inrbench_task_image.base import PictureProblem
 from inrbench_task_image.metrics import SSIM_WINDOW, psnr, squared_error, ssim_map
 from inrbench_task_image.pictures import Picture
 from inrbench_task_image.renderer import to_unit
-from skimage.transform import iradon
 from torch import Tensor, nn
 from torch.nn import functional
 
 from inrbench_core import Batch, Index, SeedStreams, cached_arrays
 from inrbench_task_ct.beam import ParallelBeam, inside_disc
 from inrbench_task_ct.plugin import CtSpec
+from inrbench_task_ct.reconstruction import METHODS
 from inrbench_task_ct.renderer import CtRenderer
+from inrbench_task_ct.scan import make_scan
 from inrbench_task_ct.slices import load_slice
 
 Array = np.ndarray[Any, Any]
@@ -42,7 +43,7 @@ class CtProblem(PictureProblem):
 
     Args:
         picture: the slice, (N, N, 1).
-        spec: views, samples and noise; `seeds` draws the noise.
+        spec: views, samples, noise and regulariser; `seeds` draws the noise.
     """
 
     renderer_type = CtRenderer
@@ -53,9 +54,10 @@ class CtProblem(PictureProblem):
         self.disc = inside_disc(size, self.beam.pixels, self.beam.pixels).cpu().numpy()
         cut = int(np.count_nonzero(picture.pixels[~self.disc]))
         seen = Picture(picture.pixels * self.disc[..., None], picture.record)
-        super().__init__(seen, device=device, seeds=seeds, scored=self.disc)
+        super().__init__(seen, device=device, seeds=seeds, scored=self.disc, regulariser=spec.regulariser)
         self.elements = spec.views * size
-        self.samples = self.points_per_element = spec.samples or size
+        self.samples = spec.samples or size
+        self.points_per_element = self.samples + self.penalty_points
         sinogram = _measured(self.picture[..., 0], self.beam)
         noise_std = spec.noise * float(sinogram.max())
         noise = noise_std * seeds.numpy("noise").standard_normal(sinogram.shape)
@@ -73,16 +75,20 @@ class CtProblem(PictureProblem):
         }
 
     def batch(self, index: Index) -> Batch:
-        """angle, offset and values of bins, (n,) each: points are made from them in the loss, chunk by chunk."""
+        """angle, offset and values of bins, (n,) each: points are made from them in the loss, chunk by chunk.
+
+        And what a regulariser looks at.
+        """
         angle, offset = self.beam.rays(self.index(index))
-        return {"angle": angle, "offset": offset, "values": self._values[index]}
+        rays = {"angle": angle, "offset": offset, "values": self._values[index]}
+        return {**rays, **self.regulariser_batch(index)}
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Squared error of the bins' integrals."""
+        """Squared error of the bins' integrals, and what a regulariser adds."""
         integrals = self.beam.integrals(
             lambda coords: to_unit(model(coords)), batch["angle"], batch["offset"], self.samples
         )
-        return (integrals - batch["values"]).square()
+        return (integrals - batch["values"]).square() + self.penalty(model, batch)
 
     def value_names(self) -> tuple[str, ...]:
         return ("attenuation",)
@@ -99,16 +105,26 @@ class CtProblem(PictureProblem):
         }
 
     def classical(self, name: str) -> Array:
-        """fbp: filtered back-projection with the ramp filter; constant: the mean that the bins tell."""
-        if name == "fbp":
-            angles = np.arange(self.beam.views) * (180.0 / self.beam.views)
-            answer = iradon((self.sinogram / self.beam.spacing).T.astype(np.float64), theta=angles, circle=True)
+        """One of `METHODS`; or constant: the mean that the bins tell."""
+        if name in METHODS:
+            answer = self._reconstructed(name)
         elif name == "constant":
             mass = float(self.sinogram.sum(axis=1, dtype=np.float64).mean()) * self.beam.spacing
             answer = np.full(self.disc.shape, mass / (math.pi * self.beam.radius**2))
         else:
             raise self.unknown_baseline(name)
         return (answer * self.disc)[..., None]
+
+    def _reconstructed(self, name: str) -> Array:
+        """The slice that a classical method makes of the bins, (N, N); from the cache if it was made before."""
+
+        def make() -> dict[str, Array]:
+            scan = make_scan(self.beam, self.sinogram, self.disc, self.samples)
+            return {"answer": METHODS[name].reconstruct(scan)}
+
+        bins = hashlib.sha256(self.sinogram.tobytes()).hexdigest()
+        key = {"bins": bins, "views": self.beam.views, "samples": self.samples, "method": name}
+        return cached_arrays(__name__, key, make)["answer"]
 
 
 def _measured(attenuation: Array, beam: ParallelBeam) -> Array:

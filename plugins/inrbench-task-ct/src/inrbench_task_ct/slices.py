@@ -34,7 +34,7 @@ def load_slice(spec: CtSpec) -> Picture:
     Raises:
         DataError: if it is missing, unreadable, not finite, too small, too large or no single slice.
     """
-    record: Record = {"source": spec.source}
+    record: Record = {"source": spec.source, "synthetic": spec.source in DRAWN}
     key: dict[str, Any] = {"size": spec.size, "readers": package_fingerprint("inrbench_task_image")}
     if spec.source in DRAWN:
         record["licence"] = key["drawn"] = DRAWN[spec.source]
