@@ -51,12 +51,12 @@ def describe_entry(item: Registered, catalog: Catalog) -> dict[str, Any]:
 def describe_details(entry: Entry | RecipeEntry) -> str:
     """What the docstrings of an entry's options and of its target say beyond the summary; "" if that is nothing.
 
-    The target is read, not imported.
+    The target is read, not imported. That of a task is left out: it says how data are prepared, not what they are.
     """
     if isinstance(entry, RecipeEntry):
         return ""
     _, _, more = (inspect.getdoc(entry.spec) or "").partition("\n")
-    texts = [more.strip(), _target_docstring(entry.target)]
+    texts = [more.strip(), "" if isinstance(entry, TaskEntry) else _target_docstring(entry.target)]
     return "\n\n".join(text for text in texts if text and text.rstrip(".") != entry.summary.rstrip("."))
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from inrbench_core import InrbenchError
 from inrbench_core.cli.curves import Curves, sample_curves
+from inrbench_core.cli.describe import describe_details
 from inrbench_core.cli.drawing import draw
 from inrbench_core.cli.plotting import plot
 
@@ -211,6 +212,12 @@ def test_a_target_that_cannot_be_read_takes_nothing_from_the_rest(run_cli, docum
     assert shown.returncode == 0, shown.stderr
     assert "Poor where" in shown.stdout
     assert "One number" not in shown.stdout
+
+
+def test_what_a_task_says_to_authors_is_left_out(catalog):
+    entry = catalog.find("task", "image").entry
+    assert "Raises" in entry.load().__doc__
+    assert describe_details(entry) == ""
 
 
 @pytest.mark.parametrize("arguments", [("field", "siren"), ("task", "image"), ("basis", "bspline", "--json")])
