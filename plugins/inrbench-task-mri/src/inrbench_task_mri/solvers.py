@@ -21,8 +21,7 @@ LEAST_SQUARES_ITERATIONS = 200
 # between neighbouring pixels that one iteration takes away, as a share of white. They decide how fast it converges and
 # not to what.
 ADMM_ITERATIONS, ADMM_GRADIENTS, ADMM_STEP = 1000, 2, 0.05
-# Changes of the picture, root mean square over pixels, below which it has converged: while weights are compared, and
-# for the answer.
+# Tolerances, see `minimise_variation`, while weights are compared, and for the answer.
 ROUGHLY, CONVERGED = 1e-4, 1e-5
 # Weights that are compared, as multiples of the noise's standard deviation, or of this share of white if it is less.
 WEIGHTS = tuple(0.5**power for power in range(7))
@@ -138,7 +137,8 @@ def minimise_variation(equations: NormalEquations, weight: float, start: Array, 
         equations: of the squared error.
         weight: above 0.
         start: where the iteration starts, (N, N).
-        tolerance: it ends when an iteration changes the pixels by less, root mean square, or after 1,000.
+        tolerance: it ends when an iteration changes pixels by less, root mean square, and their differences obey the
+            constraint so far, or after 1,000.
     """
     stiffness = weight / ADMM_STEP
     size = len(start)
@@ -162,10 +162,16 @@ def minimise_variation(equations: NormalEquations, weight: float, start: Array, 
         wanted = gradient(picture) + multiplier
         length = np.sqrt((wanted**2).sum(axis=0))
         split = wanted * np.maximum(1.0 - ADMM_STEP / np.maximum(length, ADMM_STEP), 0.0)
-        multiplier = wanted - split
-        if np.sqrt(((picture - before) ** 2).mean()) < tolerance:
+        # How far the picture's differences are from those that were shrunk, and how far the picture has moved.
+        gap, multiplier = wanted - split - multiplier, wanted - split
+        if max(_spread(gap), _spread(picture - before)) < tolerance:
             break
     return picture
+
+
+def _spread(values: Array) -> float:
+    """Root mean square."""
+    return math.sqrt((values**2).mean())
 
 
 def gradient(picture: Array) -> Array:
