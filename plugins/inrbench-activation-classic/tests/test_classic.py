@@ -138,3 +138,12 @@ def test_a_second_derivative_is_offered_where_autograd_sees_all_of_it(name, opti
 
 def test_swish_is_silu():
     assert ENTRIES["silu"].aliases == ("swish",)
+
+
+def test_relu_can_start_as_the_dense_layers_of_stax():
+    """jax's glorot_normal is a normal distribution cut at two of its widths, with the variance 2 / (in + out)."""
+    torch.manual_seed(0)
+    layer = build("relu", init="glorot").linear(512, 256)
+    assert layer.weight.std().item() == pytest.approx((2 / 768) ** 0.5, rel=0.01)
+    assert layer.weight.abs().max().item() == pytest.approx(2 * (2 / 768) ** 0.5 / 0.87962566, rel=0.01)
+    assert layer.bias.std().item() == pytest.approx(0.01, rel=0.2)

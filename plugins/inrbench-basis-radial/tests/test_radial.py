@@ -5,6 +5,8 @@ from inrbench_basis_radial.plugin import GrbfSpec, RbfSpec
 from inrbench_basis_radial.radial import Grbf, Rbf
 from torch import nn
 
+from inrbench_core import UnsupportedError
+
 PROFILES = ["gaussian", "inverse_quadratic", "inverse_multiquadric", "wendland"]
 
 
@@ -109,3 +111,17 @@ def test_published_starts():
         layer = basis.layer(64, 64, position="hidden")
         assert layer.coefficients.std().item() == pytest.approx(0.1, rel=0.02)
         assert layer.coefficients.mean().item() == pytest.approx(0.0, abs=0.002)
+        # The bias of the published silu branch is torch's default.
+        assert layer.bias.abs().max().item() == pytest.approx(1 / 8, rel=0.1)
+
+
+def test_published_centres_and_norm():
+    """FastKAN's eight centres on [-2, 2], in the first layer too, and its LayerNorm of coordinates."""
+    basis = Rbf(RbfSpec(grid=8, reach=2.0))
+    basis.setup(2, "first")
+    peaks = basis.expand(torch.linspace(-2, 2, 8, dtype=torch.float64)[:, None])[:, 0].diagonal()
+    torch.testing.assert_close(peaks, torch.ones_like(peaks))
+    layer = Grbf(GrbfSpec(layernorm="all", base=False)).layer(2, 8, position="first")
+    torch.testing.assert_close(layer(torch.tensor([[0.7, -0.5]])), layer(torch.tensor([[0.9, 0.1]])), rtol=0, atol=1e-3)
+    with pytest.raises(UnsupportedError, match="single coordinate"):
+        Grbf(GrbfSpec(layernorm="all")).layer(1, 8, position="first")

@@ -3,12 +3,12 @@ import torch
 from inrbench_basis_polynomial import plugin as polynomial
 from inrbench_basis_spline import plugin as spline
 from inrbench_basis_wavelet import plugin as wavelet
-from inrbench_field_kan import recipes
 from inrbench_field_kan.kan import Kan
 from inrbench_field_kan.plugin import KanSpec
 from torch import nn
 
 from inrbench_core import BasisEntry, Component, ExpansionBasis, ExpansionSpec, FieldShape
+from inrbench_core.fit.chunks import is_chunkable
 
 BASES = {
     entry.name: entry for entry in (*polynomial.inrbench_bases(), *spline.inrbench_bases(), *wavelet.inrbench_bases())
@@ -106,20 +106,10 @@ def test_points_do_not_influence_each_other(name):
     torch.testing.assert_close(field(coords)[3:5], field(coords[3:5]))
 
 
-def test_the_papers_bases_are_twenty_two():
-    assert len(recipes.PAPER_BASES) == 22
-    certain = {recipe.name for recipe in recipes.paper_recipes() if "which has it" in recipe.summary}
-    assert certain == {"inr-bench/bspline", "inr-bench/fourier"}
-
-
-@pytest.mark.parametrize("recipe", [*recipes.named_recipes(), *recipes.paper_recipes()], ids=lambda recipe: recipe.name)
-def test_recipes_name_options_that_exist(recipe):
-    field = dict(recipe.stands_for)
-    options = dict(field.pop("basis"))
-    name = options.pop("name")
-    if name not in BASES:
-        pytest.skip(f"{name} is in a distribution that these tests do not need")
-    assert field.pop("name") == "kan"
-    spec = KanSpec(basis=basis(name, **options), **field)
-    assert spec.width == 64
-    assert spec.depth == (4 if recipe.name.startswith("inr-bench/") else 2)
+def test_batch_norm_follows_every_layer_and_forbids_chunks():
+    """As in zavareh1/Wav-KAN, where each layer ends with one."""
+    field = kan(basis("mexican_hat"), shape=(2, 1), depth=1, norm="batch", width=8)
+    assert [type(layer) is nn.BatchNorm1d for layer in field.layers] == [False, True] * 3
+    assert not is_chunkable(field)
+    y = field(torch.rand(50, 2) * 2 - 1)
+    assert y.mean().item() == pytest.approx(0.0, abs=1e-5)

@@ -120,3 +120,11 @@ def test_saved_and_loaded_it_is_the_same():
     assert not torch.equal(field(coords), other(coords))
     other.load_state_dict(field.state_dict())
     assert torch.equal(field(coords), other(coords))
+
+
+def test_a_sigmoid_confines_values():
+    """2 / (1 + exp(-z)) - 1, of the same network without it."""
+    linear, confined = mlp("relu", width=8, output="linear").double(), mlp("relu", width=8, output="sigmoid").double()
+    confined.load_state_dict(linear.state_dict())
+    coords = torch.rand(20, 2, dtype=torch.float64) * 2 - 1
+    torch.testing.assert_close(confined(coords), 2 / (1 + torch.exp(-linear(coords))) - 1)

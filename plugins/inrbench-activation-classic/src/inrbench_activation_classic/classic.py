@@ -18,6 +18,8 @@ from inrbench_core import Activation, Position
 from inrbench_core.api.initialisation import kaiming_linear
 
 ELU_GAIN = math.sqrt(1.5505188080679277)
+# Of N(0, 1) without what lies beyond -2 and 2.
+STD_OF_CUT_NORMAL = 0.8796256610342398
 
 
 class _Kaiming(Activation):
@@ -38,12 +40,18 @@ class Relu(_Kaiming):
 
     def __init__(self, spec: ReluSpec, *, position: Position = "hidden") -> None:
         super().__init__(spec, position=position)
-        self.default_init = spec.init == "default"
+        self.init = spec.init
 
     def linear(self, in_features: int, out_features: int) -> nn.Module:
-        if self.default_init:
-            return nn.Linear(in_features, out_features)
-        return super().linear(in_features, out_features)
+        if self.init == "kaiming":
+            return super().linear(in_features, out_features)
+        layer = nn.Linear(in_features, out_features)
+        if self.init == "glorot":
+            # Cut at twice the width of the normal distribution that it is cut from, as jax does.
+            width = math.sqrt(2.0 / (in_features + out_features)) / STD_OF_CUT_NORMAL
+            nn.init.trunc_normal_(layer.weight, 0.0, width, -2.0 * width, 2.0 * width)
+            nn.init.normal_(layer.bias, 0.0, 0.01)
+        return layer
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(x)

@@ -11,8 +11,10 @@ from inrbench_core import ActivationEntry, ComponentSpec, hookimpl
 class ReluSpec(ComponentSpec):
     """Rectified linear unit."""
 
-    init: Literal["kaiming", "default"] = Field(
-        "kaiming", description="weights: Kaiming normal, or torch's default, which trains faster behind an encoding"
+    init: Literal["kaiming", "default", "glorot"] = Field(
+        "kaiming",
+        description="weights: Kaiming normal; torch's default, which trains faster behind an encoding; or Glorot "
+        "normal with biases N(0, 0.01), as in the code of Fourier features",
     )
 
     def derivatives(self) -> int | None:

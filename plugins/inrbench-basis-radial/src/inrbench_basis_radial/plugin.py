@@ -13,7 +13,10 @@ from inrbench_core import BasisEntry, ExpansionSpec, hookimpl
 class RbfSpec(ExpansionSpec):
     """Radial functions on a uniform grid of centres, with a silu branch."""
 
-    grid: int = Field(8, ge=2, description="centres, on [-1, 1] where the input is bounded, else on [-2, 2]")
+    grid: int = Field(8, ge=2, description="centres, on [-reach, reach]")
+    reach: float | None = Field(
+        None, gt=0, description="if left out, 1 where the input is bounded, and 2 elsewhere; 2 as published"
+    )
     profile: Literal["gaussian", "inverse_quadratic", "inverse_multiquadric", "wendland"] = Field(
         "gaussian", description="the radial function, of the distance in units of the spacing"
     )
@@ -28,6 +31,12 @@ class RbfSpec(ExpansionSpec):
 
 class GrbfSpec(RbfSpec):
     """Radial functions of the normalised input, as in FastKAN."""
+
+    layernorm: Literal["hidden", "all"] = Field(
+        "hidden",
+        description="layers whose input is normalised; all as published, which keeps of two coordinates only which is "
+        "the larger",
+    )
 
 
 @hookimpl

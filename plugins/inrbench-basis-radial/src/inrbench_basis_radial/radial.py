@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from inrbench_basis_radial.plugin import RbfSpec
-from inrbench_core import ExpansionBasis, NativeFunctions, Position
+from inrbench_basis_radial.plugin import GrbfSpec, RbfSpec
+from inrbench_core import ExpansionBasis, NativeFunctions, Position, UnsupportedError
 from inrbench_core.api.basis import grid_offsets
 
 SOURCE = Path(__file__).with_name("radial.cpp")
@@ -57,10 +58,11 @@ class Rbf(ExpansionBasis):
         super().__init__(spec)
         self.size = spec.grid
         self.profile = spec.profile
+        self.fixed_reach = spec.reach
         self.reach = 2.0
 
     def setup(self, in_features: int, position: Position) -> None:
-        self.reach = 1.0 if self.bounded(position) else 2.0
+        self.reach = self.fixed_reach or (1.0 if self.bounded(position) else 2.0)
 
     def expand(self, x: Tensor) -> Tensor:
         spacing = 2.0 * self.reach / (self.size - 1)
@@ -72,13 +74,30 @@ class Rbf(ExpansionBasis):
     def published_coefficients(self, coefficients: Tensor) -> None:
         nn.init.normal_(coefficients, 0.0, 0.1)
 
+    def layer(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
+        layer = super().layer(in_features, out_features, position=position)
+        if self.options.scale == "published" and isinstance(layer.bias, Tensor):
+            # There it is the bias of the silu branch.
+            bound = 1.0 / math.sqrt(in_features)
+            nn.init.uniform_(layer.bias, -bound, bound)
+        return layer
+
 
 class Grbf(Rbf):
-    """As rbf, after a LayerNorm of the input: in every layer but the first, and from 8 features on."""
+    """As rbf, after a LayerNorm of the input: in every layer but the first, and from 8 features on.
+
+    `layernorm: all` normalises coordinates too, as published; of a single one it raises UnsupportedError.
+    """
+
+    def __init__(self, spec: GrbfSpec) -> None:
+        super().__init__(spec)
+        self.norm_all = spec.layernorm == "all"
 
     def setup(self, in_features: int, position: Position) -> None:
         super().setup(in_features, position)
-        normalised = position != "first" and in_features >= LEAST_NORMALISED
+        if self.norm_all and in_features == 1:
+            raise UnsupportedError("grbf: layernorm: all makes 0 of a single coordinate; leave it at hidden")
+        normalised = self.norm_all or (position != "first" and in_features >= LEAST_NORMALISED)
         self.norm = nn.LayerNorm(in_features) if normalised else nn.Identity()
 
     def domain(self, x: Tensor, position: Position) -> Tensor:

@@ -22,10 +22,11 @@ class Hats(ExpansionBasis):
     def __init__(self, spec: FcnInterpolationSpec) -> None:
         super().__init__(spec)
         self.size = spec.nodes
+        self.fixed_reach = spec.reach
         self.reach = 2.0
 
     def setup(self, in_features: int, position: Position) -> None:
-        self.reach = 1.0 if self.bounded(position) else 2.0
+        self.reach = self.fixed_reach or (1.0 if self.bounded(position) else 2.0)
 
     def expand(self, x: Tensor) -> Tensor:
         # Placed by the cell of x, not by 1 - |x - X_k|: that has no slope at all at the nodes to autograd,

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from inrbench_core import BasisRef, ComponentSpec, FieldEntry, RecipeEntry, Width, hookimpl
-from inrbench_field_kan.recipes import named_recipes, paper_recipes
+from inrbench_field_kan.recipes import own_recipes, paper_recipes, published_recipes
 
 
 class KanSpec(ComponentSpec):
@@ -15,7 +15,11 @@ class KanSpec(ComponentSpec):
     basis: BasisRef = Field("bspline", description="the functions on the edges")
     width: Width = 64
     depth: int = Field(2, ge=0, description="hidden layers after the first; the last layer is not counted")
-    norm: Literal["none", "layer"] = Field("none", description="layer: LayerNorm after every layer but the last")
+    norm: Literal["none", "layer", "batch"] = Field(
+        "none",
+        description="layer: LayerNorm after every layer but the last; batch: batch norm after every layer, as in "
+        "Wav-KAN, which makes the points of a batch depend on each other",
+    )
 
 
 @hookimpl
@@ -32,5 +36,6 @@ def inrbench_fields() -> Iterator[FieldEntry]:
 
 @hookimpl
 def inrbench_recipes() -> Iterator[RecipeEntry]:
-    yield from named_recipes()
+    yield from published_recipes()
+    yield from own_recipes()
     yield from paper_recipes()

@@ -1,7 +1,10 @@
 """Names that people ask for, and the coordinate-KANs of INR-Bench. Imports no torch.
 
-Of the paper are certain or quoted: 6 KAN layers 64 wide without norm, and the bases bspline and fourier.
-The other bases, grid 8, degree 4 and the training are those of code derived from the authors'.
+Of the paper are certain or quoted: 6 KAN layers 64 wide without norm, and the bases bspline and fourier. Grid 8, degree
+4, the starts and domains of these two and the training are those of code derived from the authors'
+(github.com/Fre-Ar/BSPS6, 2026). The starts and domains of the other bases are those of the same authors' X-KANeRF
+(github.com/lif314/X-KANeRF, 2024), without the norms that its layers have within, nor what is an error in its functions
+(grbf's width, fibonacci's first function and second tanh, shannon, meyer, bump).
 """
 
 from __future__ import annotations
@@ -29,52 +32,93 @@ POLYNOMIALS = (
     "lucas",
 )
 WAVELETS = ("mexican_hat", "morlet", "dog", "meyer", "shannon", "bump")
+PUBLISHED = {"scale": "published", "domain": "identity"}
 PAPER_BASES: Mapping[str, Mapping[str, Any]] = {
-    "bspline": {"grid": 8, "order": 3, "standalone_scale": True},
-    "fourier": {"grid": 8},
-    "grbf": {"grid": 8},
-    "rbf": {"grid": 8},
-    "fcn": {},
-    "fcn_interpolation": {},
-    **{name: {"degree": 4, "bias": False} for name in POLYNOMIALS},
-    **{name: {} for name in WAVELETS},
+    "bspline": {"grid": 8, "order": 3, "base": True, "bias": False, "standalone_scale": True, **PUBLISHED},
+    "fourier": {"grid": 8, "bias": True, **PUBLISHED},
+    "grbf": {"grid": 8, "base": True, "bias": True, "reach": 2.0, **PUBLISHED},
+    "rbf": {"grid": 8, "base": True, "bias": True, "reach": 2.0, **PUBLISHED},
+    "fcn": {"hidden": 1, "sinusoids": 1, "scale": "published"},
+    "fcn_interpolation": {"nodes": 8, "bias": False, "reach": 2.0, **PUBLISHED},
+    **{
+        name: {"degree": 4, "bias": False, "normalize": "none", "scale": "published", "domain": "tanh"}
+        for name in POLYNOMIALS
+    },
+    # The bias is the shift of the batch norm that is left out.
+    **{name: {"spread": False, "bias": True, "scale": "published"} for name in WAVELETS},
 }
 
 
-def _kan(basis: str, depth: int = 2, **options: Any) -> dict[str, Any]:
-    return {"name": "kan", "basis": {"name": basis, **options}, "width": 64, "depth": depth}
+def _kan(basis: str, depth: int = 2, norm: str = "none", **options: Any) -> dict[str, Any]:
+    return {"name": "kan", "basis": {"name": basis, **options}, "width": 64, "depth": depth, "norm": norm}
 
 
-def named_recipes() -> Iterator[RecipeEntry]:
-    """KANs known by a name of their own, with our start of the coefficients."""
+def published_recipes() -> Iterator[RecipeEntry]:
+    """KANs as in their repositories: functions, start, map of the inputs and norm. Width, depth and rate are ours."""
     yield RecipeEntry(
         "efficient-kan",
         "Cubic B-splines on 5 intervals with a silu branch, as in Blealtan/efficient-kan",
-        _kan("bspline", grid=5, order=3, base=True),
+        _kan("bspline", grid=5, order=3, base=True, bias=False, standalone_scale=True, **PUBLISHED),
         {"lr": 1e-3},
         "Liu et al. 2024, arXiv:2404.19756",
         api=1,
     )
     yield RecipeEntry(
         "fast-kan",
-        "Eight Gaussian bells of the normalised input in place of splines, as in FastKAN",
-        _kan("grbf", grid=8),
+        "Eight Gaussian bells of normalised inputs and a silu branch, as in ZiyaoLi/fast-kan; from 2 coordinates on",
+        _kan("grbf", grid=8, base=True, bias=True, reach=2.0, layernorm="all", **PUBLISHED),
         {"lr": 1e-3},
         "Li 2024, arXiv:2405.06721",
         api=1,
     )
     yield RecipeEntry(
         "cheby-kan",
-        "Chebyshev polynomials of degree 4",
-        _kan("chebyshev", degree=4),
+        "Chebyshev polynomials of degree 4 of tanh, LayerNorms between layers, as in SynodicMonth/ChebyKAN",
+        _kan("chebyshev", norm="layer", degree=4, bias=False, normalize="none", scale="published", domain="tanh"),
         {"lr": 1e-3},
         "Sidharth et al. 2024, arXiv:2405.07200",
         api=1,
     )
     yield RecipeEntry(
         "wav-kan",
-        "Mexican hats with a shift and a scale on every edge, as in Wav-KAN but without its batch norm",
-        _kan("mexican_hat"),
+        "Mexican hats with a shift and a scale on every edge, batch norm after every layer, as in zavareh1/Wav-KAN",
+        _kan("mexican_hat", norm="batch", spread=False, bias=False, scale="published"),
+        {"lr": 1e-3},
+        "Bozorgasl and Chen 2024, arXiv:2405.12832",
+        api=1,
+    )
+
+
+def own_recipes() -> Iterator[RecipeEntry]:
+    """The same functions with our starts; the gains are those of benchmarks/results/recipes.md."""
+    yield RecipeEntry(
+        "kan-bspline",
+        "Cubic B-splines started at unit variance, tanh between layers: +0.0 dB over efficient-kan (camera 64 x 64)",
+        _kan("bspline", grid=5, order=3),
+        {"lr": 1e-3},
+        "Liu et al. 2024, arXiv:2404.19756",
+        api=1,
+    )
+    yield RecipeEntry(
+        "kan-rbf",
+        "Eight Gaussian bells started at unit variance: +0.0 dB over fast-kan (camera 64 x 64)",
+        _kan("rbf", grid=8),
+        {"lr": 1e-3},
+        "Li 2024, arXiv:2405.06721",
+        api=1,
+    )
+    yield RecipeEntry(
+        "kan-chebyshev",
+        "Chebyshev polynomials started at unit variance, without norms: +0.0 dB over cheby-kan (camera 64 x 64)",
+        _kan("chebyshev", degree=4),
+        {"lr": 1e-3},
+        "Sidharth et al. 2024, arXiv:2405.07200",
+        api=1,
+    )
+    yield RecipeEntry(
+        "kan-wavelet",
+        "Mexican hats spread over shifts and scales, without norms: +0.0 dB over wav-kan (camera 64 x 64)",
+        _kan("mexican_hat", spread=True),
         {"lr": 1e-3},
         "Bozorgasl and Chen 2024, arXiv:2405.12832",
         api=1,

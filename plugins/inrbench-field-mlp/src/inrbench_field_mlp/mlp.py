@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import torch
 from torch import Tensor, nn
 
 from inrbench_core import FieldShape, without_autocast
@@ -32,6 +33,8 @@ class Mlp(nn.Module):
             layers.append(activation)
             features = spec.width
         layers.append(spec.activation.build(position="last").linear(features, shape.out_features))
+        if spec.output == "sigmoid":
+            layers.append(_Squash())
         self.layers = nn.Sequential(*layers)
 
     def forward(self, coords: Tensor) -> Tensor:
@@ -42,3 +45,10 @@ class Mlp(nn.Module):
         for layer in itertools.islice(self.layers, 1, None):
             values = layer(values)
         return values
+
+
+class _Squash(nn.Module):
+    """2 / (1 + exp(-z)) - 1."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return torch.tanh(0.5 * z)

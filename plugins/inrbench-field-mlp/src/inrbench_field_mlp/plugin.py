@@ -21,6 +21,9 @@ class MlpSpec(ComponentSpec):
         description="layer: LayerNorm before the activation of each hidden layer after the first; not for sines and "
         "narrow bells, which want inputs of another size than 1",
     )
+    output: Literal["linear", "sigmoid"] = Field(
+        "linear", description="sigmoid: values within (-1, 1), as 2 / (1 + exp(-z)) - 1; for signals that lie there"
+    )
 
 
 @hookimpl

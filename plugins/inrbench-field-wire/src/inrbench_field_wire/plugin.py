@@ -13,7 +13,7 @@ WIRE_TRAINING = {"lr": 5e-3}
 class WireSpec(ComponentSpec):
     """Network of complex Gabor wavelets, as in WIRE."""
 
-    omega: float = Field(20.0, gt=0, description="frequency of the wave, rad per unit")
+    omega: float = Field(30.0, gt=0, description="frequency of the wave, rad per unit; 20 in FINER's comparison")
     s: float = Field(10.0, gt=0, description="inverse width of the envelope, per unit; best above omega/4")
     width: Width = Field(256, description="features of a real layer with as many parameters, or {parameters: N}")
     depth: int = Field(2, ge=0, description="hidden layers after the first; the last layer is linear and not counted")
