@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from inrbench_task_image.pictures import PLACE_IN_FILE, Picture, cached_picture, check_range, make_picture
+from inrbench_task_image.pictures import Picture, cached_picture, check_range, make_picture
+from inrbench_task_image.scans import read_npy, squared
 from inrbench_task_image.spec import PictureSpec
 from skimage.data import shepp_logan_phantom
-from skimage.transform import resize
 
 from inrbench_core import DataError
 from inrbench_core.api.fingerprint import package_fingerprint
@@ -62,13 +62,7 @@ def make_slice(spec: CtSpec) -> Picture:
     height, width = pixels.shape
     if max(height, width) < SMALLEST:
         raise DataError(f"{spec.source}: {height} x {width} pixels; a slice has at least {SMALLEST}")
-    side = max(height, width)
-    top, left = (side - height) // 2, (side - width) // 2
-    # Air on both sides of the shorter axis.
-    pixels = np.pad(pixels, ((top, side - height - top), (left, side - width - left)))
-    if spec.size is not None and spec.size != side:
-        pixels = resize(pixels, (spec.size, spec.size), anti_aliasing=True)
-    place = dict(zip(PLACE_IN_FILE, (height, width, -top, -left, side, side), strict=True))
+    pixels, place = squared(pixels, spec.size)
     return Picture(
         np.ascontiguousarray(pixels[..., None], dtype=np.float32).clip(0.0, 1.0),
         {**record, **place, "size": len(pixels)},
@@ -78,7 +72,7 @@ def make_slice(spec: CtSpec) -> Picture:
 def _read(path: Path) -> tuple[Array, Record]:
     suffix = path.suffix.lower()
     if suffix == ".npy":
-        pixels, record = _read_npy(path)
+        pixels, record = _checked_and_scaled(read_npy(path), path)
     elif suffix in (".dcm", ".dicom", ".ima"):
         pixels, record = read_dicom(path)
     else:
@@ -88,17 +82,6 @@ def _read(path: Path) -> tuple[Array, Record]:
         if not pixels.any():
             raise DataError(f"{path}: nothing in it but air: all of it is black")
     return pixels, {"unit": "values of the file", **record}
-
-
-def _read_npy(path: Path) -> tuple[Array, Record]:
-    try:
-        # Mapped, so that nothing is read before the shape is known.
-        raw = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"{path}: cannot be read: {one_line(str(error))}") from None
-    if not isinstance(raw, np.ndarray):
-        raise DataError(f"{path}: holds several arrays (npz); a slice is one, in a npy file")
-    return _checked_and_scaled(raw, path)
 
 
 def read_dicom(path: Path) -> tuple[Array, Record]:
