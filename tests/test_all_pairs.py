@@ -24,6 +24,7 @@ TASKS = {
     "denoising": {"size": 16},
     "image": {"size": 16},
     "inpainting": {"size": 16},
+    "mri": {"size": 16},
     "nerf": {"size": 12, "train_views": 2, "test_views": 1, "samples": 4},
     "occupancy": {"points": 256, "resolution": 12},
     "poisson": {"size": 16, "given": "gradient"},

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from inrbench_core import ExpansionBasis, ExpansionSpec
-from inrbench_core.api.basis import grid_offsets, mean_square
+from inrbench_core.api.basis import grid_offsets
 
 
 class Powers(ExpansionBasis):
@@ -15,6 +15,15 @@ class Powers(ExpansionBasis):
 
     def expand(self, x):
         return torch.stack([torch.ones_like(x), x, x * x], dim=1).transpose(1, 2)
+
+
+class Doubled(Powers):
+    def expand(self, x):
+        return 2.0 * super().expand(x)
+
+
+class ConstantsSpec(ExpansionSpec):
+    spans_constants = True
 
 
 class Boxes(ExpansionBasis):
@@ -31,21 +40,9 @@ def make(basis, in_features=5, out_features=4, position="hidden", **options):
     return basis(ExpansionSpec(**options)).layer(in_features, out_features, position=position)
 
 
-@pytest.mark.parametrize("panels", [1, 7])
-def test_mean_squares_of_powers_are_their_moments(panels):
-    squares = mean_square(Powers(ExpansionSpec()).expand, 2, panels)
-    np.testing.assert_allclose(squares, [[1, 1 / 3, 1 / 5]] * 2, rtol=1e-14)
-
-
-def test_more_panels_see_narrow_functions():
-    expand = Boxes(ExpansionSpec()).expand
-    assert (mean_square(expand, 1)[0, :100] == 0).any()
-    np.testing.assert_allclose(mean_square(expand, 1, panels=50)[0], [0.01] * 100 + [0], rtol=1e-12)
-
-
 @pytest.mark.parametrize("domain", ["identity", "tanh", "auto"])
 @pytest.mark.parametrize("position", ["first", "hidden", "last"])
-@pytest.mark.parametrize("normalize", ["none", "rms"])
+@pytest.mark.parametrize("normalize", ["none", "rms", "variance"])
 def test_a_layer_is_the_sum_it_says(domain, position, normalize):
     torch.manual_seed(0)
     layer = make(Powers, position=position, domain=domain, normalize=normalize, base=True).double()
@@ -55,18 +52,21 @@ def test_a_layer_is_the_sum_it_says(domain, position, normalize):
     phi = np.stack([mapped.numpy() ** k for k in range(3)])
     if normalize == "rms":
         phi *= np.sqrt([1, 3, 5])[:, None, None]
+    if normalize == "variance":
+        # x has the variance 1/3, x^2 the mean 1/3 and the variance 4/45; the constant stays.
+        phi[1:] = np.stack([phi[1] * np.sqrt(3), (phi[2] - 1 / 3) * np.sqrt(45 / 4)])
     expected = np.einsum("oik,kni->no", layer.coefficients.detach(), phi)
     expected += (x / (1 + torch.exp(-x))).numpy() @ layer.base.weight.detach().numpy().T + layer.bias.detach().numpy()
-    np.testing.assert_allclose(layer(x).detach(), expected, rtol=1e-6, atol=1e-6 if normalize == "rms" else 1e-12)
+    np.testing.assert_allclose(layer(x).detach(), expected, rtol=1e-6, atol=1e-12 if normalize == "none" else 1e-6)
 
 
-@pytest.mark.parametrize("normalize", ["none", "rms"])
+@pytest.mark.parametrize("normalize", ["none", "rms", "variance"])
 @pytest.mark.parametrize("in_features", [2, 64])
 def test_unit_scale_gives_unit_variance(in_features, normalize):
     torch.manual_seed(0)
-    layer = make(Powers, in_features, 512, normalize=normalize, domain="identity")
+    layer = make(Powers, in_features, 512, "first", normalize=normalize)
     y = layer(torch.rand(2000, in_features) * 2 - 1)
-    assert y.square().mean().sqrt().item() == pytest.approx(1.0, abs=0.1)
+    assert y.var(dim=0).mean().item() == pytest.approx(1.0, rel=0.1)
 
 
 def test_published_scale_is_one_over_in_times_functions():
@@ -78,12 +78,40 @@ def test_published_scale_is_one_over_in_times_functions():
 def test_normalising_leaves_alone_what_vanishes_on_the_domain_and_sees_what_is_narrow():
     layer = make(Boxes, 1, 3, position="first", normalize="rms", domain="identity")
     # A box of one cell in a hundred has an RMS of 1/10; the last one lies beyond 1.
-    np.testing.assert_allclose(layer.inverse_rms[0], [10.0] * 100 + [1.0], rtol=0.2)
+    np.testing.assert_allclose(layer.factors[0], [10.0] * 100 + [1.0], rtol=0.2)
     y = layer(torch.tensor([[-0.995], [0.995], [1.01], [50.0]]))
     assert y.isfinite().all()
 
 
-@pytest.mark.parametrize("normalize", ["none", "rms"])
+def test_centring_leaves_alone_what_vanishes_on_the_domain_and_what_is_constant():
+    layer = make(Boxes, 1, 3, position="first", normalize="variance")
+    np.testing.assert_allclose(layer.factors[0], [1 / np.sqrt(0.01 - 0.0001)] * 100 + [1.0], rtol=0.2)
+    np.testing.assert_allclose(layer.offsets[0], [0.01 / np.sqrt(0.01 - 0.0001)] * 100 + [0.0], rtol=0.2)
+    layer = make(Doubled, normalize="variance")
+    np.testing.assert_allclose(layer.factors[0], [0.5, np.sqrt(3) / 2, np.sqrt(45 / 4) / 2], rtol=1e-6)
+    np.testing.assert_allclose(layer.offsets[0], [0, 0, np.sqrt(45 / 4) / 3], atol=1e-6)
+
+
+def test_features_of_a_centred_layer_are_what_its_coefficients_multiply():
+    layer = make(Powers, position="first", normalize="variance").double()
+    torch.nn.init.normal_(layer.bias)
+    x = torch.rand(7, 5, dtype=torch.float64)
+    features = layer.linear_features(x)
+    y = torch.einsum("oik,nik->no", layer.coefficients, features["coefficients"]) + layer.bias
+    torch.testing.assert_close(layer(x), y)
+
+
+def test_centred_functions_need_a_bias_unless_they_span_the_constants():
+    with pytest.raises(ValueError, match="bias: true"):
+        ExpansionSpec(normalize="variance", bias=False)
+    layer = Powers(ConstantsSpec(normalize="variance", bias=False)).layer(2, 64, position="first")
+    assert layer.bias is None
+    y = layer(torch.rand(4096, 2) * 2 - 1)
+    # The mean is that of the constants alone.
+    torch.testing.assert_close(y.mean(0), layer.coefficients[:, :, 0].sum(1), atol=0.1, rtol=0)
+
+
+@pytest.mark.parametrize("normalize", ["none", "rms", "variance"])
 def test_gradients_of_a_layer(normalize):
     torch.manual_seed(0)
     layer = make(Powers, 2, 3, normalize=normalize, base=True).double()

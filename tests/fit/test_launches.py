@@ -143,6 +143,7 @@ def test_a_step_on_minibatches_does_not_wait(stand_ins, chunks_of):
         ("denoising", "inrbench_task_denoising"),
         ("inpainting", "inrbench_task_inpainting"),
         ("ct", "inrbench_task_ct"),
+        ("mri", "inrbench_task_mri"),
     ],
 )
 def test_evaluation_reads_from_the_device_a_few_times_at_most(name, package, full, most, monkeypatch):

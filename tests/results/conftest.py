@@ -20,15 +20,17 @@ MakeBoard = Callable[..., ResultBoard]
 def plain_run(field: str, seed: int, signal: str, **settings: Any) -> dict[str, Any]:
     """As much of a run's plain data as says which runs are observations of one row; `settings` replace parts of it."""
     task = {"name": "solid", "source": signal, **settings.pop("task", {})}
+    answer = settings.pop("baseline_name", "")
     return {
         "task": task,
         "signal_option": "source",
         "files": {},
-        "field": {"name": field},
-        "baseline": "",
+        "field": None if answer else {"name": field},
+        "baseline": answer,
         "training": {},
         "analyses": [],
         "seed": seed,
+        "data_seed": 0,
         "device": "cpu",
         "code": {"inrbench": "1"},
         "targets": [],
@@ -38,7 +40,7 @@ def plain_run(field: str, seed: int, signal: str, **settings: Any) -> dict[str, 
 
 @pytest.fixture
 def make_row() -> MakeRow:
-    """Makes a row of a run for each outcome, with seeds from 0 on."""
+    """Makes a row of a run for each outcome, with seeds from `first_seed` on."""
 
     def make(
         label: str,
@@ -49,14 +51,16 @@ def make_row() -> MakeRow:
         signals: Sequence[str] = ("csg",),
         folder: Path = Path("results"),
         parameters: int = 1234,
+        first_seed: int = 0,
         **settings: Any,
     ) -> ResultRow:
         """An outcome is the metrics of a good run, or "missing", or how a run ended and its message: "failed: why".
 
-        Each is that of all signals; `settings` are those of `plain_run`.
+        Each is that of all signals; `settings` are those of `plain_run`, and `baseline_name` makes an answer of the
+        task of it.
         """
         runs = []
-        for seed, outcome in enumerate(outcomes):
+        for seed, outcome in enumerate(outcomes, first_seed):
             status, _, message = ("ok", "", "") if isinstance(outcome, Mapping) else outcome.partition(": ")
             metrics = outcome if isinstance(outcome, Mapping) else {}
             for signal in signals:

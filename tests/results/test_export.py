@@ -131,7 +131,7 @@ def test_the_columns_say_what_was_run_and_ids_and_hashes_are_those_of_the_runs(r
     results.export(tmp_path / "all.csv")
     with (tmp_path / "all.csv").open(newline="") as file:
         lines = [line for line in csv.DictReader(file) if line["run_data"]]
-    assert {line["schema"] for line in lines} == {"inrbench.known/1"}
+    assert {line["schema"] for line in lines} == {"inrbench.known/2"}
     for line in lines:
         data = json.loads(line["run_data"])
         assert (line["run"], line["group"]) == (run_id(data), group_of(data))
@@ -183,7 +183,7 @@ def cut_off_in_a_row(text):
 
 
 def newer_schema(text):
-    return text.replace("inrbench.known/1", "inrbench.known/2")
+    return text.replace("inrbench.known/2", "inrbench.known/3")
 
 
 def another_column(text):
@@ -196,11 +196,11 @@ DAMAGES = {
     without_last_row: "damaged, edited or cut off: its rows do not match their checksum; export it again",
     only_the_header: "damaged or cut off",
     cut_off_in_a_row: "damaged or cut off",
-    newer_schema: "it is of the schema 'inrbench.known/2', and this version of inrbench reads inrbench.known/1",
-    another_column: "inrbench.known/1 has no column 'mood'",
+    newer_schema: "it is of the schema 'inrbench.known/3', and this version of inrbench reads inrbench.known/2",
+    another_column: "inrbench.known/2 has no column 'mood'",
     lambda text: "": "empty",
     lambda text: "field,psnr\nsiren,30\n": "not a table that `inrbench results --export` wrote",
-    lambda text: "schema,a\nx,'": "it is of the schema 'x', and this version of inrbench reads inrbench.known/1",
+    lambda text: "schema,a\nx,'": "it is of the schema 'x', and this version of inrbench reads inrbench.known/2",
 }
 
 

@@ -26,7 +26,7 @@ def test_a_lead_that_is_sure_is_named_with_its_interval(make_board, make_row):
     assert lines[1].startswith("on these signals (paired t, Holm): measured gaps above about ")
     assert "first leads second by 10.00 dB [" in lines[1]
     assert lines[2] == "for such signals: nothing is known with fewer than 5 signals"
-    assert len(lines) == 3
+    assert lines[3:] == ["noise, masks and other random data are those of data_seed 0 for all seeds"]
 
 
 def test_a_lead_that_is_not_sure_says_what_would_settle_it_and_is_marked(make_board, make_row):
@@ -54,7 +54,7 @@ def test_one_seed_says_that_nothing_is_sure(make_board, make_row):
 
 def test_the_reason_for_what_is_missing_is_the_true_one(make_board, make_row):
     infinite = [make_row("a", outcomes(30.0, float("inf"))), make_row("b", outcomes(29.0, 28.0))]
-    assert remarks(make_board(*infinite))[-1] == "psnr is infinite in some run: ranks have no intervals"
+    assert remarks(make_board(*infinite))[1] == "psnr is infinite in some run: ranks have no intervals"
     measure = make_row("measure", outcomes(1.0, 2.0, 3.0), baseline=True, signals=SIGNALS)
     once = [make_row(label, outcomes(figure), signals=SIGNALS) for label, figure in (("a", 30.0), ("b", 29.0))]
     assert remarks(make_board(measure, *once))[0].startswith("one seed: ")
@@ -113,3 +113,24 @@ def test_rows_that_come_from_elsewhere_say_from_where(make_board, make_row, know
         rows.append(replace(row, runs=tuple(replace(run, origin="all.csv, inrbench 0.1.0") for run in row.runs)))
     lines = [line for line in remarks(make_board(*rows, make_row("own", outcomes(1.0, 2.0)))) if line.startswith("†")]
     assert lines == [f"† {2 * known} runs of {names}: from all.csv, inrbench 0.1.0"]
+
+
+def test_signals_made_by_a_program_are_named(make_board, make_row):
+    def told(board):
+        return [line for line in remarks(board) if line.startswith("synthetic data")]
+
+    row = make_row("a", outcomes(30.0, 31.0), signals=("cello", "flute"))
+    assert told(make_board(row)) == []
+    runs = tuple(
+        replace(run, record=replace(run.record, data={"synthetic": run.signal == "cello"})) for run in row.runs
+    )
+    assert told(make_board(replace(row, runs=runs))) == ["synthetic data: cello"]
+
+
+@pytest.mark.parametrize(("data_seed", "told"), [(0, True), (3, True), ("seed", False)])
+def test_data_that_seeds_share_are_said_to_be_shared(make_board, make_row, data_seed, told):
+    rows = [make_row(label, outcomes(30.0, 31.0, 30.5), data_seed=data_seed) for label in "ab"]
+    line = f"noise, masks and other random data are those of data_seed {data_seed} for all seeds"
+    assert (line in remarks(make_board(*rows))) is told
+    one_seed = [make_row(label, outcomes(30.0), data_seed=data_seed) for label in "ab"]
+    assert line not in remarks(make_board(*one_seed))

@@ -107,7 +107,7 @@ def with_checksum(body: bytes, number: bytes) -> bytes:
 
 
 def make_newer(path: Path, content: bytes) -> None:
-    path.write_bytes(with_checksum(content[:-49], b"0003"))
+    path.write_bytes(with_checksum(content[:-49], b"0004"))
 
 
 def make_nonsense(path: Path, content: bytes) -> None:
@@ -162,7 +162,7 @@ def make_sparse(path: Path, content: bytes) -> None:
 
 
 FOREIGN = {
-    make_newer: "written by a newer version of inrbench (format 0003, this one reads 0002)",
+    make_newer: "written by a newer version of inrbench (format 0004, this one reads 0003)",
     make_nonsense: "not the record of a run (OSError)",
     make_nonsense_number: "written by a",
     make_old: "not a run file, or damaged or cut off",
@@ -228,7 +228,7 @@ def test_damaged_files_of_a_folder_are_made_anew_on_resume(
 ) -> None:
     first = evaluate(seeds=3)
     runs = list(first.runs)
-    one, two = runs[1], runs[4]
+    one, two = runs[1], runs[3]
     content, other = one.path.read_bytes(), two.path.read_bytes()
     damaged = damage(content, other, random.Random(7))
     assert damaged != content

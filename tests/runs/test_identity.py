@@ -46,6 +46,7 @@ SIGNAL = "source"
 # What is changed, and which of group, settings and id change with it.
 CHANGES: dict[str, tuple[Callable[[Data], None], tuple[bool, bool, bool]]] = {
     "seed": (put("seed", value=1), (False, True, True)),
+    "data seed": (put("data_seed", value=1), (True, True, True)),
     "signal": (put("task", SIGNAL, value="other"), (False, True, True)),
     "option of the task": (put("task", "samples", value=65), (True, True, True)),
     "task": (put("task", "name", value="other"), (True, True, True)),
@@ -120,7 +121,7 @@ def test_a_run_comes_back_from_its_data(plan: MakePlan, catalog: Catalog) -> Non
 
 
 @pytest.mark.parametrize(
-    "key", ["task", "field", "baseline", "training", "analyses", "seed", "code", "targets", "device"]
+    "key", ["task", "field", "baseline", "training", "analyses", "seed", "data_seed", "code", "targets", "device"]
 )
 def test_data_of_no_run_is_told_by_an_exception_that_readers_catch(data: Data, key: str) -> None:
     with pytest.raises((KeyError, TypeError, AttributeError)):
@@ -137,14 +138,14 @@ def test_the_ids_of_a_plan(plan: MakePlan, tmp_path: Path) -> None:
     task = {"name": "trouble", "signals": ["3", str(tmp_path / "a"), str(tmp_path / "b")]}
     made = plan(task=task, fields=["shallow", "swell"], seeds=2)
     runs = list(made.runs.values())
-    assert len(runs) == 2 * 3 * 3
+    assert len(runs) == 3 + 2 * 2 * 3
     assert [(run.seed, run.signal, run.label) for run in runs[:4]] == [
         (0, "3", "zero"),
         (0, "3", "wave"),
         (0, "3", "swell"),
         (0, "a", "zero"),
     ]
-    assert [run.seed for run in runs] == [0] * 9 + [1] * 9
+    assert [run.seed for run in runs] == [0] * 9 + [1] * 6
     assert len({run.group for run in runs}) == 3
     assert len({run.settings for run in runs}) == len(runs)
     assert {type(run) for run in runs if run.label == "zero"} == {BaselineRun}

@@ -74,9 +74,7 @@ def test_a_sweep_expands_and_labels_tell_its_rows_apart(load):
         assert labels(board.rows) == [f"wave (lr={lr}, omega={o})" for lr in (0.001, 0.0001) for o in (1.0, 2.0)]
 
 
-@pytest.mark.parametrize(
-    ("data_seed", "expected"), [("", [0]), ("data_seed: 5, ", [5]), ("data_seed: seed, ", [1, 2])]
-)
+@pytest.mark.parametrize(("data_seed", "expected"), [("", [0]), ("data_seed: 5, ", [5]), ("data_seed: seed, ", [1, 2])])
 def test_baselines_come_once_for_each_task_and_data_seed(plan, data_seed, expected):
     made = plan(f"{{task: line, fields: [shallow, swell], {data_seed}seeds: [1, 2]}}")
     assert [(run.label, run.seed) for run in made.runs.values() if run.is_baseline] == [
