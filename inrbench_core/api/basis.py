@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -16,13 +14,11 @@ from inrbench_core.api.components import Position
 from inrbench_core.api.native import compile_saving_on
 from inrbench_core.api.native.expansion import NativeFunctions, native_values, register_functions, serves
 from inrbench_core.api.spec import ComponentSpec, ExpansionSpec
+from inrbench_core.api.starts import centres, moments, start_moments, start_std
 
-QUADRATURE_POINTS = 64
 # Of a grid of local functions, each then has several points on its support.
 FUNCTIONS_PER_PANEL = 16
 LEAST_RMS = 1e-6
-# E[silu(z)^2], z ~ N(0, 1), by quadrature.
-SILU_MEAN_SQUARE = 0.3558
 
 
 class Basis(nn.Module):
@@ -40,11 +36,11 @@ class ExpansionBasis(Basis):
     """A basis that is linear in its coefficients: y_o = sum over i, k of C[o, i, k] phi_k(x_i).
 
     Subclasses set `size` (the number K of functions) and give `expand`; they may set `reach`, and override
-    `setup` to create trainable parameters, `native`, `published_coefficients`, and `domain`.
+    `setup` to create trainable parameters, `native`, `published_coefficients`, `start_weights` and `domain`.
     """
 
     size: int
-    # The functions lie on [-reach, reach]: there `normalize: rms` takes their means.
+    # The functions lie on [-reach, reach]: there `normalize` takes their means.
     reach: float = 1.0
     # What torch.compile saves of a training step without a kernel, in s for each point and function on one CPU thread.
     # Of chebyshev and fourier, and near enough for what nobody measured.
@@ -85,9 +81,9 @@ class ExpansionBasis(Basis):
         _, in_features, size = coefficients.shape
         nn.init.normal_(coefficients, 0.0, 1.0 / (in_features * size))
 
-    def unit_coefficients(self, coefficients: Tensor, std: float) -> None:
-        """Fill coefficients, (out, in, K), with the std that gives the layer unit output variance on U(-1, 1)."""
-        nn.init.normal_(coefficients, 0.0, std)
+    def start_weights(self) -> Tensor:
+        """Standard deviations of the functions' coefficients relative to one another, (K,), at starts not published."""
+        return torch.ones(self.size)
 
     def layer(self, in_features: int, out_features: int, *, position: Position) -> nn.Module:
         self.setup(in_features, position)
@@ -112,33 +108,6 @@ def grid_offsets(x: Tensor, low: float, spacing: float, count: int) -> Tensor:
     return ((x - low) / spacing).unsqueeze(1) - centres.unsqueeze(1)
 
 
-def mean_square(expand: Callable[[Tensor], Tensor], in_features: int, panels: int = 1, reach: float = 1.0) -> Tensor:
-    """E[phi_k(x)^2] for x uniform on [-reach, reach], by Gauss-Legendre quadrature in float64.
-
-    Args:
-        expand: as `ExpansionBasis.expand`.
-        in_features: I.
-        panels: equal parts of the interval with 64 points each; narrow functions need several.
-        reach: half the interval.
-
-    Returns:
-        shape (I, K), float64.
-    """
-    nodes, weights = np.polynomial.legendre.leggauss(QUADRATURE_POINTS)
-    parts = []
-    for panel in range(panels):
-        x = reach * torch.from_numpy((nodes + 1.0 + 2.0 * panel) / panels - 1.0)
-        with torch.no_grad():
-            phi = expand(x.unsqueeze(1).expand(-1, in_features)).double()
-        parts.append(torch.einsum("n,nik->ik", torch.from_numpy(weights) / (2.0 * panels), phi.square()))
-    return torch.stack(parts).sum(dim=0)
-
-
-def _total(squares: Tensor) -> float:
-    # A parameter count is taken on the meta device, where there are no values.
-    return 1.0 if squares.is_meta else float(squares.sum())
-
-
 class _Branch(nn.Linear):
     """A linear layer whose output lies in memory as the layer's, points last; without a bias."""
 
@@ -159,39 +128,74 @@ class ExpansionLayer(nn.Module):
         position: where the layer stands; decides the domain map.
     """
 
-    inverse_rms: Tensor | None
+    factors: Tensor | None
+    offsets: Tensor | None
 
     def __init__(self, basis: ExpansionBasis, in_features: int, out_features: int, position: Position) -> None:
         super().__init__()
         self.basis = basis
         self.position = position
         options = basis.options
-        panels = math.ceil(basis.size / FUNCTIONS_PER_PANEL)
-        squares = mean_square(basis.expand, in_features, panels)
-        inverse_rms = None
-        if options.normalize == "rms":
-            reached = mean_square(basis.expand, in_features, panels, basis.reach)
-            # A function that all but vanishes there lies beyond it on purpose: it stays as it is.
-            inverse_rms = torch.where(reached > LEAST_RMS**2, reached.rsqrt(), 1.0)
-            squares = squares * inverse_rms.square()
-        self.register_buffer("inverse_rms", None if inverse_rms is None else inverse_rms.float())
+        self._panels = math.ceil(basis.size / FUNCTIONS_PER_PANEL)
+        factors, offsets = self._normalisation(in_features)
+        # What the functions are multiplied by, and what is subtracted then: (I, K).
+        self.register_buffer("factors", factors)
+        self.register_buffer("offsets", offsets)
         self.coefficients = nn.Parameter(torch.empty(out_features, in_features, basis.size))
         self.bias = nn.Parameter(torch.zeros(out_features)) if options.bias else None
         self.base = _Branch(in_features, out_features, bias=False) if options.base else None
         self._register()
-        with torch.no_grad():
-            if options.scale == "published":
-                basis.published_coefficients(self.coefficients)
-                return
-            # The branches carry the same share of the variance. With less, it dies out over the layers.
-            share = 0.5 if self.base else 1.0
-            basis.unit_coefficients(self.coefficients, math.sqrt(share / _total(squares)))
-            if self.base:
-                nn.init.normal_(self.base.weight, 0.0, math.sqrt(share / (SILU_MEAN_SQUARE * in_features)))
+        # A parameter count is taken on the meta device, where there are no values.
+        if not self.coefficients.is_meta:
+            with torch.no_grad():
+                self._start()
+
+    def _normalisation(self, in_features: int) -> tuple[Tensor | None, Tensor | None]:
+        normalize, basis = self.basis.options.normalize, self.basis
+        if normalize == "none":
+            return None, None
+        found = moments(lambda x: basis.expand(x.unsqueeze(1).expand(-1, in_features)), self._panels, reach=basis.reach)
+        # A function that all but vanishes there lies beyond it on purpose: it stays as it is.
+        inverse_rms = torch.where(found.square > LEAST_RMS**2, found.square.rsqrt(), 1.0)
+        if normalize == "rms":
+            return inverse_rms.float(), None
+        # So does a constant, but for its RMS: centred, it would be nothing.
+        varies = (found.variance > 0.0) & (found.square > LEAST_RMS**2)
+        factors = torch.where(varies, found.variance.rsqrt(), inverse_rms)
+        return factors.float(), torch.where(varies, found.mean * factors, 0.0).float()
+
+    def _start(self) -> None:
+        basis, options = self.basis, self.basis.options
+        out_features, in_features, size = self.coefficients.shape
+        if options.scale == "published":
+            basis.published_coefficients(self.coefficients)
+            return
+        weights = basis.start_weights()
+
+        def weighted(x: Tensor) -> Tensor:
+            at = ExpansionBasis.domain(basis, x.unsqueeze(1).expand(-1, in_features), self.position)
+            return self._centred(self._scaled(basis.expand(at))) * weights
+
+        found = start_moments(options, self.position, weighted, self._panels)
+        terms, share = (size + 1, 0.5) if self.base else (size, 1.0)
+        std = start_std(options, found, in_features, out_features, count=size, terms=terms, share=share)
+        drawn = torch.randn_like(self.coefficients) * std
+        self.coefficients.copy_(drawn * weights)
+        shift = drawn.flatten(1) @ found.mean.to(drawn).flatten()
+        if self.base:
+            found = start_moments(options, self.position, functional.silu)
+            exponent = options.base_exponent
+            std = start_std(
+                options, found, in_features, out_features, count=1, terms=terms, share=share, exponent=exponent
+            )
+            nn.init.normal_(self.base.weight, 0.0, std)
+            shift += self.base.weight.sum(dim=1) * found.mean.item()
+        if self.bias is not None and centres(options):
+            self.bias.sub_(shift)
 
     def _register(self) -> None:
         native = self.basis.native()
-        scale = self.inverse_rms
+        scale = self.factors
         self._key: str | None = None
         if native is None or (scale is not None and scale.is_meta):
             return
@@ -217,6 +221,7 @@ class ExpansionLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map x, (N, I), to (N, O); by C++, its transpose is contiguous."""
         coefficients = self.coefficients  # Looked up once: with a parametrization each look-up computes.
+        bias = self._total_bias(coefficients)
         if x.dtype == torch.bfloat16:
             # Of another layer under autocast; rounded again, functions of a high degree would lose all digits.
             x = x.float()
@@ -224,12 +229,13 @@ class ExpansionLayer(nn.Module):
             inputs = x if self._fuses_tanh() else self.basis.domain(x, self.position)
             terms = native_values(inputs.T, self._key, self.basis.size).flatten(0, 1)
             weight = coefficients.flatten(1)
-            y = (weight @ terms if self.bias is None else torch.addmm(self.bias.unsqueeze(1), weight, terms)).T
+            y = (weight @ terms if bias is None else torch.addmm(bias.unsqueeze(1), weight, terms)).T
         else:
             out_features, in_features, size = coefficients.shape
-            terms = self._functions(x).transpose(1, 2).reshape(x.shape[0], size * in_features)
+            phi = self._scaled(self.basis.expand(self.basis.domain(x, self.position)))
+            terms = phi.transpose(1, 2).reshape(x.shape[0], size * in_features)
             weight = coefficients.transpose(1, 2).reshape(out_features, size * in_features)
-            y = functional.linear(terms, weight, self.bias)
+            y = functional.linear(terms, weight, bias)
         if self.base is not None:
             y = y + self.base(functional.silu(x))
         return y
@@ -246,5 +252,17 @@ class ExpansionLayer(nn.Module):
         return features if self.bias is None else {**features, "bias": torch.ones_like(x[:, 0])}
 
     def _functions(self, x: Tensor) -> Tensor:
-        phi = self.basis.expand(self.basis.domain(x, self.position))
-        return phi if self.inverse_rms is None else phi * self.inverse_rms
+        return self._centred(self._scaled(self.basis.expand(self.basis.domain(x, self.position))))
+
+    def _centred(self, phi: Tensor) -> Tensor:
+        return phi if self.offsets is None else phi - self.offsets
+
+    def _scaled(self, phi: Tensor) -> Tensor:
+        return phi if self.factors is None else phi * self.factors
+
+    def _total_bias(self, coefficients: Tensor) -> Tensor | None:
+        """The bias less what the means of the functions add to every point, so that none needs to be centred."""
+        if self.offsets is None:
+            return self.bias
+        shift = coefficients.flatten(1) @ self.offsets.flatten()
+        return -shift if self.bias is None else self.bias - shift

@@ -148,7 +148,8 @@ def test_layer_is_the_sum_over_edges_point_by_point():
             scale = np.exp(-module.log_dilation[o].detach().numpy())
             u = (x[n].numpy() - module.shift[o].detach().numpy()) / scale
             terms = -np.sqrt(2) / np.pi**0.25 * u * np.exp(-(u**2) / 2)
-            assert y[n, o].item() == pytest.approx(float(terms @ module.weight[o].detach().numpy()), rel=1e-10)
+            total = float(terms @ module.weight[o].detach().numpy()) + module.bias[o].item()
+            assert y[n, o].item() == pytest.approx(total, rel=1e-10)
 
 
 @pytest.mark.parametrize("name", WAVELETS)

@@ -1,23 +1,18 @@
 """The entries of this distribution. Imports no torch."""
 
 from collections.abc import Iterator
-from typing import Literal
 
 from pydantic import Field
 
-from inrbench_core import BasisEntry, ComponentSpec, hookimpl
+from inrbench_core import BasisEntry, hookimpl
+from inrbench_core.api.spec import BasisSpec
 
 
-class FcnSpec(ComponentSpec):
+class FcnSpec(BasisSpec):
     """A small network on every edge, which sees the input and octaves of its sine and cosine."""
 
     hidden: int = Field(1, ge=1, le=256, description="hidden units of an edge's network")
     sinusoids: int = Field(1, ge=0, le=12, description="octaves of sine and cosine, 1, 2, 4, ... rad per unit")
-    scale: Literal["unit", "published"] = Field(
-        "unit",
-        description="weights at the start: about unit output variance, or as published, smaller in wide layers",
-    )
-    bias: bool = Field(True, description="add a bias to each output")
 
 
 @hookimpl

@@ -9,6 +9,8 @@ from pydantic import Field
 
 from inrbench_core import BasisEntry, ExpansionSpec, hookimpl
 
+UNPUBLISHED = "coefficients at the start, see `inrbench_core.api.starts`; none that is published is known"
+
 
 class FourierSpec(ExpansionSpec):
     """Sines and cosines at whole frequencies."""
@@ -24,7 +26,7 @@ class SineKanSpec(ExpansionSpec):
     """Sines whose frequencies and phases are trained."""
 
     grid: int = Field(8, ge=1, description="sines on each edge, started at the frequencies 1..grid, rad per unit")
-    scale: Literal["unit"] = Field("unit", description="coefficients at the start: unit output variance")
+    scale: Literal["unit", "lecun", "glorot", "power"] = Field("unit", description=UNPUBLISHED)  # type: ignore[assignment]
     domain: Literal["auto", "identity", "tanh"] = Field(
         "identity", description="map of a layer's input: identity, tanh, or auto"
     )

@@ -14,6 +14,8 @@ X_KANERF = "as in X-KANeRF (github.com/lif314/X-KANeRF, 2024)"
 class PolynomialSpec(ExpansionSpec):
     """Polynomials up to a degree."""
 
+    spans_constants = True
+
     # No identity: of one another, polynomials overflow within a few layers.
     domain: Literal["auto", "tanh"] = Field(
         "auto", description="map of a layer's input: tanh, or auto (identity on coordinates, tanh in later layers)"
@@ -62,6 +64,8 @@ class HermiteSpec(PolynomialSpec):
 class HermiteFunctionsSpec(PolynomialSpec):
     """Hermite functions, Hermite polynomials under a Gaussian: bounded and orthonormal on the line."""
 
+    spans_constants = False
+
     domain: Literal["auto", "identity", "tanh"] = Field(
         "identity", description="map of a layer's input; the functions are bounded, so identity is enough"
     )
@@ -83,8 +87,10 @@ class BesselSpec(PolynomialSpec):
     """Bessel polynomials y_n, which grow like (2n - 1)!!; not the Bessel functions J_n."""
 
     degree: int = Field(3, ge=1, le=24, description=DEGREE)
-    normalize: Literal["none", "rms"] = Field(
-        "rms", description="rms divides each function by its RMS over [-1, 1], which degrees from 4 on need"
+    normalize: Literal["none", "rms", "variance"] = Field(
+        "rms",
+        description="rms divides each function by its RMS over [-1, 1], which degrees from 4 on need; variance "
+        "subtracts its mean there and divides by its standard deviation",
     )
 
 

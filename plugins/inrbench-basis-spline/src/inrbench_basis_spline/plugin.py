@@ -9,6 +9,8 @@ from pydantic import Field
 
 from inrbench_core import BasisEntry, ExpansionSpec, hookimpl
 
+UNPUBLISHED = "coefficients at the start, see `inrbench_core.api.starts`; none that is published is known"
+
 
 class BsplineSpec(ExpansionSpec):
     """B-splines on uniform knots, with a silu branch."""
@@ -28,7 +30,10 @@ class BsplineSpec(ExpansionSpec):
 class FcnInterpolationSpec(ExpansionSpec):
     """Linear interpolation between nodes: hats, the B-splines of order 1."""
 
-    nodes: int = Field(8, ge=2, description="nodes, on [-1, 1] where the input is bounded, else on [-2, 2]")
+    nodes: int = Field(8, ge=2, description="nodes, on [-reach, reach]")
+    reach: float | None = Field(
+        None, gt=0, description="if left out, 1 where the input is bounded, and 2 elsewhere; 2 as published"
+    )
     domain: Literal["auto", "identity", "tanh"] = Field(
         "identity", description="map of a layer's input: identity, tanh, or auto"
     )
@@ -43,7 +48,7 @@ class BsrbfSpec(ExpansionSpec):
     grid: int = Field(5, ge=1, description="intervals on [-1, 1]; grid + order functions of each sort")
     order: int = Field(3, ge=1, le=10, description="degree of the splines")
     base: bool = Field(True, description="add a silu branch, W silu(x)")
-    scale: Literal["unit"] = Field("unit", description="coefficients at the start: unit output variance")
+    scale: Literal["unit", "lecun", "glorot", "power"] = Field("unit", description=UNPUBLISHED)
 
     def derivatives(self) -> int | None:
         return self.order
@@ -54,7 +59,7 @@ class ReluKanSpec(ExpansionSpec):
 
     grid: int = Field(5, ge=1, description="steps on [-1, 1]")
     overlap: int = Field(3, ge=0, description="steps by which an interval is longer than one; grid + overlap functions")
-    scale: Literal["unit"] = Field("unit", description="coefficients at the start: unit output variance")
+    scale: Literal["unit", "lecun", "glorot", "power"] = Field("unit", description=UNPUBLISHED)
 
     def derivatives(self) -> int | None:
         return 2

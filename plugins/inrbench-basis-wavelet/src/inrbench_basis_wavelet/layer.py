@@ -13,9 +13,12 @@ from inrbench_basis_wavelet.mothers import Mother
 from inrbench_basis_wavelet.plugin import WaveletSpec
 from inrbench_core import Basis, Position
 from inrbench_core.api.native.edge_function import EdgeLayer
+from inrbench_core.api.starts import centres, start_moments_of_rows, start_std
 
 # exp(10) = 22,026: no signal needs a finer scale, and no |u| overflows float32 below it.
 LOG_DILATION_LIMIT = 10.0
+# Of the quadrature for the start; morlet swings twice in a scale.
+PANELS = 4
 # What torch.compile saves of a training step for each point and edge where there is no kernel, on one CPU thread.
 COMPILE_SAVING_S = {
     "mexican_hat": 7e-9,
@@ -58,18 +61,16 @@ class WaveletLayer(EdgeLayer):
                 nn.init.uniform_(self.log_dilation, 0.0, math.log(spec.finest))
         if spec.scale == "published":
             nn.init.uniform_(self.weight, -1 / math.sqrt(in_features), 1 / math.sqrt(in_features))
-        else:
-            nn.init.normal_(self.weight, 0.0, 1 / math.sqrt(in_features * self._mean_square(position)))
+        elif not self.weight.is_meta:  # There are no values where only the parameters are counted.
+            found = start_moments_of_rows(spec, position, self._wavelets, out_features, in_features, PANELS)
+            nn.init.normal_(self.weight, 0.0, start_std(spec, found, in_features, out_features, count=1, terms=1))
+            if self.bias is not None and centres(spec):
+                with torch.no_grad():
+                    self.bias.sub_((self.weight * found.mean).sum(dim=1))
 
-    def _mean_square(self, position: Position) -> float:
-        """E[psi^2] at the start, for coordinates U(-1, 1) or later inputs N(0, 1), over at most 64 outputs."""
-        if self.weight.is_meta:  # there are no values where only the parameters are counted
-            return 1.0
-        uniform = (torch.arange(256) + 0.5) / 256
-        x = 2 * uniform - 1 if position == "first" else torch.special.ndtri(uniform)
-        with torch.no_grad():
-            dilation, shift = self.log_dilation[:64].exp(), self.shift[:64]
-            return self.mother(dilation * (x[:, None, None] - shift))[0].square().mean().item()
+    def _wavelets(self, outputs: slice, x: Tensor) -> Tensor:
+        """psi of x, (n,), on the edges to some outputs: (n, outputs, I)."""
+        return self.mother(self.log_dilation[outputs].exp() * (x[:, None, None] - self.shift[outputs]))[0]
 
     @property
     def edge_weights(self) -> Tensor:

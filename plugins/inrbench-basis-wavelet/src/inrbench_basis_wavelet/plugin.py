@@ -1,16 +1,16 @@
 """The entries of this distribution. Imports no torch."""
 
 from collections.abc import Iterator
-from typing import Literal
 
 from pydantic import Field
 
-from inrbench_core import BasisEntry, ComponentSpec, hookimpl
+from inrbench_core import BasisEntry, hookimpl
+from inrbench_core.api.spec import BasisSpec
 
 WAV_KAN = "Bozorgasl and Chen 2024, arXiv:2405.12832"
 
 
-class WaveletSpec(ComponentSpec):
+class WaveletSpec(BasisSpec):
     """A wavelet on every edge, with a shift, a dilation and a weight of its own."""
 
     spread: bool = Field(
@@ -19,9 +19,6 @@ class WaveletSpec(ComponentSpec):
         "log-uniform in [1/finest, 1] in the first layer; else all edges start at shift 0 and scale 1",
     )
     finest: float = Field(8.0, ge=1, le=1000, description="with spread: inverse of the smallest scale at the start")
-    scale: Literal["unit", "published"] = Field(
-        "unit", description="weights at the start: unit output variance, or U(-1, 1)/sqrt(in_features) as published"
-    )
     bias: bool = Field(True, description="add a bias to each output: a sum of wavelets cannot be a constant")
 
 
