@@ -13,7 +13,7 @@ def picture_of(size, seed=0):
 
 
 def operators(size):
-    lines = draw_lines(size, 2.0, 0.2, np.random.default_rng(1))
+    lines = draw_lines(size, 2.0, 0.4, np.random.default_rng(1))
     return Lines(size, lines, dtype=torch.float64), Spokes(size, spoke_angles("golden_angle", 7), dtype=torch.float64)
 
 
@@ -121,7 +121,7 @@ def test_the_centre_tells_the_sum_of_the_picture(which):
 
 @pytest.mark.parametrize(("size", "count", "centre"), [(64, 16, range(-2, 3)), (65, 16, range(-2, 3)), (16, 4, [0])])
 def test_lines_are_as_many_as_asked_for_and_hold_the_centre(size, count, centre):
-    lines = draw_lines(size, 4.0, 0.08, np.random.default_rng(0))
+    lines = draw_lines(size, 4.0, 0.32, np.random.default_rng(0))
     assert len(lines) == len(set(lines)) == count
     assert (np.diff(lines) > 0).all()
     assert lines.min() >= -(size // 2)
@@ -130,7 +130,7 @@ def test_lines_are_as_many_as_asked_for_and_hold_the_centre(size, count, centre)
 
 
 def test_all_lines_are_measured_without_acceleration():
-    assert draw_lines(17, 1.0, 0.08, np.random.default_rng(0)).tolist() == list(range(-8, 9))
+    assert draw_lines(17, 1.0, 0.32, np.random.default_rng(0)).tolist() == list(range(-8, 9))
 
 
 def test_lines_near_the_centre_are_drawn_more_often():

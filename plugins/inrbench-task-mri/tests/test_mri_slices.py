@@ -176,12 +176,6 @@ def test_a_picture_has_no_slices(tmp_path):
         load(tmp_path / "a.npy", slice=3)
 
 
-def test_the_centre_cannot_have_more_lines_than_are_measured():
-    with pytest.raises(ValidationError, match=r"centre_share 0\.3 asks for more lines than acceleration 4 leaves; at"):
-        MriSpec(centre_share=0.3)
-    MriSpec(centre_share=0.3, trajectory="radial")
-
-
 def test_sources_that_are_not_there_are_told_by_the_spec(tmp_path):
     for source, message in (
         ("shepp_logon", "shepp_logan"),

@@ -18,7 +18,7 @@ from skimage.transform import resize
 
 
 def operators(size, share=2.0):
-    lines = draw_lines(size, share, 0.1, np.random.default_rng(1))
+    lines = draw_lines(size, share, 0.3, np.random.default_rng(1))
     spokes = spoke_angles("radial", round(size / share))
     return Lines(size, lines, dtype=torch.float64), Spokes(size, spokes, dtype=torch.float64)
 
@@ -167,7 +167,7 @@ def test_without_noise_and_with_few_edges_little_is_enough():
     """Compressed sensing: a square is found again from a third of the lines, exactly but for the smallest weight."""
     picture = np.zeros((32, 32))
     picture[9:20, 6:23] = 1.0
-    lines = draw_lines(32, 3.0, 0.1, np.random.default_rng(0))
+    lines = draw_lines(32, 3.0, 0.3, np.random.default_rng(0))
     operator = Lines(32, lines, dtype=torch.float64)
     equations = equations_of(operator, measured(operator, picture, 0.0))
     np.testing.assert_allclose(least_total_variation(equations), picture, atol=0.01)

@@ -178,12 +178,12 @@ class Spokes(KSpace):
 def draw_lines(size: int, acceleration: float, centre_share: float, rng: np.random.Generator) -> Array:
     """Frequencies of the lines that are measured, int64, ascending.
 
-    There are round(size / acceleration) of them, one at least: round(size * centre_share), one at least, around 0, and
+    There are M = round(size / acceleration) of them, one at least: round(M centre_share), one at least, around 0, and
     others without replacement, those at v with a probability proportional to (1 - |v| / (size / 2 + 1))^2.
     """
     frequencies = np.arange(size) - size // 2
     count = max(1, round(size / acceleration))
-    centre = min(count, max(1, round(size * centre_share)))
+    centre = max(1, round(count * centre_share))
     first = size // 2 - centre // 2
     rest = np.delete(frequencies, np.s_[first : first + centre])
     density = (1.0 - np.abs(rest) / (size / 2 + 1)) ** DENSITY_POWER
