@@ -14,7 +14,7 @@ from inrbench_task_shape.renderer import ShapeRenderer, ply
 from inrbench_task_shape.sdf import EIKONAL, EMPTY, prepare
 from inrbench_task_shape.solids import SOLIDS, Implicit, ball
 from inrbench_task_shape.sources import load_solid
-from inrbench_task_shape.surfaces import SURFACE_POINTS, compare, extract
+from inrbench_task_shape.surfaces import POINT_SAMPLES, compare, extract
 from scipy.integrate import quad
 from torch import Tensor, nn
 
@@ -129,11 +129,11 @@ def test_points_on_the_true_surface_are_those_drawn_after_any_mesh() -> None:
     problem = sdf()
     random = problem.seeds.numpy("evaluation")
     corners = np.concatenate([np.zeros((1, 3)), np.eye(3)])
-    Mesh(corners, np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])).sample(SURFACE_POINTS, random)
-    expected = problem.solid.surface(SURFACE_POINTS, random)
+    Mesh(corners, np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])).sample(POINT_SAMPLES, random)
+    expected = problem.solid.surface(POINT_SAMPLES, random)
     ball = Ball()
     assert problem.evaluate(ball).metrics == problem.evaluate(ball).metrics
-    for points, drawn in zip(problem._true_surface, expected, strict=True):
+    for points, drawn in zip(problem.true_surface, expected, strict=True):
         np.testing.assert_array_equal(points, drawn)
 
 

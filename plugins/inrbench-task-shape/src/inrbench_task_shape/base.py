@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
+from inrbench_task_image.transform_coding import dct_coded
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 from torch.nn import functional
@@ -26,12 +29,13 @@ from inrbench_core import (
     SeedStreams,
     cached_arrays,
 )
+from inrbench_task_shape.estimates import LocalLinear
 from inrbench_task_shape.meshes import Mesh
 from inrbench_task_shape.picture import draw
 from inrbench_task_shape.plugin import ShapeSpec
 from inrbench_task_shape.renderer import grid_blocks, present, sample_volume
 from inrbench_task_shape.solids import Solid
-from inrbench_task_shape.surfaces import extract, iou
+from inrbench_task_shape.surfaces import POINT_SAMPLES, extract, iou
 
 Array = np.ndarray[Any, Any]
 
@@ -42,6 +46,8 @@ CURVE_RESOLUTION = 48
 GRID = 32
 # Points near the surface: half are this far from it, half the other (standard deviations).
 NEAR = (0.05, 0.01)
+# By whether positions are counted.
+CODES = {"dct": False, "dct_counted": True}
 
 
 class ShapeProblem(Problem):
@@ -49,7 +55,7 @@ class ShapeProblem(Problem):
 
     Args:
         solid: what to represent.
-        spec: training points and grid.
+        spec: training points and grid; `values_per_parameter` says how many numbers transform coding may keep.
         device: where training tensors stay.
         seeds: "points" decides the training points, "evaluation" those that surfaces are compared at.
     """
@@ -63,6 +69,7 @@ class ShapeProblem(Problem):
         self.device = device
         self.seeds = seeds
         self.resolution = spec.resolution
+        self.numbers = max(1, int(spec.resolution**3 / spec.values_per_parameter))
         self.elements = spec.points
         self.shapes = {"field": FieldShape(3, 1, (spec.resolution,) * 3)}
         self._inside: dict[int, Array] = {}
@@ -73,12 +80,21 @@ class ShapeProblem(Problem):
         """The values, (n,), that a perfect field has at points (n, 3), float64."""
 
     @abstractmethod
+    def estimator(self) -> Callable[[Array], Array]:
+        """A classical estimate of the field from the training points: points float64 (n, 3) -> values (n,)."""
+
+    @abstractmethod
     def measure(self, values: Array, mesh: Mesh | None) -> dict[str, float]:
         """All metrics of a volume of values, negative inside, and of its surface."""
 
     def cached(self, key: Mapping[str, Any], make: Callable[[], dict[str, Array]]) -> dict[str, Array]:
         """Arrays that the solid and `key` decide, from disk if they are there."""
         return cached_arrays(__name__, {"solid": self.solid.key, **key}, make)
+
+    def on_grid(self, function: Callable[[Array], Array], resolution: int) -> Array:
+        """Values of a function of points, float64 (n, 3) -> (n,), on a grid: float32, (resolution,) * 3."""
+        blocks = (function(block.numpy().astype(np.float64)) for block in grid_blocks(resolution, CPU))
+        return np.concatenate([block.astype(np.float32) for block in blocks]).reshape((resolution,) * 3)
 
     def truth_grid(self, resolution: int) -> Array:
         """Which points of a grid lie inside: bool, (resolution,) * 3; computed once."""
@@ -109,13 +125,35 @@ class ShapeProblem(Problem):
         return iou(self.truth_grid(values.shape[0]), values < 0.0)
 
     def baseline(self, name: str) -> Evaluation:
-        """constant: all is inside, the best constant for iou; grid: 32^3 exact values, trilinear between them."""
+        """Answers without a network.
+
+        constant: all is inside, the best constant for iou; grid: 32^3 exact values, trilinear between them;
+        local_linear: the estimate from the training points; dct: the exact values of the evaluation grid coded as in
+        `dct_coded`, in `numbers` numbers, dct_counted counting positions.
+        """
         if name == "constant":
             return self._present(np.full((self.resolution,) * 3, -1.0, np.float32))
         if name == "grid":
-            values = np.concatenate([self.exact(block.numpy()) for block in grid_blocks(GRID, CPU)])
-            return self.evaluate(Trilinear(values.reshape((GRID,) * 3)).to(self.device))
+            return self.evaluate(Trilinear(self.on_grid(self.exact, GRID)).to(self.device))
+        if name == "local_linear":
+            return self._present(self.sign * self.on_grid(self.estimator(), self.resolution))
+        if name in CODES:
+            coded = dct_coded(self.exact_grid(), self.numbers, counted=CODES[name])
+            return replace(self._present(self.sign * coded), parameters=self.numbers)
         raise DataError(f"the shape tasks have no baseline {name!r}")
+
+    def exact_grid(self) -> Array:
+        """`exact` on the evaluation grid: float32, (resolution,) * 3."""
+        key = {"exact": type(self).__name__, "grid": self.resolution, "high": self.value.high}
+        return self.cached(key, lambda: {"values": self.on_grid(self.exact, self.resolution)})["values"]
+
+    @cached_property
+    def true_surface(self) -> tuple[Array, Array]:
+        """Points on the solid's surface that those of all fields are compared at, and their normals."""
+        random = self.seeds.numpy("evaluation")
+        # The first numbers of this stream draw the points on the field's surface, three for each.
+        random.random(3 * POINT_SAMPLES)
+        return self.solid.surface(POINT_SAMPLES, random)
 
     def truth(self) -> Array:
         inside = self.truth_grid(self.resolution)
@@ -181,6 +219,11 @@ class PointProblem(ShapeProblem):
         options = spec.model_dump(include={"points", "near_surface"})
         arrays = self.cached({**key, **options, "seed": self.seeds.derive("points")}, make)
         self._points, self._values = (torch.from_numpy(arrays[name]).to(self.device) for name in ("points", "values"))
+
+    def estimator(self) -> Callable[[Array], Array]:
+        """Locally weighted linear regression."""
+        points, values = (tensor.cpu().numpy().astype(np.float64) for tensor in (self._points, self._values))
+        return LocalLinear(points, values)
 
     def batch(self, index: Index) -> Batch:
         """coords (n, 3) and values (n,) of training points."""

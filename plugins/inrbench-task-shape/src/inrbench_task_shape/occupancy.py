@@ -15,6 +15,7 @@ from inrbench_task_shape.meshes import Mesh
 from inrbench_task_shape.plugin import OccupancySpec
 from inrbench_task_shape.solids import Solid
 from inrbench_task_shape.sources import load_solid
+from inrbench_task_shape.surfaces import POINT_SAMPLES, chamfer_points
 
 Array = np.ndarray[Any, Any]
 
@@ -55,6 +56,12 @@ class OccupancyProblem(PointProblem):
         return (values - batch["values"]).square()
 
     def measure(self, values: Array, mesh: Mesh | None) -> dict[str, float]:
-        """iou and accuracy, the share of grid points on the right side."""
+        """iou; accuracy, the share of grid points on the right side; and chamfer_points of the surface."""
         truth = self.truth_grid(values.shape[0])
-        return {"iou": self.iou(values), "accuracy": float((truth == (values < 0.0)).mean())}
+        accuracy = float((truth == (values < 0.0)).mean())
+        places = None if mesh is None else mesh.sample(POINT_SAMPLES, self.seeds.numpy("evaluation"))[0]
+        return {
+            "iou": self.iou(values),
+            "accuracy": accuracy,
+            "chamfer_points": chamfer_points(places, self.true_surface[0]),
+        }

@@ -17,6 +17,9 @@ MESHES = (".ply", ".obj", ".stl")
 VOLUME = ".npy"
 KNOWN = "csg, menger3, sphere, torus (generated), bunny (extra [samples]), a ply, obj or stl file"
 
+CHAMFER_POINTS = Metric("chamfer_points", higher_is_better=False)
+BASELINES = ("constant", "grid", "local_linear", "dct", "dct_counted")
+
 
 class ShapeSpec(TaskSpec):
     """What both shape tasks share: the solid, the training points and the evaluation grid."""
@@ -27,6 +30,9 @@ class ShapeSpec(TaskSpec):
         0.5, ge=0, le=1, description="share of the points drawn about the surface; the others are uniform in the cube"
     )
     resolution: int = Field(128, ge=8, le=512, description="points along each axis of the evaluation grid")
+    values_per_parameter: float = Field(
+        4, gt=0, description="values of the evaluation grid for each number that the transform-coding baselines keep"
+    )
 
     @field_validator("source")
     @classmethod
@@ -92,8 +98,8 @@ def inrbench_tasks() -> Iterator[TaskEntry]:
         formula="mean of cross entropy(sigmoid(f(x, y, z)), inside) over sampled points",
         training={"batch": 16_384},
         signal="shape",
-        metrics=(Metric("iou"), Metric("accuracy")),
-        baselines=("constant", "grid"),
+        metrics=(Metric("iou"), Metric("accuracy"), CHAMFER_POINTS),
+        baselines=BASELINES,
         renderer="inrbench_task_shape.renderer:ShapeRenderer",
         api=1,
     )
@@ -110,8 +116,9 @@ def inrbench_tasks() -> Iterator[TaskEntry]:
             Metric("chamfer", higher_is_better=False),
             Metric("normal_consistency"),
             Metric("f_score"),
+            CHAMFER_POINTS,
         ),
-        baselines=("constant", "grid"),
+        baselines=BASELINES,
         renderer="inrbench_task_shape.renderer:ShapeRenderer",
         api=1,
     )

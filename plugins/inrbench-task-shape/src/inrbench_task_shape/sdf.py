@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,13 @@ from torch.nn import functional
 
 from inrbench_core import Batch, Index, Quantity, SeedStreams
 from inrbench_task_shape.base import PointProblem, ShapeProblem
+from inrbench_task_shape.estimates import TangentPlanes
 from inrbench_task_shape.meshes import Mesh
 from inrbench_task_shape.picture import draw
 from inrbench_task_shape.plugin import SdfSpec
 from inrbench_task_shape.solids import Solid
 from inrbench_task_shape.sources import load_solid
-from inrbench_task_shape.surfaces import SURFACE_POINTS, compare
+from inrbench_task_shape.surfaces import compare
 
 Array = np.ndarray[Any, Any]
 
@@ -65,17 +67,9 @@ class SdfProblem(ShapeProblem):
         return {"values": values}
 
     def measure(self, values: Array, mesh: Mesh | None) -> dict[str, float]:
-        """iou, and chamfer, normal_consistency and f_score of the surface: see `compare`."""
+        """iou, and what `compare` finds of the surface."""
         random = self.seeds.numpy("evaluation")
-        return {"iou": self.iou(values), **compare(mesh, self.solid, self._true_surface, random)}
-
-    @cached_property
-    def _true_surface(self) -> tuple[Array, Array]:
-        """Points on the solid's surface that those of all fields are compared at, and their normals."""
-        random = self.seeds.numpy("evaluation")
-        # The first numbers of this stream draw the points on the field's surface, three for each.
-        random.random(3 * SURFACE_POINTS)
-        return self.solid.surface(SURFACE_POINTS, random)
+        return {"iou": self.iou(values), **compare(mesh, self.solid, self.true_surface, random)}
 
 
 class RegressionProblem(SdfProblem, PointProblem):
@@ -123,6 +117,11 @@ class EikonalProblem(SdfProblem):
 
     def exact(self, points: Array) -> Array:
         return self.solid.nearest(points)[0]
+
+    def estimator(self) -> Callable[[Array], Array]:
+        """Distances to the tangent planes of the nearest surface points."""
+        surface, normals = (self._tensors[name].cpu().numpy().astype(np.float64) for name in ("surface", "normals"))
+        return TangentPlanes(surface, normals)
 
     def batch(self, index: Index) -> Batch:
         """surface, normals and empty, (n, 3) each."""

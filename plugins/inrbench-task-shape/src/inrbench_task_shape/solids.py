@@ -63,7 +63,7 @@ class Implicit(Solid):
     def __init__(self, function: Callable[[Array], Array], name: str, steepest: float = 1.0) -> None:
         self.function = function
         self.steepest = steepest
-        self.record = {"source": name, "licence": "generated"}
+        self.record = {"source": name, "licence": "generated", "synthetic": True}
         self.key = {"generated": name}
 
     def inside(self, points: Array) -> Array:

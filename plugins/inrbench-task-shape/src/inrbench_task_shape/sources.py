@@ -33,11 +33,11 @@ def load_solid(spec: ShapeSpec) -> Solid:
         return SOLIDS[spec.source]
     if spec.source == BUNNY:
         sample = SAMPLES[BUNNY]
-        key, record = {"mesh": sample.sha256}, {"source": BUNNY, "licence": sample.licence}
+        key, record = {"mesh": sample.sha256}, {"source": BUNNY, "licence": sample.licence, "synthetic": False}
         return MeshSolid(cached_arrays(__name__, key, lambda: check_mesh(*read_bunny(), BUNNY)), record, key)
     path = Path(spec.source)
     sha256, suffix = file_sha256(path), path.suffix.lower()
-    record = {"source": path.name, "licence": "user's own", "sha256": sha256}
+    record = {"source": path.name, "licence": "user's own", "sha256": sha256, "synthetic": False}
     if suffix == VOLUME:
         key = {"volume": sha256}
         return Voxels(cached_arrays(__name__, key, lambda: {"full": _read_volume(path)})["full"], record, key)
@@ -92,7 +92,7 @@ class MeshSolid(Solid):
         key: see `Solid`.
     """
 
-    def __init__(self, arrays: dict[str, Array], record: dict[str, str], key: dict[str, str]) -> None:
+    def __init__(self, arrays: dict[str, Array], record: dict[str, str | bool], key: dict[str, str]) -> None:
         self.mesh = Mesh(arrays["vertices"], arrays["faces"])
         self.key = key
         x, y, z = arrays["centre"].tolist()
@@ -128,7 +128,7 @@ class Voxels(Solid):
 
     unit = "voxel"
 
-    def __init__(self, full: Array, record: dict[str, str], key: dict[str, str]) -> None:
+    def __init__(self, full: Array, record: dict[str, str | bool], key: dict[str, str]) -> None:
         self.full = full
         self.key = key
         self.scale = 2.0 / (max(full.shape) - 1)
