@@ -13,12 +13,20 @@ REFERENCE = "Ramasinghe and Lucey 2021, arXiv:2111.15135"
 class BellSpec(ComponentSpec):
     """Options that all bells share."""
 
-    a: float = Field(0.1, gt=0, description="half-width, in units of the pre-activation")
+    a: float = Field(
+        0.1,
+        gt=0,
+        description="half-width, in units of the pre-activation; 0.1 is for plain coordinates, 1 for encodings",
+    )
     learnable: bool = Field(False, description="train a, one for each layer; kept positive by training its logarithm")
 
 
 class GaussianSpec(BellSpec):
-    """Gaussian bell."""
+    """Gaussian bell.
+
+    Behind an encoding it wants a = 1: with rff 28.9 dB, and 24.5 on pixels held out, where a = 0.1 has 15.7 and 10.6
+    (camera, 128 x 128, 50,000 parameters, 500 steps).
+    """
 
     init: Literal["kaiming", "default"] = Field(
         "kaiming",
@@ -33,7 +41,10 @@ class SuperGaussianSpec(BellSpec):
 
 
 class LaplacianSpec(BellSpec):
-    """Two-sided exponential, with a kink at 0."""
+    """Two-sided exponential, with a kink at 0.
+
+    Behind an encoding it wants a = 1: with rff 24.2 dB, where a = 0.1 has 12.8 (camera, 128 x 128, 50,000 parameters).
+    """
 
     def derivatives(self) -> int | None:
         return 1  # The second one lacks the delta at 0, which holds all of its mean.

@@ -95,7 +95,10 @@ class BesselSpec(PolynomialSpec):
 
 
 class FibonacciSpec(PolynomialSpec):
-    """Fibonacci polynomials from F_1 on."""
+    """Fibonacci polynomials from F_1 on.
+
+    X-KANeRF's start at F_0 = 0, whose coefficients never train, and pass through a second tanh; neither is done here.
+    """
 
 
 class LucasSpec(PolynomialSpec):

@@ -23,27 +23,56 @@ class WaveletSpec(BasisSpec):
 
 
 class MexicanHatSpec(WaveletSpec):
-    """Mexican hat: the second derivative of a Gaussian, with unit norm."""
+    """Mexican hat: the second derivative of a Gaussian, with unit norm.
+
+    Wav-KAN's has the opposite sign, which its weights make up for. The first choice among the wavelets.
+    """
 
 
 class MorletSpec(WaveletSpec):
-    """Morlet: the real part of the complex wavelet of unit norm, a cosine under a Gaussian, with zero mean."""
+    """Morlet: the real part of the complex wavelet of unit norm, a cosine under a Gaussian, with zero mean.
+
+    0.751 of Wav-KAN's, exp(-u^2/2) cos(5 u), which has no constant in front.
+
+    Stacks of it ring between the training pixels: 28 to 31 dB on them and 10 to 11 dB on those held out, where
+    mexican_hat has 21 on both (camera, 128 x 128, 50,000 parameters).
+    """
 
 
 class DogSpec(WaveletSpec):
-    """Derivative of a Gaussian, with unit norm; not the difference of Gaussians."""
+    """Derivative of a Gaussian, with unit norm; not the difference of Gaussians.
+
+    1.062 of Wav-KAN's, which has no constant in front.
+    """
 
 
 class MeyerSpec(WaveletSpec):
-    """Meyer's wavelet, band-limited and smooth in time, in closed form."""
+    """Meyer's wavelet, band-limited and smooth in time, in closed form.
+
+    Not Wav-KAN's function of that name: that is sin(pi |u|) times the window which defines the wavelet over frequency,
+    here taken over u; its mean is not 0.
+
+    Stacks of it ring between the training pixels: 28 to 31 dB on them and 10 to 11 dB on those held out, where
+    mexican_hat has 21 on both (camera, 128 x 128, 50,000 parameters).
+    """
 
 
 class ShannonSpec(WaveletSpec):
-    """Shannon's wavelet: an ideal band-pass filter."""
+    """Shannon's wavelet: an ideal band-pass filter.
+
+    Not Wav-KAN's function of that name: that is sin(u)/u, the scaling function, times a Hamming window over the input
+    features, which leaves the first and the last of them 8 %.
+
+    Stacks of it ring between the training pixels: 28 to 31 dB on them and 10 to 11 dB on those held out, where
+    mexican_hat has 21 on both (camera, 128 x 128, 50,000 parameters).
+    """
 
 
 class BumpSpec(WaveletSpec):
-    """A smooth bump that is zero outside [-1, 1]; its mean is not zero."""
+    """A smooth bump that is zero outside [-1, 1]; its mean is not zero.
+
+    X-KANeRF's is 1/e of it, and NaN just outside. An edge whose inputs have left [-1, 1] no longer trains.
+    """
 
 
 class BumpWaveletSpec(WaveletSpec):
