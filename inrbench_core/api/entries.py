@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -118,6 +119,8 @@ class TaskEntry(Entry):
         direction: forward (the signal itself is given) or inverse (only a measurement of it).
         metrics: the figures it reports, the primary one first.
         baselines: names that `Problem.baseline` answers to: answers that need no network.
+        extras: of baselines that need an extra, the module that is imported and what to install. Tables have the row
+            in any case: without the module it is skipped, with the reason.
         rank_by: the metric that ranks fields where it is defined, such as a held-out quality; "": the primary one.
         renderer: "package.module:attribute" of a `Renderer`, called as target(frame, device); "" if there is none.
         signal_option: the option of the spec that names the signal; `signals:` in a spec gives it several values.
@@ -127,6 +130,7 @@ class TaskEntry(Entry):
     direction: Literal["forward", "inverse"] = "forward"
     metrics: tuple[Metric, ...] = ()
     baselines: tuple[str, ...] = ()
+    extras: Mapping[str, tuple[str, str]] = field(default_factory=dict, hash=False)
     rank_by: str = ""
     renderer: str = ""
     signal_option: str = "source"
@@ -138,6 +142,11 @@ class TaskEntry(Entry):
     def primary(self) -> Metric:
         """The first metric, which every run has; it ranks fields unless `rank_by` names another one."""
         return self.metrics[0]
+
+    def lacking(self, baseline: str) -> str:
+        """Why a baseline cannot be had here: the extra that it needs is not installed; else ""."""
+        module, extra = self.extras.get(baseline, ("", ""))
+        return f"it needs an extra: pip install '{extra}'" if module and not importlib.util.find_spec(module) else ""
 
     def metric(self, name: str) -> Metric:
         """The metric of that name. Raises KeyError if the task has none."""

@@ -163,7 +163,7 @@ class _Planner:
         self.device = device
 
     def board(self, board: TaskBoard) -> PlannedBoard:
-        rows = [PlannedRow(name, True, self._final(board, name, name)) for name in board.entry.baselines]
+        rows = [self._baseline(board, name) for name in board.entry.baselines]
         choices = {choice.published: choice for choice in board.choices if choice.published}
         for row in board.rows:
             runs = () if row.skip else self._final(board, row, row.label)
@@ -174,6 +174,10 @@ class _Planner:
         made = itertools.chain.from_iterable((*row.runs, *(trial.runs[0] for trial in row.trials)) for row in rows)
         analyses = next((run.analysis_metrics for run in made if isinstance(run, FitRun)), ())
         return PlannedBoard(board, tuple(rows), (*board.entry.metrics, *analyses), board.entry.rank_by)
+
+    def _baseline(self, board: TaskBoard, name: str) -> PlannedRow:
+        lacking = board.entry.lacking(name)
+        return PlannedRow(name, True, () if lacking else self._final(board, name, name), lacking)
 
     def _choice(self, board: TaskBoard, choice: Choice) -> PlannedRow:
         seeds = self.experiment.trial_seeds

@@ -20,7 +20,7 @@ from inrbench_core.api.frame import FieldFrame, Frame
 from inrbench_core.api.problem import Evaluation, Problem, Renderer, SeedStreams
 from inrbench_core.testing.outcome import Skipped, require
 from inrbench_core.testing.subject import Subject
-from inrbench_core.testing.task_checks import stand_in
+from inrbench_core.testing.task_checks import baselines_at_hand, stand_in
 
 COUNTS = (1, 100, 2000)
 RENDERED_SIZE = 8
@@ -80,7 +80,8 @@ def check_target(subject: Subject) -> None:
     ranking = _ranking(subject).name
     best = problem.evaluate(oracle, full=True).metrics[ranking]
     untrained = problem.evaluate(stand_in(problem).eval(), full=True).metrics[ranking]
-    baselines = {name: problem.baseline(name).metrics.get(ranking, math.nan) for name in _entry(subject).baselines}
+    names = baselines_at_hand(_entry(subject))
+    baselines = {name: problem.baseline(name).metrics.get(ranking, math.nan) for name in names}
     _require_perfect(_ranking(subject), best, untrained, baselines)
     _require_regression_of_the_truth(problem, oracle)
 

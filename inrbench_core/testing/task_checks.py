@@ -96,12 +96,15 @@ def check_evaluates_along_the_curve(subject: Subject) -> None:
 
 
 def check_baselines(subject: Subject) -> None:
-    """Each declared baseline answers with the primary metric, and a model can be measured after it."""
+    """Each declared baseline answers with the primary metric, and a model can be measured after it.
+
+    Those whose extra is not installed are left out here and elsewhere.
+    """
     entry = _entry(subject)
     if not entry.baselines:
         raise Skipped("it declares no baselines")
     problem = subject.problem
-    for name in entry.baselines:
+    for name in baselines_at_hand(entry):
         evaluation = problem.baseline(name)
         require(entry.primary.name in evaluation.metrics, f"baseline {name} lacks {entry.primary.name}")
         undeclared = set(evaluation.metrics) - {metric.name for metric in entry.metrics}
@@ -149,10 +152,15 @@ def _state(subject: Subject, problem: Problem) -> dict[str, Tensor]:
     """What a problem gives: its first elements and the metrics of its baselines."""
     batch = problem.batch(slice(0, min(MOST_COMPARED, problem.elements)))
     state = {f"batch()[{name!r}]": tensor.clone() for name, tensor in batch.items()}
-    for name in _entry(subject).baselines:
+    for name in baselines_at_hand(_entry(subject)):
         metrics = problem.baseline(name).metrics
         state[f"baseline({name!r})"] = torch.tensor(list(metrics.values()), dtype=torch.float64).nan_to_num(nan=-1.0)
     return state
+
+
+def baselines_at_hand(entry: TaskEntry) -> list[str]:
+    """The baselines of a task but for those that need an extra which is not installed."""
+    return [name for name in entry.baselines if not entry.lacking(name)]
 
 
 def _loss(problem: Problem, model: nn.Module, start: int, stop: int) -> Tensor:

@@ -38,12 +38,17 @@ def check_own_figures(run: ResultRun) -> Iterator[Remark]:
 
 
 def is_best_so_far(curve: Mapping[str, Array], name: str) -> bool:
-    """Whether a metric is by definition the best that another one was along the curve, which the end does not tell."""
+    """Whether a metric is by definition the best that another one was along the curve, which the end does not tell.
+
+    Or the distance to it. Points where it is not yet defined are left out.
+    """
     own = curve.get(name)
-    if own is None or len(own) < 2:
+    if own is None or len(own) < 2 or np.isnan(own[-1]):
         return False
+    known = ~np.isnan(own)
     others = [values for other, values in curve.items() if other not in (name, "step", "seconds", "loss")]
-    return any(np.array_equal(own, best.accumulate(values)) for values in others for best in (np.maximum, np.minimum))
+    bests = [(best.accumulate(values), values) for values in others for best in (np.maximum, np.minimum)]
+    return any(np.array_equal(own[known], form[known]) for best, values in bests for form in (best, best - values))
 
 
 def other_data(record: RunRecord, problem: Problem) -> str:
