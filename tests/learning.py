@@ -79,8 +79,9 @@ def fields(catalog: Catalog) -> dict[str, tuple[dict[str, Any], float]]:
             result[f"identity+{item.entry.name}"] = mlp("identity", item.entry.name)
     for item in catalog.of_kind("basis"):
         result[f"kan {item.entry.name}"] = {"name": "kan", "basis": item.entry.name, "width": 16, "depth": 1}, 1e-2
-    for name in ("wire", "wire2d"):
-        result[name] = {"name": name, "width": 48}, 5e-3
+    # At 30, the default and WIRE's own, a network this small hardly learns in so few steps.
+    result["wire"] = {"name": "wire", "omega": 20, "width": 48}, 5e-3
+    result["wire2d"] = {"name": "wire2d", "width": 48}, 5e-3
     result["grid"] = {"name": "grid", "width": 1024}, 1e-1
     return result
 
