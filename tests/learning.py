@@ -82,7 +82,7 @@ def fields(catalog: Catalog) -> dict[str, tuple[dict[str, Any], float]]:
     # At 30, the default and WIRE's own, a network this small hardly learns in so few steps.
     result["wire"] = {"name": "wire", "omega": 20, "width": 48}, 5e-3
     result["wire2d"] = {"name": "wire2d", "width": 48}, 5e-3
-    result["grid"] = {"name": "grid", "width": 1024}, 1e-1
+    result["grid"] = {"name": "grid", "points": 1024}, 1e-1
     return result
 
 

@@ -43,7 +43,8 @@ FIELDS = {
         for name in names("encoding")
     },
     **{f"basis {name}": {"name": "kan", "basis": name, "width": 6, "depth": 1} for name in names("basis")},
-    **{f"field {name}": {"name": name, "width": 64 if name == "grid" else 8} for name in ("grid", "wire", "wire2d")},
+    "field grid": {"name": "grid", "points": 64},
+    **{f"field {name}": {"name": name, "width": 8} for name in ("wire", "wire2d")},
     "layer norm": {**MLP, "activation": "silu", "norm": "layer"},
     "fkan as a layer": {
         **MLP,

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from inrbench_field_grid.grid import Grid
+from inrbench_field_grid.grid import Grid, SmoothGrid, make_grid
 from inrbench_field_grid.layout import grid_sizes
 from inrbench_field_grid.plugin import GridSpec, inrbench_fields
 from scipy.interpolate import RegularGridInterpolator
@@ -19,7 +19,7 @@ DIMENSIONS = [1, 2, 3, 4, 6]
 
 def build(points, dimensions, outputs=2, resolution=None):
     torch.manual_seed(0)
-    return Grid(GridSpec(width=points), FieldShape(dimensions, outputs, resolution)).double()
+    return Grid(GridSpec(points=points), FieldShape(dimensions, outputs, resolution)).double()
 
 
 def vertices(sizes):
@@ -107,7 +107,7 @@ def test_points_are_shared_out_in_proportion(points, proportions, sizes):
 @pytest.mark.parametrize("parameters", [20_000, 100_000, 264_707])
 def test_budgets_are_met(resolution, parameters):
     dimensions = len(resolution) if resolution else 4
-    component = Component(ENTRY, GridSpec(width=ParameterBudget(parameters=parameters)), "x", "0")
+    component = Component(ENTRY, GridSpec(points=ParameterBudget(parameters=parameters)), "x", "0")
     built = build_model(
         component,
         {"field": FieldShape(dimensions, 3, resolution)},
@@ -137,3 +137,36 @@ def test_a_field_fits_a_constant(outputs):
 
     optimizer.step(closure)
     assert (field(coords) - target).abs().max().item() < 1e-3
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 3])
+def test_the_regularisation_of_a_linear_function_is_its_squared_gradient(dimensions):
+    torch.manual_seed(0)
+    field = make_grid(GridSpec(points=400, smoothness=0.25), FieldShape(dimensions, 2)).double()
+    slopes = torch.rand(dimensions, 2, dtype=torch.float64)
+    with torch.no_grad():
+        field.table.copy_(vertices(field.sizes) @ slopes)
+    expected = 0.25 * slopes.square().mean(dim=1).sum()
+    torch.testing.assert_close(field.regularisation(), expected)
+    assert not hasattr(make_grid(GridSpec(points=400), FieldShape(dimensions, 2)), "regularisation")
+
+
+def test_a_smooth_grid_is_the_least_squares_solution_of_its_normal_equations():
+    """Values at 0 and 1 of a line of 21 points, w |gradient|^2 between: the solution is a straight line."""
+    field = SmoothGrid(GridSpec(points=21, smoothness=1e-3), FieldShape(1, 1)).double()
+    ends, values = torch.tensor([[-1.0], [1.0]]).double(), torch.tensor([[0.0], [1.0]]).double()
+    optimizer = torch.optim.LBFGS(
+        field.parameters(), max_iter=300, tolerance_grad=0, tolerance_change=0, line_search_fn="strong_wolfe"
+    )
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (field(ends) - values).square().mean() + field.regularisation()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    # (1 - 2 e)^2 w / 4 + e^2, with an error e at both ends, is least for e = w / (2 + 2 w).
+    error = 1e-3 / (2 + 2e-3)
+    expected = torch.linspace(error, 1 - error, 21, dtype=torch.float64).unsqueeze(1)
+    torch.testing.assert_close(field.table.detach(), expected, rtol=0, atol=1e-5)

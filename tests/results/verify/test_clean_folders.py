@@ -35,7 +35,7 @@ def test_sweep_that_grew(evaluate: Any, catalog: Catalog, tmp_path: Path) -> Non
         "fields": [
             FIELD,
             {"name": "mlp", "label": "relu", "activation": "relu", "width": 8, "depth": 1},
-            {"name": "grid", "label": "grid", "width": 300},
+            {"name": "grid", "label": "grid", "points": 300},
             {**FIELD, "label": "diverges", "training": {"optimizer": "sgd", "lr": 1e9}},
         ],
         "training": {"lr": 2e-3, "evaluate_every": 10, "compile": "off"},

@@ -20,7 +20,7 @@ START = 1e-4
 class Grid(nn.Module):
     """Maps (N, D) to (N, C); the outer grid points lie at -1 and 1, and coordinates beyond are clamped.
 
-    Not torch's grid_sample: it has no second derivatives, which losses on gradients need, and no D
+    It is not torch's grid_sample, which has no second derivatives, which losses on gradients need, and no D
     above 3. Values start U(-1e-4, 1e-4): where all are equal, the direction of the gradient is undefined.
 
     Raises:
@@ -35,7 +35,7 @@ class Grid(nn.Module):
             raise UnsupportedError(
                 f"a grid has at most {MOST_AXES} axes, and this problem has {shape.in_features} coordinates"
             )
-        self.sizes = grid_sizes(spec.width, tuple(shape.resolution or [1] * shape.in_features))
+        self.sizes = grid_sizes(spec.points, tuple(shape.resolution or [1] * shape.in_features))
         strides = [1]
         for size in reversed(self.sizes[1:]):
             strides.insert(0, strides[0] * size)
@@ -65,3 +65,25 @@ class Grid(nn.Module):
         lower = position.detach().long().clamp_max(size - 2)
         upper_share = position - lower
         return [(lower, 1.0 - upper_share), (lower + 1, upper_share)]
+
+
+class SmoothGrid(Grid):
+    """A grid with a penalty on the gradient of its values: see `regularisation`."""
+
+    def __init__(self, spec: GridSpec, shape: FieldShape) -> None:
+        super().__init__(spec, shape)
+        self.smoothness = spec.smoothness
+
+    def regularisation(self) -> Tensor:
+        """`smoothness` times the squared gradient by forward differences, averaged over the grid and the values."""
+        table = self.table.unflatten(0, self.sizes)
+        total = table.new_zeros(())
+        for axis, size in enumerate(self.sizes):
+            if size > 1:
+                total = total + (table.diff(dim=axis) * ((size - 1) / 2)).square().mean()
+        return self.smoothness * total
+
+
+def make_grid(spec: GridSpec, shape: FieldShape) -> Grid:
+    """The grid of a spec."""
+    return (SmoothGrid if spec.smoothness else Grid)(spec, shape)
