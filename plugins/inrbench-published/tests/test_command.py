@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from inrbench_published import command
+from inrbench_published import command, settings
 from inrbench_published.settings import load_settings
 from typer.testing import CliRunner
 
@@ -44,7 +46,7 @@ def tiny(tmp_path, monkeypatch):
     (tmp_path / "figures.yaml").write_text(FIGURES)
     (tmp_path / "specs" / "tiny.yaml").write_text(SPEC)
     known = load_settings(tmp_path / "figures.yaml", tmp_path / "specs")
-    monkeypatch.setattr(command, "load_settings", lambda: known)
+    monkeypatch.setattr(settings, "load_settings", lambda: known)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     return known["tiny"]
@@ -124,3 +126,14 @@ def test_a_dry_run_fits_nothing(tiny):
     assert done.exit_code == 0, done.output
     assert {row["field"] for row in json.loads(done.stdout)["rows"] if not row["baseline"]} == {"sine", "relu [8]"}
     assert not Path("results").exists()
+
+
+def test_listing_imports_no_torch():
+    code = (
+        "import sys; from inrbench_core.cli.app import main\n"
+        "try: main()\n"
+        "finally: assert not {'torch', 'numpy', 'scipy'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "reproduce"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "inr-bench-image" in done.stdout

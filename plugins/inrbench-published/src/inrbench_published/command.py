@@ -6,7 +6,7 @@ import glob
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,7 +22,9 @@ from inrbench_core.cli.common import (
     warn_of_broken_plugins,
 )
 from inrbench_core.cli.eval import Device, Fresh, Jobs, MaxTime, Only, Out, Quiet, Set, Wait, carry_out_watched, changes
-from inrbench_published.settings import Setting, find, load_settings
+
+if TYPE_CHECKING:
+    from inrbench_published.settings import Setting
 
 LIST_SCHEMA, SCHEMA = "inrbench.published/1", "inrbench.reproduce/1"
 SIGNAL_KEYS = ("task.signals=", "task.source=")
@@ -69,6 +71,9 @@ def reproduce(
     Without a name, list the settings. Where the data of the source are not at hand, only the order of the fields is
     compared. Finished runs are kept: after a stop, the same command continues.
     """
+    # Here, because every call of inrbench imports this module.
+    from inrbench_published.settings import find, load_settings
+
     known = load_settings()
     if name is None:
         _list(known, as_json=as_json)
