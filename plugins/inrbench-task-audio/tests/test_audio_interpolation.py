@@ -2,7 +2,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from inrbench_task_audio.interpolation import autoregressive, band_limited, cubic, linear, validated
+from inrbench_task_audio.interpolation import _least_outside, autoregressive, band_limited, cubic, linear, validated
+from scipy.fft import dct
 from scipy.interpolate import CubicSpline
 from scipy.signal import lfilter
 
@@ -76,9 +77,6 @@ def test_oversampled_sound_with_single_samples_missing_comes_back_within_the_ban
 
 
 def test_the_band_limited_answer_has_least_energy_outside_the_band() -> None:
-    from inrbench_task_audio.interpolation import _least_outside
-    from scipy.fft import dct
-
     samples, held_out, band, weight = noise(60), np.array([7, 8, 30]), 0.25, 1e-2
     # Written out as a least-squares problem over the held-out samples.
     high = dct(np.eye(60), norm="ortho", axis=0)[30:]
@@ -101,10 +99,10 @@ def test_the_autoregressive_answer_errs_as_the_best_prediction_of_a_known_proces
     # Of a first-order process with coefficient a and unit innovations, one missing sample is known from its neighbours
     # with error variance 1 / (1 + a^2), which no method beats.
     a = 0.95
-    process = lfilter([1.0], [1.0, -a], np.random.default_rng(3).standard_normal(40_000))
-    held_out = np.arange(10, 39_990, 20)
+    process = lfilter([1.0], [1.0, -a], np.random.default_rng(3).standard_normal(20_000))
+    held_out = np.arange(10, 19_990, 20)
     error = autoregressive(process, held_out)[held_out] - process[held_out]
-    assert np.square(error).mean() == pytest.approx(1 / (1 + a**2), rel=0.08)
+    assert np.square(error).mean() == pytest.approx(1 / (1 + a**2), rel=0.1)
 
 
 def test_cross_validation_chooses_what_fills_gaps_of_the_same_kind() -> None:

@@ -168,10 +168,10 @@ def test_what_interpolates_copies_the_training_samples(name: str) -> None:
 
 
 def test_linear_interpolation_is_not_trivially_right_and_more_can_be_known() -> None:
-    spec = AudioSpec(duration_s=0.5)
+    spec = AudioSpec(duration_s=0.25)
     scores = {name: problem(spec).baseline(name).metrics["snr_held_out"] for name in ("linear", "autoregressive")}
-    assert scores["linear"] < 5.0
-    assert scores["autoregressive"] > 18.0
+    assert scores["linear"] < 10.0
+    assert scores["autoregressive"] > 20.0
 
 
 @pytest.mark.parametrize(("name", "kept"), [("mdct", 1000), ("mdct_counted", 500)])

@@ -54,8 +54,8 @@ def log_spectral_distance_neaf(reference: Array, estimate: Array) -> float:
 
     Of x = log10(|S|^2 + 1e-8) of both, where S is the plain DFT of frames of 2048 samples without a window, a hop of
     512, the signal mirrored at both ends: the root over time of the mean square difference plus 1e-8, averaged over
-    frequency, at most 10. In the literature the root is over frequency and the average over time. Not in dB: a tenth of
-    it, as powers go; and the floor of 1e-8 is 154 dB below a full-scale sine, where `log_spectral_distance` has 100.
+    frequency, at most 10. In the literature the root is over frequency and the average over time. 1 is 10 dB; and the
+    floor of 1e-8 is 140 dB below a full-scale sine, where that of `log_spectral_distance` is 100 dB below.
 
     Returns:
         NaN for fewer than 1,025 samples, which cannot be mirrored.

@@ -20,7 +20,7 @@ class HeldOut(ComponentSpec):
         description="runs of neighbouring samples, all but every k-th sample, or single samples at random places",
     )
     share: float = Field(0.1, gt=0, le=0.9, description="runs and samples: share of the samples that is held out")
-    run_ms: float = Field(2.0, gt=0, le=1000, description="runs: length of a run, ms; one sample at least")
+    run_ms: float = Field(0.5, gt=0, le=1000, description="runs: length of a run, ms; one sample at least")
     keep_every: int = Field(8, ge=2, le=1000, description="decimation: samples 0, k, 2 k and so on are trained on")
 
     @model_validator(mode="after")
@@ -51,7 +51,7 @@ class AudioSpec(TaskSpec):
     )
     held_out: HeldOut | None = Field(
         HeldOut(),
-        description="samples that are never trained on: {pattern: runs, share: 0.1, run_ms: 2}, "
+        description="samples that are never trained on: {pattern: runs, share: 0.1, run_ms: 0.5}, "
         "{pattern: decimation, keep_every: 8}, {pattern: samples, share: 0.1}, or null for none",
     )
     values_per_parameter: float = Field(
