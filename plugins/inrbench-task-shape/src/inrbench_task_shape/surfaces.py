@@ -15,7 +15,7 @@ from inrbench_task_shape.solids import Solid
 Array = np.ndarray[Any, Any]
 
 # For chamfer_points, as in Park et al. 2019 (arXiv:1901.05103). Of a surface far away from the other one nearly all
-# pairs are looked at, so that more take minutes. The other figures, whose distances are to triangles, look at the first.
+# pairs are looked at, so that more take minutes. The other figures, of distances to triangles, look at the first ones.
 POINT_SAMPLES = 30_000
 SURFACE_POINTS = 20_000
 # 1 % of the side of the cube (Tatarchenko et al. 2019, arXiv:1905.03678).
