@@ -47,6 +47,13 @@ def test_nodes_lie_where_the_inputs_are(domain, position, reach):
     assert torch.equal(peaks, torch.eye(5))
 
 
+def test_published_nodes_lie_on_twice_the_coordinates_in_the_first_layer_too():
+    """X-KANeRF's lie on [-2, 2] in all layers."""
+    basis = Hats(FcnInterpolationSpec(nodes=5, reach=2.0))
+    basis.setup(1, "first")
+    assert basis.expand(torch.tensor([[1.0]], dtype=torch.float64))[0, 0].tolist() == [0, 0, 0, 1, 0]
+
+
 def test_published_hats_take_the_nodes_for_a_receptive_field():
     torch.manual_seed(0)
     layer = Hats(FcnInterpolationSpec(nodes=8, scale="published")).layer(64, 32, position="hidden")
