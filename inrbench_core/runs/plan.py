@@ -190,7 +190,8 @@ class _Planner:
             )
             for number, trial in enumerate(choice.trials)
         )
-        return PlannedRow(choice.label, False, (), choice.skip, trials=trials, published=choice.published)
+        baseline = any(trial.row.is_baseline for trial in choice.trials)
+        return PlannedRow(choice.label, baseline, (), choice.skip, trials=trials, published=choice.published)
 
     def _final(self, board: TaskBoard, what: str | FieldRow, label: str) -> tuple[AnyRun, ...]:
         seeds, data_seed = self.experiment.seeds, self.experiment.data_seed

@@ -14,7 +14,7 @@ from inrbench_core.api.spec import Component, TaskSpec
 from inrbench_core.api.suggest import did_you_mean
 from inrbench_core.plugins.catalog import Catalog, shorten, validate
 from inrbench_core.spec.choices import MadeRow, RowKey, TrialChanges, selected, told_apart, tuned, uneven
-from inrbench_core.spec.choosing import options_of, row_data
+from inrbench_core.spec.choosing import BASELINES, OVER, options_of, row_data
 from inrbench_core.spec.experiment import Experiment, FieldRow, TaskBoard
 from inrbench_core.spec.head import ExperimentHead, name_of
 from inrbench_core.spec.lists import OWN_DATA
@@ -130,14 +130,17 @@ class _Builder(SignalReader):
                 self.problem(("select", "over", index), f"sweep: does not have {key!r}{did_you_mean(key, head.sweep)}")
             elif key.startswith("task."):
                 self.problem(("select", "over", index), "select goes over training.KEY and field.KEY")
-        for key, path in head.tuning.paths().items() if head.tuning else ():
-            if len(path) < 2 or not all(path) or len(path) > MOST_LEVELS:
-                self.problem(
-                    ("tuning", "over", key), "expected training.KEY, or a path in a field such as activation.omega"
-                )
-            elif ".".join(map(str, path)) in head.sweep:
-                self.problem(("tuning", "over", key), "sweep: has it as well")
-        self._check_overlaps(head.tuning.paths() if head.tuning else {})
+        for part in (OVER, BASELINES) if head.tuning else ():
+            assert head.tuning is not None
+            paths = head.tuning.paths(part)
+            for key, path in paths.items():
+                if len(path) < 2 or not all(path) or len(path) > MOST_LEVELS:
+                    self.problem(
+                        ("tuning", part, key), "expected training.KEY, or a path in a field such as activation.omega"
+                    )
+                elif ".".join(map(str, path)) in head.sweep:
+                    self.problem(("tuning", part, key), "sweep: has it as well")
+            self._check_overlaps(paths, part)
         if head.choosing is not None and (both := sorted(set(head.choosing.seeds) & set(head.seeds))):
             numbers = ", ".join(map(str, both))
             self.problem((head.choosing_key, "seeds"), f"the tables have {numbers} as well; choose by other seeds")
@@ -147,17 +150,15 @@ class _Builder(SignalReader):
                 f"{head.data_seed} is the data_seed of the tables; trials have the data of their own seeds",
             )
 
-    def _check_overlaps(self, paths: Mapping[str, YamlPath]) -> None:
-        """Stop if two keys of `tuning:` name the same option, or one names a part of the other."""
+    def _check_overlaps(self, paths: Mapping[str, YamlPath], part: str) -> None:
+        """Stop if two keys of a part of `tuning:` name the same option, or one names a part of the other."""
         found = False
         for one, other in itertools.combinations(paths, 2):
             inner, outer = sorted((one, other), key=lambda key: -len(paths[key]))
             if paths[inner] == paths[outer]:
-                self.problem(("tuning", "over", other), f"the same option as {one}")
+                self.problem(("tuning", part, other), f"the same option as {one}")
             elif paths[inner][: len(paths[outer])] == paths[outer]:
-                self.problem(
-                    ("tuning", "over", inner), f"a part of {outer}, which is tuned as well; give one of the two"
-                )
+                self.problem(("tuning", part, inner), f"a part of {outer}, which is tuned as well; give one of the two")
             else:
                 continue
             found = True
@@ -258,12 +259,14 @@ class _Builder(SignalReader):
 
     def _check_tuned(self, head: ExperimentHead, boards: Sequence[TaskBoard]) -> None:
         """Tell of each key of `tuning:` that no field has."""
-        paths = head.tuning.paths() if head.tuning else {}
-        rows = [row for board in boards for row in board.rows if not row.is_baseline]
-        found = {key for row in rows for key in options_of(row, paths)}
-        for key in paths.keys() - found:
-            known = {name.removeprefix("field.") for row in rows for name in flatten(row_data(row))}
-            self.problem(("tuning", "over", key), f"no field has this option{did_you_mean(key, known)}")
+        for part, kind in ((OVER, "field"), (BASELINES, "baseline")) if head.tuning else ():
+            assert head.tuning is not None
+            paths = head.tuning.paths(part)
+            rows = [row for board in boards for row in board.rows if row.is_baseline == (part == BASELINES)]
+            found = {key for row in rows for key in options_of(row, paths)}
+            for key in paths.keys() - found:
+                known = {name.removeprefix("field.") for row in rows for name in flatten(row_data(row))}
+                self.problem(("tuning", part, key), f"no {kind} has this option{did_you_mean(key, known)}")
 
     def _row(
         self,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from inrbench_core.spec.choosing import TuningSpec, option_at, options_of, row_data
+from inrbench_core.spec.choosing import BASELINES, OVER, TuningSpec, option_at, options_of, row_data
 from inrbench_core.spec.experiment import Choice, FieldRow, TaskBoard, Trial
 from inrbench_core.spec.merging import Changes
 from inrbench_core.spec.variants import Variant, canonical, flatten, numbered, replaced, tell_apart
@@ -46,13 +46,13 @@ class TrialChanges:
     training: Changes
 
     @classmethod
-    def of(cls, row: FieldRow, setting: Mapping[str, Any], paths: Mapping[str, YamlPath]) -> TrialChanges:
-        """What one setting changes; `paths` say where its keys are."""
+    def of(cls, row: FieldRow, setting: Mapping[str, Any], paths: Mapping[str, YamlPath], part: str) -> TrialChanges:
+        """What one setting changes; `paths` say where its keys are, and `part` which part of `tuning:` has them."""
         training: Any = row_data(row)["training"]
         field_changes: dict[YamlPath, tuple[Any, YamlPath]] = {}
         options: dict[YamlPath, YamlPath] = {}
         for key, value in setting.items():
-            (root, *path), origin = paths[key], ("tuning", "over", key)
+            (root, *path), origin = paths[key], ("tuning", part, key)
             if root == "field":
                 field_changes[tuple(path)] = value, origin
             else:
@@ -80,7 +80,7 @@ MakeTrial = Callable[[MadeRow, TrialChanges], tuple[RowKey, FieldRow] | None]
 
 
 def tuned(made: Sequence[MadeRow], tuning: TuningSpec, make: MakeTrial) -> tuple[tuple[FieldRow, ...], list[Choice]]:
-    """The rows of a table, and a tuned one for each that can be trained and is no baseline.
+    """The rows of a table, and a tuned one for each that can be trained; of baselines where they are to be tuned.
 
     Args:
         made: the rows.
@@ -91,7 +91,7 @@ def tuned(made: Sequence[MadeRow], tuning: TuningSpec, make: MakeTrial) -> tuple
     labels = [row.label for row in rows]
     choices: list[Choice] = []
     for item, row in zip(made, rows, strict=True):
-        if row.skip or row.is_baseline:
+        if row.skip or (row.is_baseline and not tuning.baselines):
             continue
         label = numbered([*labels, *(choice.label for choice in choices), f"{row.label} (tuned)"])[-1]
         trials = _trials(replace(item, row=row), tuning, make)
@@ -101,15 +101,16 @@ def tuned(made: Sequence[MadeRow], tuning: TuningSpec, make: MakeTrial) -> tuple
 
 
 def _trials(made: MadeRow, tuning: TuningSpec, make: MakeTrial) -> tuple[Trial, ...]:
-    paths = tuning.paths()
+    part = BASELINES if made.row.is_baseline else OVER
+    paths = tuning.paths(part)
     published = options_of(made.row, paths)
     if not published:
         return ()
     trials = {canonical(row_data(made.row)): Trial(published, made.row)}
-    for setting in tuning.settings(list(published)):
+    for setting in tuning.settings(list(published), part):
         if len(trials) == tuning.trials:
             break
-        found = make(made, TrialChanges.of(made.row, setting, paths))
+        found = make(made, TrialChanges.of(made.row, setting, paths, part))
         if found is None:
             break
         row = found[1]

@@ -74,6 +74,30 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+Ranges = dict[
+    str,
+    Annotated[
+        Range,
+        PlainValidator(_range),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"type": "array", "minItems": 2, "maxItems": 4},
+                    {
+                        "type": "object",
+                        "properties": {"choices": {"type": "array", "minItems": 2}},
+                        "required": ["choices"],
+                        "additionalProperties": False,
+                    },
+                ]
+            }
+        ),
+    ],
+]
+# The keys of `tuning:` that hold ranges: of fields, and of fields that are meant as baselines.
+OVER, BASELINES = "over", "baselines"
+
+
 class _Choosing(BaseModel):
     """What both say: on what trials are compared, and by which metric."""
 
@@ -109,45 +133,34 @@ class SelectSpec(_Choosing):
 class TuningSpec(_Choosing):
     """Every field is tried with the same number of settings; the best is a row beside the published one."""
 
-    over: dict[
-        str,
-        Annotated[
-            Range,
-            PlainValidator(_range),
-            WithJsonSchema(
-                {
-                    "anyOf": [
-                        {"type": "array", "minItems": 2, "maxItems": 4},
-                        {
-                            "type": "object",
-                            "properties": {"choices": {"type": "array", "minItems": 2}},
-                            "required": ["choices"],
-                            "additionalProperties": False,
-                        },
-                    ]
-                }
-            ),
-        ],
-    ] = Field(min_length=1, description="training.KEY or a path in the field: [low, high, log, int] or {choices: [..]}")
+    over: Ranges = Field(
+        min_length=1, description="training.KEY or a path in the field: [low, high, log, int] or {choices: [..]}"
+    )
+    baselines: Ranges = Field({}, description="the same, for fields that are meant as baselines; default: not tuned")
     trials: int = Field(ge=2, le=MOST_TRIALS, description="settings of each field, the published one among them")
     seed: Seed = Field(0, description="of the drawn settings")
 
-    def paths(self) -> dict[str, YamlPath]:
-        """Where each key is in a row: under training or under field."""
-        parts = {key: tuple(key.split(".")) for key in self.over}
+    def ranges(self, part: str) -> Ranges:
+        """The ranges of a part, `OVER` or `BASELINES`."""
+        return self.baselines if part == BASELINES else self.over
+
+    def paths(self, part: str = OVER) -> dict[str, YamlPath]:
+        """Where each key of a part is in a row: under training or under field."""
+        parts = {key: tuple(key.split(".")) for key in self.ranges(part)}
         return {key: path if path[0] in ("training", "field") else ("field", *path) for key, path in parts.items()}
 
-    def settings(self, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """Settings of some of the keys, of which some may be equal: scrambled Halton points (Owen 2017,
+    def settings(self, keys: Sequence[str], part: str = OVER) -> Iterator[dict[str, Any]]:
+        """Settings of some of the keys of a part, of which some may be equal: scrambled Halton points (Owen 2017,
         arXiv:1706.02808), spread evenly over any of the keys, so that fields share the values of what they share.
         """
         # Here, because importing scipy.stats takes a second.
         from scipy.stats import qmc
 
-        points = qmc.Halton(d=len(self.over), scramble=True, seed=self.seed).random(DRAWN * self.trials)
+        ranges = self.ranges(part)
+        points = qmc.Halton(d=len(ranges), scramble=True, seed=self.seed).random(DRAWN * self.trials)
         for point in points:
-            shares = dict(zip(self.over, point, strict=True))
-            yield {key: self.over[key].at(float(shares[key])) for key in keys}
+            shares = dict(zip(ranges, point, strict=True))
+            yield {key: ranges[key].at(float(shares[key])) for key in keys}
 
 
 def row_data(row: FieldRow) -> dict[str, Any]:

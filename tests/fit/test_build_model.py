@@ -94,3 +94,21 @@ def test_steps_of_the_width_too_coarse_for_the_budget(stand_ins) -> None:
     assert dense_parameters(4, ONE) == 47
     with pytest.raises(BudgetError, match=r"2 % of 42 parameters: nearest is width 3 with 33 and width 4 with 47"):
         build_model(field, ONE, seeds=SeedStreams(0), device=CPU)
+
+
+def test_a_budget_may_count_the_values_of_the_signal_for_each_parameter(stand_ins) -> None:
+    shapes = {"field": FieldShape(2, 3, (100, 200))}
+    assert build.signal_values(shapes) == 60_000
+    field = stand_ins.component(stand_ins.Dense, stand_ins.DenseSpec(width=ParameterBudget(values_per_parameter=4)))
+    built = build_model(field, shapes, seeds=SeedStreams(0), device=CPU)
+    assert abs(built.parameters - 15_000) <= 0.02 * 15_000
+    both = {**shapes, "other": FieldShape(1, 1, (1_000,))}
+    assert build.signal_values(both) == 61_000
+
+
+def test_values_are_not_counted_where_one_signal_has_no_grid(stand_ins) -> None:
+    shapes = {"field": FieldShape(2, 3, (100, 200)), "other": FieldShape(2, 1)}
+    assert build.signal_values(shapes) == 0
+    field = stand_ins.component(stand_ins.Dense, stand_ins.DenseSpec(width=ParameterBudget(values_per_parameter=4)))
+    with pytest.raises(BudgetError, match=r"no grid of values; give \{parameters: N\}$"):
+        build_model(field, shapes, seeds=SeedStreams(0), device=CPU)

@@ -100,6 +100,15 @@ def test_equal_means_have_equal_ranks_and_the_next_one_counts_them(make_board, m
     assert ranks(ranked) == [("a", 1), ("b", 1), ("third", 3), ("fourth", 4), ("last", None)]
 
 
+def test_the_values_of_the_signal_for_each_parameter(make_board, make_row):
+    row = make_row("a", figures(0.1, 0.2), parameters=50)
+    (ranked,) = Results((make_board(row),)).leaderboards()
+    assert math.isnan(ranked.rows[0].values_per_parameter)
+    runs = tuple(replace(run, record=replace(run.record, values=200)) for run in row.runs)
+    (ranked,) = Results((make_board(replace(row, runs=runs)),)).leaderboards()
+    assert ranked.rows[0].values_per_parameter == 4.0
+
+
 def test_the_parameters_of_a_row_are_the_largest_number_of_its_runs(make_board, make_row):
     small, large = (make_row("a", figures(0.1), signals=(str(n),), parameters=n) for n in (10, 30))
     (ranked,) = Results((make_board(replace(small, runs=(*small.runs, *large.runs))),)).leaderboards()

@@ -106,6 +106,18 @@ def test_the_default_seed_is_none_of_the_table(load):
     )
 
 
+def test_trials_have_other_data_than_the_table(load, errors, plan):
+    text = "{{task: line, fields: [shallow], seeds: [1], data_seed: {seed}, tuning: {{trials: 2, {keys}}}}}"
+    assert load(text.format(seed=1000, keys=RATES)).trial_seeds == (1001,)
+    assert errors(text.format(seed=7, keys=f"{RATES}, seeds: [6, 7]")) == [
+        "1: tuning.seeds: 7 is the data_seed of the tables; trials have the data of their own seeds"
+    ]
+    made = plan(text.format(seed=7, keys=f"{RATES}, seeds: [6]"))
+    found = {(run.id in made.trials, run.seed, run.data_streams_seed) for run in made.runs.values()}
+    # The baseline has the seed of its data.
+    assert found == {(True, 6, 6), (False, 1, 7), (False, 7, 7)}
+
+
 def test_values_fill_a_range_evenly_and_stay_inside():
     tuning = TuningSpec.model_validate(
         {"trials": 5, "over": {"a": [1e-4, 1, "log"], "b": [1, 4, "int"], "c": {"choices": ["x", "y"]}, "d": [-1, 1]}}
@@ -137,6 +149,25 @@ def test_a_field_that_cannot_be_trained_and_a_baseline_are_not_tuned(load):
     task = "{name: line, curvature: true}"
     (board,) = load(f"{{task: {task}, fields: {fields}, tuning: {{trials: 2, {RATES}}}}}").boards
     assert [choice.label for choice in board.choices] == ["wave (tuned)"]
+
+
+def test_baselines_are_tuned_over_options_of_their_own(load, errors, plan):
+    text = (
+        "{{task: line, fields: [shallow, {{name: measure, label: m}}], tuning: {{trials: 4, {RATES}, baselines: {b}}}}}"
+    )
+    text = text.replace("{RATES}", RATES)
+    (board,) = load(text.format(b="{width: [2, 9, int]}")).boards
+    of_field, of_baseline = board.choices
+    assert (of_field.label, of_baseline.label) == ("wave (tuned)", "m (tuned)")
+    assert [list(trial.options) for trial in of_field.trials] == [["training.lr"]] * 4
+    assert [list(trial.options) for trial in of_baseline.trials] == [["width"]] * 4
+    # The baseline keeps its rate.
+    assert len({trial.row.training.lr for trial in of_baseline.trials}) == 1
+    planned = {row.label: row.baseline for row in plan(text.format(b="{width: [2, 9, int]}")).boards[0].rows}
+    assert planned == {"zero": True, "wave": False, "wave (tuned)": False, "m": True, "m (tuned)": True}
+    assert errors(text.format(b="{widht: [2, 9, int]}")) == [
+        "1: tuning.baselines.widht: no baseline has this option; did you mean 'width'?"
+    ]
 
 
 def test_a_tuned_label_that_is_taken_is_numbered(load):

@@ -82,6 +82,21 @@ def test_baselines_come_once_for_each_task_and_data_seed(plan, data_seed, expect
     ]
 
 
+@pytest.mark.parametrize("wrong", ["-1", "1.5", "true", "seeds", "[1]"])
+def test_a_data_seed_is_a_number_or_seed(errors, wrong):
+    (line,) = errors(f"{{task: line, fields: [shallow], data_seed: {wrong}}}")
+    assert line.startswith("1: data_seed: expected a whole number from 0, or seed, got ")
+
+
+def test_a_width_may_count_values_for_each_parameter(rows, errors):
+    (row,) = rows("{task: line, fields: [{name: shallow, width: {values_per_parameter: 2.5}}]}")
+    assert row.field.to_data()["width"] == {"values_per_parameter": 2.5}
+    for wrong in ("{}", "{parameters: 9, values_per_parameter: 4}"):
+        assert errors(f"{{task: line, fields: [{{name: shallow, width: {wrong}}}]}}") == [
+            "1: fields[0].width: give either parameters or values_per_parameter"
+        ]
+
+
 def test_a_field_that_is_a_measure_is_a_baseline_in_plan_and_files_and_tables(
     plugin_files, write_spec, catalog, tmp_path
 ):
