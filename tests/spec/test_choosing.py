@@ -152,20 +152,20 @@ def test_a_field_that_cannot_be_trained_and_a_baseline_are_not_tuned(load):
 
 
 def test_baselines_are_tuned_over_options_of_their_own(load, errors, plan):
-    text = (
-        "{{task: line, fields: [shallow, {{name: measure, label: m}}], tuning: {{trials: 4, {RATES}, baselines: {b}}}}}"
-    )
-    text = text.replace("{RATES}", RATES)
-    (board,) = load(text.format(b="{width: [2, 9, int]}")).boards
+    def text(ranges):
+        fields = "[shallow, {name: measure, label: m}]"
+        return f"{{task: line, fields: {fields}, tuning: {{trials: 4, {RATES}, baselines: {ranges}}}}}"
+
+    (board,) = load(text("{width: [2, 9, int]}")).boards
     of_field, of_baseline = board.choices
     assert (of_field.label, of_baseline.label) == ("wave (tuned)", "m (tuned)")
     assert [list(trial.options) for trial in of_field.trials] == [["training.lr"]] * 4
     assert [list(trial.options) for trial in of_baseline.trials] == [["width"]] * 4
     # The baseline keeps its rate.
     assert len({trial.row.training.lr for trial in of_baseline.trials}) == 1
-    planned = {row.label: row.baseline for row in plan(text.format(b="{width: [2, 9, int]}")).boards[0].rows}
+    planned = {row.label: row.baseline for row in plan(text("{width: [2, 9, int]}")).boards[0].rows}
     assert planned == {"zero": True, "wave": False, "wave (tuned)": False, "m": True, "m (tuned)": True}
-    assert errors(text.format(b="{widht: [2, 9, int]}")) == [
+    assert errors(text("{widht: [2, 9, int]}")) == [
         "1: tuning.baselines.widht: no baseline has this option; did you mean 'width'?"
     ]
 
