@@ -71,6 +71,16 @@ def test_what_differs_of_a_field_is_why_it_is_not_within():
     assert verdicts(found) == {"incode": "not within 1 dB: its harmonizer is not here"}
 
 
+@pytest.mark.parametrize(
+    ("here", "reason"),
+    [(32.0, "draws of initial weights move it by 1.00 dB (standard deviation)"), (32.1, "the cause is not known")],
+)
+def test_a_gap_that_draws_of_weights_make_is_said_to_be_one(here, reason):
+    figures = {"sine": {"value": 30, "spread": 1}}
+    found = compare(published(figures=figures), board_of(row_of("sine", here)), own_signals=True)
+    assert verdicts(found) == {"sine": f"not within 0.5 dB: {reason}"}
+
+
 @pytest.mark.parametrize(("here", "verdict"), [(90.0, "within"), (59.6, "within"), (59.0, "not within")])
 def test_a_figure_that_is_a_bound_is_within_above_it(here, verdict):
     figures = {"rff": {"value": 60, "at_least": True}}

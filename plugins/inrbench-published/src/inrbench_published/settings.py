@@ -28,6 +28,7 @@ class Figure(_Data):
 
     value: float = Field(description="in the unit of the metric")
     at_least: bool = Field(False, description="the source says that the figure is above the value")
+    spread: float = Field(0.0, ge=0, description="standard deviation over draws of initial weights; 0: not known")
     differs: str = Field("", description="what is not as in the source, of this field alone")
     not_here: str = Field("", description="why the spec has no such field")
 

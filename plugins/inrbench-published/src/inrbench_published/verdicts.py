@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+from inrbench_core.results.numbers import format_number
 from inrbench_core.results.results import ResultBoard, ResultRow
 from inrbench_published.settings import Figure, Published
 
 # Fields from which on an order can be compared.
 LEAST_FIELDS = 3
+# Standard deviations over draws of initial weights up to which a gap is no more than these draws make.
+LIKELY = 2.0
 # What DIV2K adds to the names of its pictures at a quarter of the size.
 QUARTER = "x4"
 
@@ -146,7 +149,10 @@ def _verdict(
     gap = here - figure.value
     if abs(gap) <= published.tolerance or (figure.at_least and gap > 0):
         return f"within {tolerance}"
-    return f"not within {tolerance}: {figure.differs or 'the cause is not known'}"
+    reason = figure.differs or "the cause is not known"
+    if abs(gap) <= LIKELY * figure.spread:
+        reason = f"draws of initial weights move it by {format_number(figure.spread, unit)} {unit} (standard deviation)"
+    return f"not within {tolerance}: {reason}"
 
 
 def _order(rows: Sequence[Compared], better: float) -> Order | None:
