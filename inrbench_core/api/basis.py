@@ -151,7 +151,7 @@ class ExpansionLayer(nn.Module):
                 self._start()
 
     def _normalisation(self, in_features: int) -> tuple[Tensor | None, Tensor | None]:
-        normalize, basis = self.basis.options.normalize, self.basis
+        normalize, basis = self.basis.options.normalization(), self.basis
         if normalize == "none":
             return None, None
         found = moments(lambda x: basis.expand(x.unsqueeze(1).expand(-1, in_features)), self._panels, reach=basis.reach)

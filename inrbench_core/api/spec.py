@@ -267,16 +267,26 @@ class ExpansionSpec(BasisSpec):
         "auto",
         description="map of a layer's input: identity, tanh, or auto (identity on coordinates, tanh in later layers)",
     )
-    normalize: Literal["none", "rms", "variance"] = Field(
-        "none",
+    normalize: Literal["auto", "none", "rms", "variance"] = Field(
+        "auto",
         description="rms divides each function by its RMS over the interval that the functions lie on; variance "
-        "subtracts its mean there and divides by its standard deviation",
+        "subtracts its mean there and divides by its standard deviation; auto: variance, but none with the published "
+        "scale and where centred functions would make no constant",
     )
     base: bool = Field(False, description="add a silu branch, W silu(x)")
     base_exponent: float = Field(0.25, ge=0, le=4, description="exponent of the silu branch, of scale: power")
 
     @model_validator(mode="after")
     def _constants(self) -> Self:
-        if self.normalize == "variance" and not self.bias and not self.spans_constants:
+        if self.normalize == "variance" and not self._makes_constants():
             raise ValueError("centred functions (normalize: variance) sum to no constant: set bias: true")
         return self
+
+    def _makes_constants(self) -> bool:
+        return self.bias or self.spans_constants
+
+    def normalization(self) -> Literal["none", "rms", "variance"]:
+        """What `normalize` comes to."""
+        if self.normalize != "auto":
+            return self.normalize
+        return "variance" if self.scale != "published" and self._makes_constants() else "none"

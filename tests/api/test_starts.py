@@ -38,7 +38,7 @@ def powers(x):
 
 def layer(in_features, out_features, basis=Powers, **options):
     torch.manual_seed(0)
-    return basis(ExpansionSpec(**options)).layer(in_features, out_features, position="first")
+    return basis(ExpansionSpec(**{"normalize": "none", **options})).layer(in_features, out_features, position="first")
 
 
 @pytest.mark.parametrize("panels", [1, 7])

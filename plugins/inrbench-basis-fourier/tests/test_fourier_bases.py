@@ -32,7 +32,7 @@ def test_no_published_start_is_claimed_for_sine_kan():
 @pytest.mark.parametrize("in_features", [2, 64])
 def test_sine_kan_starts_with_unit_variance(in_features):
     torch.manual_seed(0)
-    layer = SineKan(SineKanSpec()).layer(in_features, 512, position="hidden")
+    layer = SineKan(SineKanSpec()).layer(in_features, 512, position="first")
     y = layer(torch.rand(2048, in_features) * 2 - 1)
     assert y.square().mean().sqrt().item() == pytest.approx(1.0, abs=0.1)
 

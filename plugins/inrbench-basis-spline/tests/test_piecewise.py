@@ -123,7 +123,7 @@ def test_gradients_and_far_values(name):
 
 def test_parameter_count_of_the_papers_network():
     sizes = [2, 64, 64, 64, 64, 64, 3]
-    spec = BsplineSpec(grid=8, standalone_scale=True)
+    spec = BsplineSpec(grid=8, standalone_scale=True, bias=False)
     layers = [Bspline(spec).layer(i, o, position="hidden") for i, o in itertools.pairwise(sizes)]
     assert sum(p.numel() for layer in layers for p in layer.parameters()) == 217_152
 

@@ -51,7 +51,7 @@ def parameters(module):
         (basis("chebyshev", degree=4, bias=False), 83_520),
         (Component(WavesEntry("waves", ExpansionSpec, "", api=1), ExpansionSpec(), "x", "0"), 267_587),
         # 16,704 edges with 11 splines and the silu branch; published ones have one scale more on each edge.
-        (basis("bspline", grid=8, order=3), 217_152 - 16_704),
+        (basis("bspline", grid=8, order=3, bias=False), 217_152 - 16_704),
         (basis("mexican_hat", bias=False), 50_112),
     ],
 )

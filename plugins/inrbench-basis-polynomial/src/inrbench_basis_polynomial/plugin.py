@@ -87,11 +87,6 @@ class BesselSpec(PolynomialSpec):
     """Bessel polynomials y_n, which grow like (2n - 1)!!; not the Bessel functions J_n."""
 
     degree: int = Field(3, ge=1, le=24, description=DEGREE)
-    normalize: Literal["none", "rms", "variance"] = Field(
-        "rms",
-        description="rms divides each function by its RMS over [-1, 1], which degrees from 4 on need; variance "
-        "subtracts its mean there and divides by its standard deviation",
-    )
 
 
 class FibonacciSpec(PolynomialSpec):

@@ -18,7 +18,6 @@ class BsplineSpec(ExpansionSpec):
     grid: int = Field(5, ge=1, description="intervals on [-1, 1]")
     order: int = Field(3, ge=0, le=10, description="degree of the polynomials; 3 is a cubic spline")
     base: bool = Field(True, description="add a silu branch, W silu(x)")
-    bias: bool = Field(False, description="add a bias to each output")
     standalone_scale: bool = Field(
         False, description="multiply the coefficients of each edge by a trained scale, as efficient-kan does"
     )
