@@ -23,8 +23,7 @@ MOST_STEPS = 100
 # Relative to the squared norm of the projector.
 TV_WEIGHTS = tuple(10.0**exponent for exponent in (-2.0, -2.5, -3.0, -3.5, -4.0, -4.5, -5.0))
 TV_ITERATIONS = 100
-# Of the primal to the dual step, before both are made as large as the norm allows: pixels move by tenths, and dual
-# variables by hundredths.
+# Of the primal to the dual step: how fast the solution is reached, and not which one it is.
 STEP_RATIO = 100.0
 # Of cross-validation, and how many steps without an improvement end it.
 VIEW_FOLDS, BLOCK_FOLDS, BLOCK = 4, 5, 4
