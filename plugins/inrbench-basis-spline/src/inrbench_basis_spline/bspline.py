@@ -45,8 +45,8 @@ class Bspline(ExpansionBasis):
 
     `scale: unit` gives the splines and the silu branch half of a unit output variance each.
     `scale: published` fits splines to uniform noise of ±0.05 / grid, as efficient-kan does; such a stack is
-    little more than its silu branches at the start, shrinks from layer to layer and learns far less: 29 dB
-    against 44 on the camera at 64 x 64 after 300 steps (32 wide, 4 layers, learning rate 1e-2).
+    little more than its silu branches at the start, shrinks from layer to layer and fits far less, 32.7 dB against
+    46.1, but predicts more of what is held out, 31.0 against 28.6 (`benchmarks/results/kan_starts.md`).
     """
 
     compile_saving_s = 13e-9
