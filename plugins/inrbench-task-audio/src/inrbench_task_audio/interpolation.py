@@ -77,8 +77,8 @@ def validated(
 ) -> Choice:
     """What interpolates best gaps that are made in the kept samples.
 
-    The gaps are as long as the true ones: these, moved by half the recording, as many as cover a tenth of the kept
-    samples. Of a long recording its middle is looked at.
+    The gaps are as long as the true ones, lie at random places, the same at every call, and cover about a tenth of the
+    kept samples. Of a long recording its middle is looked at.
 
     Args:
         answer: fills the gaps of (samples, held_out) in the way that its third argument chooses.
@@ -87,17 +87,21 @@ def validated(
         held_out: rising indices, (n,).
 
     Returns:
-        the choice with the least squared error; the first if there are no kept samples to spare.
+        the choice with the least squared error; the first if nothing is held out or no kept sample is to spare.
     """
     start = max(0, (samples.size - _MOST_VALIDATED) // 2)
     samples = samples[start : start + _MOST_VALIDATED]
     missing = _mask(samples.size, held_out[(held_out >= start) & (held_out < start + samples.size)] - start)
-    moved = np.roll(missing, samples.size // 2)
-    # The number of the gap that each sample lies in.
-    gap = np.cumsum(np.diff(moved, prepend=False) & moved)
-    every = max(1, round(moved.sum() / max(1.0, _VALIDATED * (~missing).sum())))
-    probe = moved & ~missing & (gap % every == 0)
-    together = np.flatnonzero(missing | probe)
+    lengths = _gap_lengths(missing)
+    if not lengths.size:
+        return choices[0]
+    generator = np.random.default_rng(0)
+    made = missing.copy()
+    for length in generator.choice(lengths, max(1, round(_VALIDATED * (~missing).sum() / lengths.mean()))):
+        first = generator.integers(samples.size - length + 1)
+        made[first : first + length] = True
+    probe = made & ~missing
+    together = np.flatnonzero(made)
     if not probe.any() or together.size == samples.size:
         return choices[0]
     errors = [np.square(answer(samples, together, choice) - samples)[probe].sum() for choice in choices]
@@ -163,8 +167,7 @@ def _predicted(samples: Array, held_out: Array, order: int) -> Array:
 
 def _blocks(missing: Array) -> list[tuple[int, int, int, int]]:
     """Overlapping blocks, start and stop, and the part in the middle of each that it answers for."""
-    edges = np.flatnonzero(np.diff(missing.astype(np.int8), prepend=0, append=0))
-    gap = int(np.diff(edges)[::2].max(initial=1))
+    gap = int(_gap_lengths(missing).max(initial=1))
     length = min(max(_LEAST_BLOCK, _GAPS * gap), round(_MOST_MISSING / max(missing.mean(), 1e-9)))
     half = max(length // 2, 2 * gap)
     return [
@@ -190,6 +193,12 @@ def _least_predicted(block: Array, at: Array, order: int) -> Array:
     apart = np.abs(at[:, None] - at)
     matrix = np.where(apart <= order, weights[order + np.minimum(apart, order)], 0.0)
     return np.asarray(solve(matrix, -pulled, assume_a="pos"))
+
+
+def _gap_lengths(missing: Array) -> Array:
+    """The lengths of runs of missing samples, in their order."""
+    edges = np.flatnonzero(np.diff(missing.astype(np.int8), prepend=0, append=0))
+    return np.diff(edges)[::2]
 
 
 def _mask(size: int, held_out: Array) -> Array:
