@@ -58,8 +58,8 @@ class Gegenbauer(RecurrenceBasis):
     """Gegenbauer (ultraspherical) polynomials C_n^(alpha).
 
     At the default alpha they are tens of times as large at the ends of [-1, 1] as in the middle. As they are
-    (`normalize: none`) they want small steps; centred and scaled to unit variance, the default, they learn at the rates of
-    the others: 27.6 dB in place of 17.1, chebyshev 30.2 (camera, 32 x 32, 150 steps, `tests/learning.py`).
+    (`normalize: none`) they want small steps; centred and scaled to unit variance, the default, they learn at the
+    rates of the others: 27.6 dB in place of 17.1, chebyshev 30.2 (camera, 32 x 32, 150 steps, `tests/learning.py`).
     """
 
     def __init__(self, spec: GegenbauerSpec) -> None:
@@ -139,7 +139,7 @@ class Fibonacci(RecurrenceBasis):
 class Lucas(RecurrenceBasis):
     """Lucas polynomials L_n, which start at the constant 2.
 
-    They are as far from orthogonal as fibonacci's: centred and scaled they reach 25.9 dB in place of 18.9 (the same fit).
+    They are as far from orthogonal as fibonacci's: centred and scaled they reach 25.9 dB in place of 18.9 (same fit).
     """
 
     native_start = 0.0, 2.0
