@@ -111,14 +111,17 @@ def test_a_recipe_runs_its_own_row_and_other_signals_are_said(tiny):
     assert data["left_out"] == ["relu [8]"]
 
 
-@pytest.mark.slow
-def test_only_the_setting_is_what_changes_make_another(tiny):
-    done = run("tiny", "--set", "training.steps=1", "--only", "relu*", "--quiet", "--json")
-    data = json.loads(done.stdout)
-    assert data["rows"][0]["verdict"] == "not comparable: training.steps=1"
-    assert data["other_data"] is None
-    data = json.loads(run("tiny", "--set", "task.signals=[coins]", "--only", "relu*", "--quiet", "--json").stdout)
-    assert data["rows"][0]["verdict"] == "not comparable: other data"
+@pytest.mark.parametrize(
+    ("settings", "signals", "expected"),
+    [
+        ([], [], ([], True)),
+        (["training.steps=1"], [], (["training.steps=1"], True)),
+        (["task.signals=[coins]", "seeds=2"], [], (["seeds=2"], False)),
+        ([], ["coins"], ([], False)),
+    ],
+)
+def test_changes_of_the_signals_are_told_apart_from_those_of_the_setting(settings, signals, expected):
+    assert command.what_changed(settings, signals) == expected
 
 
 def test_a_dry_run_fits_nothing(tiny):

@@ -100,8 +100,7 @@ def reproduce(
         print_plan(experiment, catalog, options, all_plugin_files(plugin_files), as_json=as_json)
         return
     results = carry_out_watched(experiment, catalog, options, all_plugin_files(plugin_files), quiet=quiet)
-    changed = [change for change in settings or () if not change.startswith(SIGNAL_KEYS)]
-    own_signals = not given and len(changed) == len(settings or ())
+    changed, own_signals = what_changed(settings or (), signals or ())
     (board,) = results.boards
     comparison = compare(setting.published, board, changed, own_signals=own_signals)
     folder = results_folder(experiment, options)
@@ -111,6 +110,17 @@ def reproduce(
         print_comparison(make_console(), setting, comparison, folder)
     if results.failed:
         raise typer.Exit(1)
+
+
+def what_changed(settings: Sequence[str], signals: Sequence[str]) -> tuple[list[str], bool]:
+    """The changes of a spec apart from its signals, and whether its signals are still its own.
+
+    Args:
+        settings: the user's changes, as "dotted.key=value".
+        signals: those that the user gives.
+    """
+    changed = [change for change in settings if not change.startswith(SIGNAL_KEYS)]
+    return changed, not signals and len(changed) == len(settings)
 
 
 def named(signals: Sequence[str]) -> list[str]:
