@@ -214,6 +214,12 @@ class ParameterBudget(BaseModel):
     values_per_parameter: float | None = Field(
         None, gt=0, le=10**10, description="values of the signal, such as samples, for each parameter of the model"
     )
+    tolerance: float = Field(
+        0.02,
+        gt=0,
+        le=0.5,
+        description="share by which the count may miss the budget: a KAN of few parameters has coarse steps",
+    )
 
     @model_validator(mode="after")
     def _one_of_both(self) -> ParameterBudget:
@@ -235,7 +241,9 @@ _POSITIVE = TypeAdapter(Annotated[int, Field(gt=0, le=MOST_WIDTH)])
 Width = Annotated[
     int | ParameterBudget,
     PlainValidator(_validate_width),
-    PlainSerializer(lambda width: width.model_dump(exclude_none=True) if isinstance(width, ParameterBudget) else width),
+    PlainSerializer(
+        lambda width: width.model_dump(exclude_defaults=True) if isinstance(width, ParameterBudget) else width
+    ),
     WithJsonSchema(
         {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_WIDTH}, ParameterBudget.model_json_schema()]}
     ),

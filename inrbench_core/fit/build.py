@@ -15,7 +15,6 @@ from inrbench_core.api.problem import SeedStreams
 from inrbench_core.api.spec import Component, ParameterBudget
 
 SMALLEST_STEPS = 4
-TOLERANCE = 0.02
 # The meta device, where tensors take no memory, spares large models; its first use imports for seconds.
 META_FROM = 5_000_000
 
@@ -52,13 +51,13 @@ def build_model(
         device: where the model goes.
 
     Raises:
-        BudgetError: if no width comes within 2 % of the budget, or it counts values and the signal has no grid.
+        BudgetError: if no width comes within the tolerance of the budget, or it counts values and the signal has no grid.
     """
     width = None
     for name in type(field.spec).model_fields:
         budget = getattr(field.spec, name)
         if isinstance(budget, ParameterBudget):
-            width = _solve_width(field, name, _parameters(budget, shapes), shapes)
+            width = _solve_width(field, name, _parameters(budget, shapes), budget.tolerance, shapes)
             field = field.with_spec(**{name: width})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeds.derive("initialisation"))
@@ -87,7 +86,9 @@ def _parameters(budget: ParameterBudget, shapes: Mapping[str, FieldShape]) -> in
     return max(1, round(values / budget.values_per_parameter))
 
 
-def _solve_width(field: Component, attribute: str, target: int, shapes: Mapping[str, FieldShape]) -> int:
+def _solve_width(
+    field: Component, attribute: str, target: int, tolerance: float, shapes: Mapping[str, FieldShape]
+) -> int:
     """The width whose parameter count, which grows with the width, is nearest to the target."""
 
     @cache
@@ -102,10 +103,10 @@ def _solve_width(field: Component, attribute: str, target: int, shapes: Mapping[
         middle = (low + high) // 2
         low, high = (middle, high) if count(middle) < target else (low, middle)
     best = min((low, high), key=lambda width: abs(count(width) - target))
-    if abs(count(best) - target) > TOLERANCE * target:
+    if abs(count(best) - target) > tolerance * target:
         nearest = " and ".join(f"{attribute} {width} with {count(width):,}" for width in sorted({low, high}))
         raise BudgetError(
-            f"no {attribute} gives {field.describe()} within 2 % of {target:,} parameters: nearest is {nearest}"
+            f"no {attribute} gives {field.describe()} within {100 * tolerance:g} % of {target:,} parameters: nearest is {nearest}"
         )
     return best
 

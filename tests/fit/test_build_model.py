@@ -112,3 +112,14 @@ def test_values_are_not_counted_where_one_signal_has_no_grid(stand_ins) -> None:
     field = stand_ins.component(stand_ins.Dense, stand_ins.DenseSpec(width=ParameterBudget(values_per_parameter=4)))
     with pytest.raises(BudgetError, match=r"no grid of values; give \{parameters: N\}$"):
         build_model(field, shapes, seeds=SeedStreams(0), device=CPU)
+
+
+def test_a_budget_may_be_missed_by_as_much_as_it_says(stand_ins) -> None:
+    def build_of(tolerance: float) -> build.BuiltModel:
+        width = ParameterBudget(parameters=42, tolerance=tolerance)
+        field = stand_ins.component(stand_ins.Dense, stand_ins.DenseSpec(width=width))
+        return build_model(field, ONE, seeds=SeedStreams(0), device=CPU)
+
+    assert build_of(0.15).parameters == 47
+    with pytest.raises(BudgetError, match="within 10 % of 42 parameters"):
+        build_of(0.1)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
+from pydantic import ValidationError
+
+from inrbench_core.api.spec import ParameterBudget
 from inrbench_core.results.merging import every_run
 from inrbench_core.results.results import ResultRun
 from inrbench_core.results.verify.report import FIT_AGAIN, Finding, Note, Remark, Unchecked, finding, title
@@ -13,9 +16,6 @@ from inrbench_core.runs.identity import group_of
 from inrbench_core.spec.experiment import plain_identity
 from inrbench_core.spec.lists import OWN_DATA
 from inrbench_core.spec.variants import canonical, flatten
-
-# A parameter budget is met within this share; `inrbench_core.fit.build` solves it to that.
-BUDGET_SHARE = 0.02
 
 
 def check_writer(subject: Subject) -> Iterator[Remark]:
@@ -87,7 +87,7 @@ def check_same_data(subject: Subject) -> Iterator[Remark]:
 
 
 def check_budgets(subject: Subject) -> Iterator[Remark]:
-    """Parameters are within 2 % of a budget, and all steps asked for were taken, but no more."""
+    """Parameters are within the tolerance of a budget, and all steps asked for were taken, but no more."""
     for board in subject.results.boards:
         for run in subject.board_runs(board):
             record = record_of(run)
@@ -95,8 +95,8 @@ def check_budgets(subject: Subject) -> Iterator[Remark]:
             if run.status != "ok" or field is None:
                 continue
             for value in field.values():
-                asked = _budget(value, record.values)
-                if asked and abs(record.parameters - asked) > BUDGET_SHARE * asked:
+                asked, tolerance = _budget(value, record.values)
+                if asked and abs(record.parameters - asked) > tolerance * asked:
                     what = "not the parameters of its budget"
                     yield finding("budget", [run], what, FIT_AGAIN, stored=asked, found=record.parameters)
             if record.step != training["steps"]:
@@ -104,14 +104,15 @@ def check_budgets(subject: Subject) -> Iterator[Remark]:
                 yield finding("steps", [run], what, FIT_AGAIN, stored=training["steps"], found=record.step)
 
 
-def _budget(option: object, values: int) -> int:
-    """The parameters that an option of a field asks for, if it is a budget, else 0."""
-    if not isinstance(option, Mapping) or len(option) != 1:
-        return 0
-    if isinstance(asked := option.get("parameters"), int):
-        return asked
-    asked = option.get("values_per_parameter")
-    return round(values / asked) if isinstance(asked, int | float) and asked else 0
+def _budget(option: object, values: int) -> tuple[int, float]:
+    """The parameters that an option of a field asks for, 0 if it is no budget; and by what share they may differ."""
+    try:
+        budget = ParameterBudget.model_validate(option)
+    except ValidationError:
+        return 0, 0.0
+    if budget.values_per_parameter is not None:
+        return round(values / budget.values_per_parameter), budget.tolerance
+    return budget.parameters or 0, budget.tolerance
 
 
 def check_rows(subject: Subject) -> Iterator[Remark]:
