@@ -32,7 +32,8 @@ POLYNOMIALS = (
     "lucas",
 )
 WAVELETS = ("mexican_hat", "morlet", "dog", "meyer", "shannon", "bump")
-PUBLISHED = {"scale": "published", "domain": "identity"}
+PUBLISHED = {"scale": "published", "domain": "identity", "normalize": "none"}
+OWN = {"scale": "unit", "normalize": "variance"}
 PAPER_BASES: Mapping[str, Mapping[str, Any]] = {
     "bspline": {"grid": 8, "order": 3, "base": True, "bias": False, "standalone_scale": True, **PUBLISHED},
     "fourier": {"grid": 8, "bias": True, **PUBLISHED},
@@ -90,35 +91,38 @@ def published_recipes() -> Iterator[RecipeEntry]:
 
 
 def own_recipes() -> Iterator[RecipeEntry]:
-    """The same functions with our starts; the gains are those of benchmarks/results/recipes.md."""
+    """The same functions with our starts, for a better fit of the training pixels; of pixels held out, not of all.
+
+    The figures are of benchmarks/results/recipes.md: the camera at 32 x 32, 300 steps.
+    """
     yield RecipeEntry(
         "kan-bspline",
-        "Cubic B-splines started at unit variance, tanh between layers: +0.0 dB over efficient-kan (camera 64 x 64)",
-        _kan("bspline", grid=5, order=3),
+        "Cubic B-splines with our start: 70.0 dB trained, 19.0 held out, where efficient-kan has 20.5 and 19.0",
+        _kan("bspline", grid=5, order=3, base=True, bias=True, domain="auto", **OWN),
         {"lr": 1e-3},
         "Liu et al. 2024, arXiv:2404.19756",
         api=1,
     )
     yield RecipeEntry(
         "kan-rbf",
-        "Eight Gaussian bells started at unit variance: +0.0 dB over fast-kan (camera 64 x 64)",
-        _kan("rbf", grid=8),
+        "Eight Gaussian bells with our start: 124.3 dB trained, 15.9 held out, where fast-kan has 24.0 and 23.4",
+        _kan("rbf", grid=8, base=True, bias=True, domain="identity", **OWN),
         {"lr": 1e-3},
         "Li 2024, arXiv:2405.06721",
         api=1,
     )
     yield RecipeEntry(
         "kan-chebyshev",
-        "Chebyshev polynomials started at unit variance, without norms: +0.0 dB over cheby-kan (camera 64 x 64)",
-        _kan("chebyshev", degree=4),
+        "Chebyshev polynomials with our start: 128.2 dB trained, 10.8 held out, where cheby-kan has 36.4 and 31.8",
+        _kan("chebyshev", degree=4, bias=True, domain="auto", **OWN),
         {"lr": 1e-3},
         "Sidharth et al. 2024, arXiv:2405.07200",
         api=1,
     )
     yield RecipeEntry(
         "kan-wavelet",
-        "Mexican hats spread over shifts and scales, without norms: +0.0 dB over wav-kan (camera 64 x 64)",
-        _kan("mexican_hat", spread=True),
+        "Mexican hats spread over shifts and scales: 39.1 dB trained, 15.0 held out, where wav-kan has 18.5 and 17.3",
+        _kan("mexican_hat", spread=True, bias=True, scale="unit"),
         {"lr": 1e-3},
         "Bozorgasl and Chen 2024, arXiv:2405.12832",
         api=1,
