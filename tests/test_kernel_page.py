@@ -30,7 +30,13 @@ def test_the_kernel_of_the_page_gives_what_its_functions_give(plugin, run_cli, m
     done = run_cli("check", "--plugin-file", plugin)
     assert done.returncode == 0, done.stdout + done.stderr
     torch.manual_seed(0)
-    layer = load_catalog([plugin]).resolve("basis", "cosines").build().layer(3, 4, position="hidden").double()
+    layer = (
+        load_catalog([plugin])
+        .resolve("basis", {"name": "cosines", "normalize": "none"})
+        .build()
+        .layer(3, 4, position="hidden")
+        .double()
+    )
     assert layer._key is not None
     x = torch.randn(300, 3, dtype=torch.float64, requires_grad=True)
     found = layer(x)
