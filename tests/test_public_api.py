@@ -8,12 +8,12 @@ import inrbench_core
 
 PUBLIC = """
 API_VERSION Activation ActivationEntry ActivationRef Analysis AnalysisEntry AnalysisRef Basis BasisEntry BasisRef
-Batch BudgetError Component ComponentSpec DataError Encoding EncodingEntry EncodingRef Evaluation Executor
+BasisSpec Batch BudgetError Component ComponentSpec DataError Encoding EncodingEntry EncodingRef Evaluation Executor
 ExecutorContext ExecutorEntry ExecutorEvent ExpansionBasis ExpansionSpec FieldEntry FieldFrame FieldShape FitState
 FittedField Frame Index InrbenchError Job Metric Moment NativeFunctions Observation OptimizerEntry OptimizerRef
 Position Problem Progress Quantity RecipeEntry Renderer ReporterEntry Results Samples SeedStreams TaskEntry TaskSpec
-UnsupportedError Width cached_arrays compare_fields compare_folders decibels evaluate grid_coords hookimpl linear_frame
-load_field load_results predict samples_of without_autocast
+UnsupportedError Width cached_arrays compare_fields compare_folders decibels evaluate grid_coords hookimpl
+linear_frame load_field load_results predict samples_of without_autocast
 """
 
 

@@ -51,7 +51,8 @@ def build_model(
         device: where the model goes.
 
     Raises:
-        BudgetError: if no width comes within the tolerance of the budget, or it counts values and the signal has no grid.
+        BudgetError: if no width comes within the tolerance of the budget, or it counts the values of a signal that
+            has no grid.
     """
     width = None
     for name in type(field.spec).model_fields:
@@ -105,9 +106,8 @@ def _solve_width(
     best = min((low, high), key=lambda width: abs(count(width) - target))
     if abs(count(best) - target) > tolerance * target:
         nearest = " and ".join(f"{attribute} {width} with {count(width):,}" for width in sorted({low, high}))
-        raise BudgetError(
-            f"no {attribute} gives {field.describe()} within {100 * tolerance:g} % of {target:,} parameters: nearest is {nearest}"
-        )
+        asked = f"within {100 * tolerance:g} % of {target:,} parameters"
+        raise BudgetError(f"no {attribute} gives {field.describe()} {asked}: nearest is {nearest}")
     return best
 
 

@@ -136,7 +136,7 @@ def _merged(defaults: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str
     merged = dict(defaults)
     for key, value in changes.items():
         old = merged.get(key)
-        if isinstance(value, Mapping) and "name" not in value and old is not None:
+        if isinstance(value, Mapping) and "name" not in value and isinstance(old, Mapping | str):
             merged[key] = {**(old if isinstance(old, Mapping) else {"name": old}), **value}
         else:
             merged[key] = value

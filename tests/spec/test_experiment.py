@@ -55,6 +55,12 @@ def test_a_recipe_is_a_field_with_changes(rows):
     }
 
 
+def test_a_mapping_replaces_a_number_of_a_recipe(rows):
+    """Not merged with it, as the options of a component are: the number is no name."""
+    (row,) = rows("{task: line, fields: {name: swell, width: {parameters: 99}}}")
+    assert row.field.to_data()["width"] == {"parameters": 99}
+
+
 def test_a_recipe_with_another_component_is_that_recipe_no_more(rows):
     other, same = rows(
         "{task: line, fields: [{name: swell, activation: kink}, {name: swell, activation: {name: wave}}]}"
