@@ -1,55 +1,88 @@
-"""Print the README's table of all tasks from the results of specs/tasks/*.yaml.
+"""Print the README's table of all tasks from the results of specs/tasks/*.yaml and specs/compressive/*.yaml.
 
-    for spec in specs/tasks/*.yaml; do inrbench eval --spec $spec --out results/tasks/$(basename $spec .yaml); done
-    python tools/task_table.py results/tasks
+    for spec in specs/tasks/*.yaml; do inrbench eval --spec $spec --out results/tables/$(basename $spec .yaml); done
+    python tools/task_table.py results/tables
 
-One column a field; for each task a row of its primary metric, and one of what it gets where it was not trained:
-mean ± 95 % interval over seeds, the best field in bold, = where a field cannot be told apart from it, and the gap that
-is told apart.
+One column a field, with its tuned options where the spec tunes it; for each table a row of the metric that ranks, and
+one of the task's primary metric if that is another: mean ± 95 % interval over seeds, the best field in bold, = where a
+field cannot be told apart from it, values for each parameter of the best field, the best baseline, the best one that
+is transform coding, and the gap that is told apart.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from inrbench_core.results.formats import format_summary
-from inrbench_core.results.leaderboard import Leaderboard, Row
+from inrbench_core.results.leaderboard import Leaderboard, Row, make_leaderboards
 from inrbench_core.results.load import load_results
 from inrbench_core.results.numbers import format_number, header
+from inrbench_core.results.results import ResultBoard, Results
 
 COLUMNS = ["relu", "neff+relu", "rff+relu", "siren", "finer", "kan", "plain grid"]
+AFTER = ["values / parameter", "best baseline", "transform coding", "told apart"]
+CODES = ("dct", "mdct")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="holds one folder of results for each task")
+    parser.add_argument("folder", type=Path, help="holds one folder of results for each spec")
     folder = parser.parse_args().folder
-    print("| task | metric |" + "".join(f" {name} |" for name in COLUMNS) + " best baseline | told apart |")
-    print("| --- | --- |" + " --- |" * (len(COLUMNS) + 2))
+    print("| " + " | ".join(["task", "metric", *COLUMNS, *AFTER]) + " |")
+    print("| --- " * (2 + len(COLUMNS) + len(AFTER)) + "|")
     for path in sorted(path for path in folder.iterdir() if path.is_dir()):
-        results = load_results(path)
-        for index, board in enumerate(results.boards):
-            primary, *others = board.metrics
-            for metric in [primary, *(m for m in others if m.name.endswith("_held_out"))]:
-                print(line(results.leaderboards(metric.name)[index]))
+        for board in load_results(path).boards:
+            (ranked,) = make_leaderboards(Results((shown(board),)), "")
+            primary = board.metrics[0]
+            boards = [ranked]
+            if primary.name != ranked.rank_by.name:
+                boards += make_leaderboards(Results((shown(board),)), primary.name)
+            name = path.name if len(load_results(path).boards) == 1 else f"{path.name} {board.label.partition(' ')[2]}"
+            for each in boards:
+                print(line(each, name))
 
 
-def line(board: Leaderboard) -> str:
+def shown(board: ResultBoard) -> ResultBoard:
+    """The table with one row a field: the tuned one where there is one, under the field's own label."""
+    tuned = {row.chosen.published for row in board.rows if row.chosen is not None and row.chosen.published}
+    rows = []
+    for row in board.rows:
+        if row.label not in tuned:
+            published = row.chosen.published if row.chosen is not None else ""
+            rows.append(replace(row, label=published or row.label))
+    return replace(board, rows=tuple(rows))
+
+
+def line(board: Leaderboard, name: str) -> str:
     """The task's row for the metric that ranks."""
     metric = board.rank_by
     rows = {row.label: row for row in board.rows}
     best = board.ranked[0] if board.ranked else None
-    # Sorted by the metric, so that the first is the best.
-    measures = [row for row in board.rows if row.baseline and not row.parameters and row.metrics[metric.name].count]
-    measure = "-"
-    if measures and not math.isnan(value := measures[0].metrics[metric.name].mean):
-        measure = f"{measures[0].label} {format_number(value, metric.unit)}"
+    measures = [
+        row
+        for row in board.rows
+        if row.baseline and row.label not in COLUMNS and not math.isnan(row.metrics[metric.name].mean)
+    ]
     comparison = board.comparisons.get("these signals")
-    resolution = "-" if comparison is None else format_number(comparison.resolution, metric.unit)
-    cells = [*(cell(rows.get(name), board, best) for name in COLUMNS), measure, resolution]
-    return f"| {board.task_label} | {header(metric)} |" + "".join(f" {text} |" for text in cells)
+    cells = [
+        *(cell(rows.get(name), board, best) for name in COLUMNS),
+        f"{best.values_per_parameter:.2g}" if best and not math.isnan(best.values_per_parameter) else "-",
+        named([row for row in measures if not row.label.startswith(CODES)], board),
+        named([row for row in measures if row.label.startswith(CODES)], board, all_of_them=True),
+        "-" if comparison is None else format_number(comparison.resolution, metric.unit),
+    ]
+    return f"| {name} | {header(metric)} |" + "".join(f" {text} |" for text in cells)
+
+
+def named(measures: Sequence[Row], board: Leaderboard, *, all_of_them: bool = False) -> str:
+    """The best of some baselines, which are sorted by the metric, with its figure; or each of them."""
+    metric = board.rank_by
+    texts = [f"{row.label} {format_number(row.metrics[metric.name].mean, metric.unit)}" for row in measures]
+    return ", ".join(texts if all_of_them else texts[:1]) or "-"
 
 
 def cell(row: Row | None, board: Leaderboard, best: Row | None) -> str:
