@@ -146,7 +146,11 @@ class TaskEntry(Entry):
     def lacking(self, baseline: str) -> str:
         """Why a baseline cannot be had here: the extra that it needs is not installed; else ""."""
         module, extra = self.extras.get(baseline, ("", ""))
-        return f"it needs an extra: pip install '{extra}'" if module and not importlib.util.find_spec(module) else ""
+        try:
+            lacks = bool(module) and importlib.util.find_spec(module) is None
+        except (ImportError, ValueError):  # Its package is not there, or is no package.
+            lacks = True
+        return f"it needs an extra: pip install '{extra}'" if lacks else ""
 
     def metric(self, name: str) -> Metric:
         """The metric of that name. Raises KeyError if the task has none."""

@@ -240,6 +240,8 @@ def _intervals(
             if metric is metrics[0]:
                 methods[scope] = intervals.method
             for index, low, high in zip(known, intervals.low, intervals.high, strict=True):
+                if scope == "these signals" and all(run.serves_all_seeds for run in rows[index].runs):
+                    continue  # It has one figure for each signal.
                 summaries = found[rows[index].baseline, rows[index].label]
                 old = summaries[metric.name]
                 own = {**old.intervals, scope: (float(low), float(high))}

@@ -191,14 +191,18 @@ def signal_hash(data: Mapping[str, Any]) -> str:
 
 
 def task_hashes(board: ResultBoard) -> set[str]:
-    """Hashes of the task's options without the signal."""
+    """Hashes of the task's options without the signal, and of the data seed."""
     return {task_hash(run.record.run) for row in board.rows for run in row.runs if run.record is not None}
 
 
 def task_hash(data: Mapping[str, Any]) -> str:
-    """A hash of the options of the task of a run without its signal, of which `data` is the plain data."""
+    """A hash of the options of the task of a run without its signal, and of its data seed: what a table has in common.
+
+    Args:
+        data: the run's plain data.
+    """
     task = plain_identity(data["task"], data["files"])
-    return digest([{key: value for key, value in task.items() if key != data["signal_option"]}])
+    return digest([{key: value for key, value in task.items() if key != data["signal_option"]}, data["data_seed"]])
 
 
 def _quality(run: ResultRun) -> tuple[bool, bool, bool]:

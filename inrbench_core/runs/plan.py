@@ -45,7 +45,8 @@ class PlannedRow:
         baseline: whether it is a measure for the others.
         runs: its runs, over seeds and, for each seed, over signals; none while its options are not chosen, and of a
             task's own baseline only one a signal where all seeds have the same data.
-        skip: why there are none, or "".
+        skip: why there are none, or "". A task's own baseline that needs an extra has runs in any case, which are not
+            carried out here and may have been elsewhere.
         source: the field's row in the spec; None for a task's own baseline, and while its options are not chosen.
         trials: the settings that it is chosen from.
         published: the label of the row of the same field with the options that the spec says, or "".
@@ -149,7 +150,7 @@ def make_plan(experiment: Experiment, catalog: Catalog, device: str, only: Seque
     planner = _Planner(experiment, Fingerprints(catalog), device)
     boards = tuple(planner.board(board) for board in experiment.boards)
     _check_only(only, boards)
-    count = len({run.id for _, run in _in_order(experiment, boards, ())})
+    count = len({run.id for selected, run in _in_order(experiment, boards, ()) if selected})
     count += sum(len(row.trials[0].final) for board in boards for row in board.rows if row.pending)
     return Plan(experiment, boards, {}, device, count, tuple(only)).with_boards(boards)
 
@@ -176,8 +177,7 @@ class _Planner:
         return PlannedBoard(board, tuple(rows), (*board.entry.metrics, *analyses), board.entry.rank_by)
 
     def _baseline(self, board: TaskBoard, name: str) -> PlannedRow:
-        lacking = board.entry.lacking(name)
-        return PlannedRow(name, True, () if lacking else self._final(board, name, name), lacking)
+        return PlannedRow(name, True, self._final(board, name, name), board.entry.lacking(name))
 
     def _choice(self, board: TaskBoard, choice: Choice) -> PlannedRow:
         seeds = self.experiment.trial_seeds
@@ -238,7 +238,7 @@ def _of_seed(seed: int, boards: Sequence[PlannedBoard], only: Sequence[str]) -> 
             count = len(board.board.signals)
             for row in board.rows if signal < count else ():
                 for run in row.runs[seed * count + signal : seed * count + signal + 1]:
-                    yield _selects(only, [run.signal, *_labels(board, row)]), run
+                    yield not row.skip and _selects(only, [run.signal, *_labels(board, row)]), run
 
 
 def _trials(boards: Sequence[PlannedBoard], only: Sequence[str]) -> Iterator[tuple[bool, AnyRun]]:

@@ -91,7 +91,7 @@ def tuned(made: Sequence[MadeRow], tuning: TuningSpec, make: MakeTrial) -> tuple
     labels = [row.label for row in rows]
     choices: list[Choice] = []
     for item, row in zip(made, rows, strict=True):
-        if row.skip or (row.is_baseline and not tuning.baselines):
+        if row.skip or not tuning.ranges(BASELINES if row.is_baseline else OVER):
             continue
         label = numbered([*labels, *(choice.label for choice in choices), f"{row.label} (tuned)"])[-1]
         trials = _trials(replace(item, row=row), tuning, make)
@@ -129,8 +129,8 @@ def uneven(boards: Sequence[TaskBoard], tuning: TuningSpec) -> Iterator[str]:
         if fewer:
             counts = ", ".join(f"{label} {count}" for label, count in fewer.items())
             yield (
-                f"tuning on {board.label}: not every field has {tuning.trials} trials, because the values in "
-                f"`over` make fewer settings for some: {counts}"
+                f"tuning on {board.label}: not every field has {tuning.trials} trials, because its ranges make fewer "
+                f"settings for some: {counts}"
             )
 
 

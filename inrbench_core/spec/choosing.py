@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
 from inrbench_core.plugins.catalog import shorten
 from inrbench_core.spec.experiment import FieldRow
@@ -134,11 +134,17 @@ class TuningSpec(_Choosing):
     """Every field is tried with the same number of settings; the best is a row beside the published one."""
 
     over: Ranges = Field(
-        min_length=1, description="training.KEY or a path in the field: [low, high, log, int] or {choices: [..]}"
+        {}, description="training.KEY or a path in the field: [low, high, log, int] or {choices: [..]}"
     )
     baselines: Ranges = Field({}, description="the same, for fields that are meant as baselines; default: not tuned")
     trials: int = Field(ge=2, le=MOST_TRIALS, description="settings of each field, the published one among them")
     seed: Seed = Field(0, description="of the drawn settings")
+
+    @model_validator(mode="after")
+    def _something(self) -> TuningSpec:
+        if not self.over and not self.baselines:
+            raise ValueError("give ranges in over:, in baselines: or in both")
+        return self
 
     def ranges(self, part: str) -> Ranges:
         """The ranges of a part, `OVER` or `BASELINES`."""

@@ -46,6 +46,8 @@ def is_best_so_far(curve: Mapping[str, Array], name: str) -> bool:
     if own is None or len(own) < 2 or np.isnan(own[-1]):
         return False
     known = ~np.isnan(own)
+    if known.sum() < 2:
+        return False
     others = [values for other, values in curve.items() if other not in (name, "step", "seconds", "loss")]
     bests = [(best.accumulate(values), values) for values in others for best in (np.maximum, np.minimum)]
     return any(np.array_equal(own[known], form[known]) for best, values in bests for form in (best, best - values))

@@ -176,7 +176,9 @@ class Recomputation:
     def _prepared(self, planned: AnyRun) -> Problem:
         """The run's problem, kept for the next run of the same data. Raises DataError, or what the task raises."""
         device = _device_of(planned.device)
-        key = repr((planned.task.distribution, planned.task.to_data(), dict(planned.files), planned.seed, device))
+        key = repr(
+            (planned.task.distribution, planned.task.to_data(), dict(planned.files), planned.data_streams_seed, device)
+        )
         if self._problem is None or self._problem[0] != key:
             # Both together may not fit into memory.
             self._problem = None

@@ -202,4 +202,5 @@ def _options(data: Mapping[str, object]) -> dict[str, object]:
 
 
 def _is_budget(key: str) -> bool:
-    return key == "training.batch" or key.endswith(".parameters") or key.rpartition(".")[2] == "width"
+    last = key.rpartition(".")[2]
+    return key == "training.batch" or last in ("parameters", "values_per_parameter", "tolerance", "width", "points")
