@@ -100,6 +100,19 @@ def test_equal_means_have_equal_ranks_and_the_next_one_counts_them(make_board, m
     assert ranks(ranked) == [("a", 1), ("b", 1), ("third", 3), ("fourth", 4), ("last", None)]
 
 
+def test_the_one_answer_of_a_baseline_has_no_interval(make_board, make_row):
+    def linear(**data):
+        answer = make_row("linear", figures(0.5), baseline=True, baseline_name="linear", **data)
+        (board,) = Results((make_board(answer, make_row("a", figures(0.1, 0.2), **data)),)).leaderboards()
+        rows = {row.label: row.metrics["chamfer"] for row in board.rows}
+        assert rows["a"].intervals
+        return rows["linear"].intervals
+
+    assert linear() == {}
+    # Of five signals something is known about signals like them.
+    assert set(linear(signals=tuple("abcde"))) == {"such signals"}
+
+
 def test_the_values_of_the_signal_for_each_parameter(make_board, make_row):
     row = make_row("a", figures(0.1, 0.2), parameters=50)
     (ranked,) = Results((make_board(row),)).leaderboards()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from inrbench_core.api.errors import InrbenchError
+from inrbench_core.results.compare import compare_folders
 from inrbench_core.results.load import load_results
 from inrbench_core.results.merging import merge
 from inrbench_core.results.results import Chosen, Results
@@ -52,6 +53,19 @@ def test_tables_of_one_name_but_other_options_of_the_task_are_not_ranked_togethe
     merged = merge([("small", small), ("large", large)])
     assert shown(merged) == {"solid": [("a", 1)], "solid (large)": [("a", 1)]}
     assert [run.task for run in merged.runs] == ["solid", "solid (large)"]
+
+
+def test_tables_of_other_data_are_not_ranked_together(make_board, make_row):
+    """Rows that were fitted to other masks are no repeats of each other, nor are the answers of a baseline to them."""
+
+    def table(data_seed):
+        answer = make_row("linear", figures(0.5), baseline=True, baseline_name="linear", data_seed=data_seed)
+        return Results((make_board(answer, make_row("a", figures(0.1, 0.2), data_seed=data_seed)),))
+
+    merged = merge([("zero", table(0)), ("one", table(1))])
+    assert shown(merged) == {"solid": [("linear", 1), ("a", 2)], "solid (one)": [("linear", 1), ("a", 2)]}
+    with pytest.raises(InrbenchError, match="no row of the same label on the same task"):
+        compare_folders(table(0), table(1), ("zero", "one"))
 
 
 def test_another_signal_of_the_same_task_is_another_observation_of_the_row(make_board, make_row):

@@ -14,7 +14,7 @@ SWEPT = "{{task: line, fields: [shallow], sweep: {{training.lr: [1, 2], task.sam
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
-        ("over: {}", "1: tuning.over: "),
+        ("over: {}", "1: tuning: give ranges in over:"),
         (f"trials: 1, {RATES}", "1: tuning.trials: Input should be greater than or equal to 2, got 1"),
         ("over: {training.lr: [1e-1, 1e-3]}", "1: tuning.over.training.lr: low has to be less than high, got [0.1, 0"),
         ("over: {training.lr: [0, 1, log]}", "1: tuning.over.training.lr: a range with log begins above 0, got [0, "),
@@ -170,6 +170,17 @@ def test_baselines_are_tuned_over_options_of_their_own(load, errors, plan):
     ]
 
 
+def test_baselines_alone_can_be_tuned(load, errors):
+    fields = "[shallow, {name: measure, label: m}]"
+    (board,) = load(
+        f"{{task: line, fields: {fields}, tuning: {{trials: 2, baselines: {{width: [2, 9, int]}}}}}}"
+    ).boards
+    assert [choice.label for choice in board.choices] == ["m (tuned)"]
+    assert errors(f"{{task: line, fields: {fields}, tuning: {{trials: 2}}}}") == [
+        "1: tuning: give ranges in over:, in baselines: or in both"
+    ]
+
+
 def test_a_tuned_label_that_is_taken_is_numbered(load):
     fields = "[{name: shallow, label: mine}, {name: swell, label: mine (tuned)}]"
     (board,) = load(f"{{task: line, fields: {fields}, tuning: {{trials: 2, {RATES}}}}}").boards
@@ -212,7 +223,6 @@ def test_fields_with_fewer_trials_than_asked_for_are_named_with_their_counts(loa
     fields = "[shallow, {name: shallow, activation: kink, label: none}]"
     made = load(f"{{task: line, fields: {fields}, tuning: {{trials: 8, over: {{{few}}}}}}}")
     assert made.remarks == (
-        "tuning on line: not every field has 8 trials, because the values in `over` make fewer settings for some: "
-        "wave 3",
+        "tuning on line: not every field has 8 trials, because its ranges make fewer settings for some: wave 3",
     )
     assert load(f"{{task: line, fields: {fields}, tuning: {{trials: 3, over: {{{few}}}}}}}").remarks == ()
