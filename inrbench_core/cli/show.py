@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,6 +30,12 @@ PARAMETER_COLUMNS = (Column("parameter", 24), Column("type", 24), Column("defaul
 DRAWN_KINDS = ("activation", "basis", "encoding")
 # Characters of a line of prose, where the terminal is wider.
 MOST_COLUMNS = 100
+# Characters before a fact, for its title.
+FACT_INDENT = 13
+STANDS_FOR = "stands for"
+BULLET = "- "
+# The beginning of an entry of `Args:`, `Raises:` and the like.
+NAMED_ENTRY = re.compile(r"\s+\S[^:]*:\s")
 
 
 def show(
@@ -60,33 +67,90 @@ def show(
         print_json({"schema": "inrbench.show/1", **data})
         return
     console = make_console()
+    width = min(console.width, MOST_COLUMNS)
     console.print(f"[bold cyan]{escape(data['name'])}[/bold cyan] ({kind}): {escape(data['summary'])}", highlight=False)
     if data["details"]:
-        text = wrapped(data["details"], min(console.width, MOST_COLUMNS))
+        text = wrapped(data["details"], width)
         console.print(f"\n{text}\n", highlight=False, markup=False, soft_wrap=True)
-    for title, text in _facts(data).items():
-        if text:
-            console.print(f"{title:<13}{text}", highlight=False, markup=False, soft_wrap=True)
+    for title, lines in _facts(data).items():
+        # YAML is there to be copied.
+        whole = title == STANDS_FOR
+        folded = lines if whole else [part for line in lines for part in _folded(line, width - FACT_INDENT)]
+        if folded:
+            text = f"\n{'':<{FACT_INDENT}}".join(folded)
+            console.print(f"{title:<{FACT_INDENT}}{text}", highlight=False, markup=False, soft_wrap=True)
     if data["parameters"]:
         print_table(console, "", PARAMETER_COLUMNS, [_parameter_row(parameter) for parameter in data["parameters"]])
     console.print("on the command line:" if kind == "reporter" else "in a spec:", style="bold")
     console.print(data["yaml"], highlight=False, markup=False, soft_wrap=True)
     if kind in DRAWN_KINDS and plot_file is None:
         try:
-            lines = _drawing(_curves(catalog, kind, name))
+            drawing = _drawing(_curves(catalog, kind, name))
         except InrbenchError as error:
             say(str(error))
         else:
-            console.print(f"\n{lines}", highlight=False, markup=False, soft_wrap=True)
+            console.print(f"\n{drawing}", highlight=False, markup=False, soft_wrap=True)
 
 
 def wrapped(text: str, width: int) -> str:
-    """A docstring with its paragraphs folded at a width; indented lines and those of lists stay as they are."""
-    folded: list[str] = []
-    for kept, group in itertools.groupby(text.splitlines(), lambda line: line[:1] in ("", " ", "-", "|")):
-        lines = list(group)
-        folded += lines if kept else [textwrap.fill(" ".join(lines), width, break_long_words=False)]
-    return "\n".join(folded)
+    """A docstring folded at a width, in characters.
+
+    Paragraphs are filled. Items of lists and indented text keep their indent, and are folded only where a line of
+    theirs is longer; lines of tables stay as they are.
+    """
+    blocks: list[list[str]] = []
+    for line in text.splitlines():
+        if blocks and _continues(line, blocks[-1][0]):
+            blocks[-1].append(line)
+        else:
+            blocks.append([line])
+    return "\n".join(itertools.chain.from_iterable(_folded_block(block, width) for block in blocks))
+
+
+def _continues(line: str, first: str) -> bool:
+    """Whether a line belongs to the block of a docstring that begins with the line `first`."""
+    if any(not text.strip() or _is_table(text) for text in (line, first)) or _is_item(line):
+        return False
+    indent, outer = _indent(line), _indent(first)
+    if _is_item(first):
+        return indent > outer
+    if outer == 0:
+        return indent == 0
+    return indent > outer or (indent == outer and not NAMED_ENTRY.match(line))
+
+
+def _folded_block(block: list[str], width: int) -> list[str]:
+    first = block[0]
+    indent = _indent(first)
+    is_prose = indent == 0 and not _is_item(first)
+    if not first.strip() or _is_table(first) or (not is_prose and max(map(len, block)) <= width):
+        return block
+    further = len(BULLET) if _is_item(first) else 4 if NAMED_ENTRY.match(first) else 0
+    return _folded(" ".join(map(str.strip, block)), width, " " * indent, " " * (indent + further))
+
+
+def _folded(text: str, width: int, first_indent: str = "", indent: str = "") -> list[str]:
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=first_indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _is_item(line: str) -> bool:
+    return line.lstrip().startswith(BULLET)
+
+
+def _is_table(line: str) -> bool:
+    # A line of prose may begin with an absolute value.
+    return line.startswith("|") and line.rstrip().endswith("|")
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _find(catalog: Catalog, kind: str, name: str) -> Registered:
@@ -134,9 +198,10 @@ def _plot(curves: Curves, data: dict[str, Any], file: Path) -> None:
     say(f"plot: {file}")
 
 
-def _facts(data: dict[str, Any]) -> dict[str, str]:
+def _facts(data: dict[str, Any]) -> dict[str, list[str]]:
+    """The lines of each fact by its title; no lines where there is nothing to say."""
     made_of = [f"{part['kind']} {part['name']}: {part['formula']}" for part in data.get("components", [])]
-    return {
+    facts = {
         "formula": data.get("formula", ""),
         "reference": data["reference"],
         "also called": ", ".join(data["aliases"]),
@@ -144,9 +209,12 @@ def _facts(data: dict[str, Any]) -> dict[str, str]:
         "ranked by": data.get("rank_by", ""),
         "baselines": ", ".join(data.get("baselines", [])),
         "training": ", ".join(f"{key}: {value}" for key, value in data.get("training", {}).items()),
-        "stands for": _one_line_of_yaml(data["stands_for"]) if "stands_for" in data else "",
-        "made of": f"\n{'':<13}".join(made_of),
-        "distribution": f"{data['distribution']} {data['version']}",
+    }
+    return {
+        **{title: [text] for title, text in facts.items()},
+        STANDS_FOR: [_one_line_of_yaml(data["stands_for"])] if "stands_for" in data else [],
+        "made of": made_of,
+        "distribution": [f"{data['distribution']} {data['version']}"],
     }
 
 

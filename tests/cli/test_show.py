@@ -16,6 +16,7 @@ from inrbench_core.cli.curves import Curves, sample_curves
 from inrbench_core.cli.describe import describe_details
 from inrbench_core.cli.drawing import draw
 from inrbench_core.cli.plotting import plot
+from inrbench_core.cli.show import wrapped
 
 PLUGIN = ("--plugin-file", Path(__file__).parent.parent / "stand_ins" / "small_plugin.py")
 
@@ -204,6 +205,80 @@ def test_the_whole_docstring_is_shown_folded(run_cli, documented):
     assert "Another class" not in prose
     details = json.loads(run_cli("show", "field", "table", "--plugin-file", documented, "--json").stdout)["details"]
     assert details.split() == prose.split()
+
+
+ENTRIES = """\
+A line of prose
+|z| and another.
+
+Args:
+    spec: a short one.
+    context: one that is longer than the others,
+        on two lines.
+
+Raises:
+    UnsupportedError: for more than four coordinates.
+
+Returns:
+    Values of every point,
+    in the order of the points.
+
+- a list of one item that is long enough to be folded
+  here
+- and a short one
+
+    x = 1
+    y = 2
+
+| a table | of which the lines are longer than all the others |"""
+
+
+def test_indented_text_of_a_docstring_is_folded_with_its_indent():
+    assert wrapped(ENTRIES, 40).splitlines() == [
+        "A line of prose |z| and another.",
+        "",
+        "Args:",
+        "    spec: a short one.",
+        "    context: one that is longer than the",
+        "        others, on two lines.",
+        "",
+        "Raises:",
+        "    UnsupportedError: for more than four",
+        "        coordinates.",
+        "",
+        "Returns:",
+        "    Values of every point,",
+        "    in the order of the points.",
+        "",
+        "- a list of one item that is long enough",
+        "  to be folded here",
+        "- and a short one",
+        "",
+        "    x = 1",
+        "    y = 2",
+        "",
+        "| a table | of which the lines are longer than all the others |",
+    ]
+    # A paragraph with an indent is filled as one.
+    assert wrapped("    Values of every point,\n    in the order of points.", 24).splitlines() == [
+        "    Values of every",
+        "    point, in the order",
+        "    of points.",
+    ]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_lists_of_a_component_are_folded_behind_their_titles(run_cli, columns):
+    shown = run_cli("show", "task", "image", env={"COLUMNS": str(columns)}).stdout
+    lines = shown.partition("distribution")[0].splitlines()
+    assert max(map(len, lines)) <= min(columns, 100)
+    start = next(index for index, line in enumerate(lines) if line.startswith("metrics"))
+    end = next(index for index, line in enumerate(lines) if line.startswith("ranked by"))
+    assert {line[:13].strip() for line in lines[start + 1 : end]} <= {""}
+    assert (end - start > 1) == (columns < 100)
+    names = [metric["name"] for metric in json.loads(run_cli("show", "task", "image", "--json").stdout)["metrics"]]
+    metrics = " ".join(line[13:] for line in lines[start:end])
+    assert [text.split()[0] for text in metrics.split(", ")] == names
 
 
 def test_a_target_that_cannot_be_read_takes_nothing_from_the_rest(run_cli, documented):
