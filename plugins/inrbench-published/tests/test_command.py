@@ -96,7 +96,8 @@ def test_a_setting_is_carried_out_and_kept(tiny):
     found = {row["field"]: row["verdict"] for row in data["rows"]}
     assert found == {"sine": "within 1000 dB", "relu [8]": "within 1000 dB", "MFN": "not here: there are none"}
     files = sorted(Path("results/tiny/runs").glob("*.h5"))
-    table = run("tiny", "--quiet")
+    # How runs are carried out is not part of the setting.
+    table = run("tiny", "--quiet", "--set", "executor.jobs=2", "--set", "timeout_s=60")
     assert "within 1000 dB" in table.stdout
     assert "The setting of a table." in table.stdout
     assert sorted(Path("results/tiny/runs").glob("*.h5")) == files
@@ -112,16 +113,39 @@ def test_a_recipe_runs_its_own_row_and_other_signals_are_said(tiny):
 
 
 @pytest.mark.parametrize(
-    ("settings", "signals", "expected"),
+    ("arguments", "expected"),
     [
-        ([], [], ([], True)),
-        (["training.steps=1"], [], (["training.steps=1"], True)),
-        (["task.signals=[coins]", "seeds=2"], [], (["seeds=2"], False)),
-        ([], ["coins"], ([], False)),
+        (["--signals", "coins"], "--signals"),
+        (["--set", "training.steps=1", "--device", "cpu"], "--set, --device"),
+        (["--only", "sine"], "--only"),
     ],
 )
-def test_changes_of_the_signals_are_told_apart_from_those_of_the_setting(settings, signals, expected):
-    assert command.what_changed(settings, signals) == expected
+def test_changes_that_would_not_be_written_are_refused(tiny, arguments, expected):
+    done = run("tiny", "--write", "my.yaml", *arguments)
+    assert isinstance(done.exception, InrbenchError)
+    assert str(done.exception) == f"--write writes the setting as published; leave out {expected}"
+    assert not Path("my.yaml").exists()
+
+
+def test_a_recipe_is_its_own_row_and_takes_no_only(tiny):
+    done = run("siren", "--only", "camera", "--dry-run")
+    assert isinstance(done.exception, InrbenchError)
+    assert str(done.exception) == "siren stands for one row of tiny; to choose runs by --only, give tiny"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("sweep={task.held_out: [0, 0.1]}", "--set makes 2 tables of tiny, which has figures for one"),
+        ("task=occupancy", "the figures of tiny are psnr, which task occupancy does not have"),
+    ],
+)
+def test_what_cannot_be_compared_is_said_before_anything_runs(tiny, change, expected):
+    done = run("tiny", "--set", change)
+    assert isinstance(done.exception, InrbenchError), done.output
+    assert expected in str(done.exception)
+    assert "\n" not in str(done.exception)
+    assert not Path("results").exists()
 
 
 def test_a_dry_run_fits_nothing(tiny):

@@ -123,9 +123,11 @@ def test_specs_published_is_the_same_folder():
 
 
 def test_a_setting_is_found_by_its_name_and_by_its_recipe():
-    assert find("incode-image", SETTINGS) == (SETTINGS["incode-image"], "")
-    assert find("incode", SETTINGS) == (SETTINGS["incode-image"], "INCODE")
-    assert find("inr-bench/bspline", SETTINGS) == (SETTINGS["inr-bench-image"], "B-spline KAN")
+    assert find("incode-image", SETTINGS, CATALOG) == (SETTINGS["incode-image"], "")
+    assert find("incode", SETTINGS, CATALOG) == (SETTINGS["incode-image"], "INCODE")
+    assert find("inr-bench/bspline", SETTINGS, CATALOG) == (SETTINGS["inr-bench-image"], "B-spline KAN")
+    # WIRE is a field.
+    assert find("wire", SETTINGS, CATALOG) == (SETTINGS["published-code-mlp"], "wire")
 
 
 @pytest.mark.parametrize(
@@ -134,9 +136,24 @@ def test_a_setting_is_found_by_its_name_and_by_its_recipe():
 )
 def test_an_unknown_name_is_one_line_with_a_suggestion(name, hint):
     with pytest.raises(InrbenchError, match="no published setting or recipe") as caught:
-        find(name, SETTINGS)
+        find(name, SETTINGS, CATALOG)
     assert hint in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_of_a_recipe_without_a_setting_of_its_own_the_settings_are_named():
+    with pytest.raises(InrbenchError, match="recipe 'gauss' has no published setting of its own") as caught:
+        find("gauss", SETTINGS, CATALOG)
+    assert set(SETTINGS) <= set(str(caught.value).replace(",", "").split())
+    assert "\n" not in str(caught.value)
+
+
+def test_files_at_a_quarter_of_the_size_are_those_of_sources_that_used_them():
+    quarter = {name for name, setting in SETTINGS.items() if setting.published.suffix == "x4"}
+    assert quarter == {"incode-image", "incode-denoising", "voilalab-image", "voilalab-denoising"}
+    assert all(
+        "DIV2K" in data and "a quarter of the size" in data for data in (SETTINGS[n].published.data for n in quarter)
+    )
 
 
 def test_a_figure_is_a_number_or_a_mapping():

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from inrbench_published.settings import Setting
 
 LIST_SCHEMA, SCHEMA = "inrbench.published/1", "inrbench.reproduce/1"
-SIGNAL_KEYS = ("task.signals=", "task.source=")
 
 
 def add_command(app: typer.Typer) -> None:
@@ -78,19 +77,29 @@ def reproduce(
     if name is None:
         _list(known, as_json=as_json)
         return
-    setting, row = find(name, known)
+    catalog = get_catalog(plugin_files)
+    setting, row = find(name, known, catalog)
+    if row and only:
+        raise InrbenchError(
+            f"{name} stands for one row of {setting.name}; to choose runs by --only, give {setting.name}"
+        )
     if write is not None:
+        given = {"--signals": signals, "--set": settings, "--device": device, "--only": only}
+        if unused := [option for option, value in given.items() if value]:
+            raise InrbenchError(f"--write writes the setting as published; leave out {', '.join(unused)}")
         _write(setting, write)
         return
     from inrbench_core.results.evaluate import Options, results_folder
     from inrbench_core.spec.builder import load_experiment
+    from inrbench_published.changes import check_comparable, what_changed
     from inrbench_published.table import comparison_data, print_comparison
     from inrbench_published.verdicts import compare
 
-    catalog = get_catalog(plugin_files)
     warn_of_broken_plugins(catalog)
-    given = [f"task.signals={json.dumps(named(signals), ensure_ascii=False)}"] if signals else []
-    experiment = load_experiment(setting.spec, catalog, [*given, *changes(settings, device)])
+    theirs = [f"task.signals={json.dumps(named(signals), ensure_ascii=False)}"] if signals else []
+    experiment = load_experiment(setting.spec, catalog, [*theirs, *changes(settings, device)])
+    check_comparable(setting, experiment)
+    changed, same_signals = what_changed(load_experiment(setting.spec, catalog), experiment)
     # A label may have characters that are special in a pattern.
     patterns = tuple(only or ([glob.escape(row)] if row else ()))
     options = Options(out, jobs, fresh, wait, max_time_s, patterns)
@@ -100,9 +109,7 @@ def reproduce(
         print_plan(experiment, catalog, options, all_plugin_files(plugin_files), as_json=as_json)
         return
     results = carry_out_watched(experiment, catalog, options, all_plugin_files(plugin_files), quiet=quiet)
-    changed, own_signals = what_changed(settings or (), signals or ())
-    (board,) = results.boards
-    comparison = compare(setting.published, board, changed, own_signals=own_signals)
+    comparison = compare(setting.published, results.boards[0], changed, own_signals=same_signals)
     folder = results_folder(experiment, options)
     if as_json:
         print_json({"schema": SCHEMA, **comparison_data(setting, comparison), "folder": str(folder)})
@@ -110,17 +117,6 @@ def reproduce(
         print_comparison(make_console(), setting, comparison, folder)
     if results.failed:
         raise typer.Exit(1)
-
-
-def what_changed(settings: Sequence[str], signals: Sequence[str]) -> tuple[list[str], bool]:
-    """The changes of a spec apart from its signals, and whether its signals are still its own.
-
-    Args:
-        settings: the user's changes, as "dotted.key=value".
-        signals: those that the user gives.
-    """
-    changed = [change for change in settings if not change.startswith(SIGNAL_KEYS)]
-    return changed, not signals and len(changed) == len(settings)
 
 
 def named(signals: Sequence[str]) -> list[str]:

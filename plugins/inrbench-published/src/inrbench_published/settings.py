@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from inrbench_core.api.errors import InrbenchError
 from inrbench_core.api.suggest import did_you_mean
+from inrbench_core.plugins.catalog import Catalog, LookupFailure
 from inrbench_core.spec.yaml_io import load_yaml
 
 HERE = Path(__file__).parent
@@ -51,10 +52,15 @@ class Published(_Data):
         description="own: those that the spec names; unknown: the source does not say which; else the names of the "
         "source's files, without suffixes"
     )
+    suffix: str = Field(
+        "", description="what the names of the source's files may also end with, as x4 of DIV2K's quarter-size pictures"
+    )
     metric: str = Field(description="the metric of the task that is compared")
     tolerance: float = Field(0.5, gt=0, description="the largest gap that counts as reproduced, in the metric's unit")
     add: float = Field(0.0, description="added to our figure where the source defines the metric otherwise")
-    recipes: dict[str, str] = Field({}, description="recipe -> its row, of the recipes that this setting is the own of")
+    recipes: dict[str, str] = Field(
+        {}, description="recipe -> label of its row, for the recipes that are reproduced in this setting"
+    )
     figures: dict[str, Figure] = Field({}, description="by the label of the row in the spec")
 
 
@@ -91,16 +97,30 @@ def load_settings(figures: Path = FIGURES, specs: Path = SPECS) -> Mapping[str, 
     return {name: Setting(name, published, specs / f"{name}.yaml") for name, published in entries.items()}
 
 
-def find(name: str, settings: Mapping[str, Setting]) -> tuple[Setting, str]:
-    """A setting by its name, or by that of a recipe whose own setting it is, and the label of the recipe's row or "".
+def find(name: str, settings: Mapping[str, Setting], catalog: Catalog) -> tuple[Setting, str]:
+    """A setting, and the label of the one row that is asked for, or "".
+
+    Args:
+        name: of a setting; or of a recipe, for its row in the setting that it is reproduced in.
+        settings: by name.
+        catalog: of recipes.
 
     Raises:
         InrbenchError: if there is none.
     """
     if name in settings:
         return settings[name], ""
+    try:
+        recipe = catalog.recipe(name)
+    except LookupFailure as failure:
+        raise InrbenchError(str(failure)) from None
     own = {recipe: setting for setting in settings.values() for recipe in setting.published.recipes}
-    if name not in own:
-        known = did_you_mean(name, [*settings, *own]) or "; `inrbench reproduce` lists them"
-        raise InrbenchError(f"no published setting or recipe {name!r}{known}")
-    return own[name], own[name].published.recipes[name]
+    own_name = name if recipe is None else recipe.name
+    if own_name in own:
+        return own[own_name], own[own_name].published.recipes[own_name]
+    if recipe is not None:
+        raise InrbenchError(
+            f"recipe {name!r} has no published setting of its own; there are the settings {', '.join(settings)}"
+        )
+    known = did_you_mean(name, [*settings, *own]) or "; `inrbench reproduce` lists them"
+    raise InrbenchError(f"no published setting or recipe {name!r}{known}")

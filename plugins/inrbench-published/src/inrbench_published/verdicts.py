@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -16,8 +16,6 @@ from inrbench_published.settings import Figure, Published
 LEAST_FIELDS = 3
 # Standard deviations over draws of initial weights up to which a gap is no more than these draws make.
 LIKELY = 2.0
-# What DIV2K adds to the names of its pictures at a quarter of the size.
-QUARTER = "x4"
 
 
 @dataclass(frozen=True)
@@ -81,19 +79,20 @@ class Comparison:
     order: Order | None
 
 
-def compare(published: Published, board: ResultBoard, changes: Sequence[str] = (), *, own_signals: bool) -> Comparison:
+def compare(
+    published: Published, board: ResultBoard, changes: Mapping[str, Sequence[str]] | None = None, *, own_signals: bool
+) -> Comparison:
     """Compare a table with what was published.
 
     Args:
         published: the figures.
-        board: the table of the setting's spec.
-        changes: what the user changed of the spec, as "dotted.key=value", the signals apart.
+        board: the table of the setting's spec, which has the published metric.
+        changes: by the label of the row, what is not as published, the signals apart; see `changes.what_changed`.
         own_signals: whether the signals are those that the spec names.
     """
     metric = next(metric for metric in board.metrics if metric.name == published.metric)
     names = sorted({run.signal for row in board.rows for run in row.runs})
     other = _other_data(published, names, own_signals=own_signals)
-    incomparable = [*(["other data"] if other else []), *changes]
     asked = [row for row in board.rows if not row.baseline or row.label in published.figures]
     rows, left_out = [], []
     for row in asked:
@@ -101,6 +100,7 @@ def compare(published: Published, board: ResultBoard, changes: Sequence[str] = (
             left_out.append(row.label)
             continue
         figure, here = published.figures.get(row.label), _mean(row, published.metric) + published.add
+        incomparable = [*(["other data"] if other else []), *(changes or {}).get(row.label, ())]
         verdict = _verdict(published, figure, row, here, metric.unit, incomparable)
         rows.append(Compared(row.label, figure, here, verdict))
     rows += [
@@ -118,7 +118,7 @@ def _other_data(published: Published, names: Sequence[str], *, own_signals: bool
         return "" if own_signals else f"the figures are those of {published.data}"
     if published.signals == "unknown":
         return f"the source does not say which: {published.data}"
-    stems = {Path(name).stem.removesuffix(QUARTER) for name in names}
+    stems = {Path(name).stem.removesuffix(published.suffix) for name in names}
     # A signal that ships with a package may have the name of a file.
     if not own_signals and stems == set(published.signals):
         return ""
