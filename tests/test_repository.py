@@ -15,13 +15,19 @@ from pathlib import Path
 from string import Template
 
 import pytest
+import torch
 from flit_core.wheel import make_wheel_in
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import inrbench_core
 from inrbench_core.api.entries import ENTRY_TYPES
+from inrbench_core.api.problem import SeedStreams
+from inrbench_core.fit import build_model
 from inrbench_core.plugins.catalog import Catalog, official_components
+from inrbench_core.runs.execute import prepare
+from inrbench_core.runs.plan import make_plan
+from inrbench_core.runs.run import FitRun
 from inrbench_core.spec.builder import load_experiment
 from inrbench_core.testing.hook_checks import plugin_hooks
 
@@ -156,3 +162,22 @@ def test_an_official_component_that_is_not_installed_is_named_with_its_command(m
     with pytest.raises(LookupFailure, match="pip install inrbench-activation-periodic"):
         load_catalog().find("activation", "sine")
     assert official_components()["activation"]["sine"] == "inrbench-activation-periodic"
+
+
+# Those of components take minutes, and `inrbench eval --dry-run` tells the same.
+TABLES = sorted(path for path in SPECS if path.parent.name in ("tasks", "compressive") and path.stem != "components")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", TABLES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_every_budget_of_the_tables_specs_has_a_width(spec: Path, catalog: Catalog):
+    # What a field of a scene is asked for does not depend on the size of its views.
+    settings = ["task.size=8"] if spec.stem == "nerf" else []
+    plan = make_plan(load_experiment(spec, catalog, settings), catalog, "cpu")
+    for board in plan.boards:
+        runs = [row.runs[0] for row in board.rows if row.source is not None and row.runs]
+        problem = prepare(runs[0], torch.device("cpu"))
+        for run in runs:
+            assert isinstance(run, FitRun)
+            built = build_model(run.field, problem.shapes, seeds=SeedStreams(0), device=torch.device("cpu"))
+            assert built.parameters
