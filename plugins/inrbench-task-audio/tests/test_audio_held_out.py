@@ -16,7 +16,7 @@ def runs_of(index: np.ndarray) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    ("size", "run_ms", "share", "count"), [(1000, 5, 0.1, 20), (997, 20, 0.5, 25), (50, 3, 0.9, 12)]
+    ("size", "run_ms", "share", "count"), [(1000, 5, 0.1, 20), (997, 20, 0.5, 25), (50, 3, 0.72, 12)]
 )
 def test_runs_have_their_length_and_neighbours_on_both_sides(
     size: int, run_ms: float, share: float, count: int
@@ -49,6 +49,13 @@ def test_single_samples_lie_anywhere_and_follow_the_seed() -> None:
     assert first.size == np.unique(first).size == 300
     assert not np.array_equal(first, other)
     assert held_out(16, pattern="samples", share=0.9).size == 14
+
+
+def test_a_share_that_does_not_fit_is_an_error_that_names_the_largest() -> None:
+    # 49 of 99 samples: every second one, and both ends are kept.
+    with pytest.raises(DataError, match=r"share 0\.9 is too large for runs of 1 samples.* largest is 0\.494:"):
+        held_out(99, run_ms=1, share=0.9)
+    assert held_out(99, run_ms=1, share=0.494).tolist() == list(range(1, 98, 2))
 
 
 def test_nothing_is_held_out_without_a_pattern() -> None:

@@ -1,10 +1,20 @@
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from inrbench_task_audio.interpolation import _least_outside, autoregressive, band_limited, cubic, linear, validated
+from inrbench_task_audio.interpolation import (
+    _least_outside,
+    _least_predicted,
+    autoregressive,
+    band_limited,
+    cubic,
+    linear,
+    validated,
+)
 from scipy.fft import dct
 from scipy.interpolate import CubicSpline
+from scipy.linalg import toeplitz
 from scipy.signal import lfilter
 
 FILLINGS = [linear, cubic, band_limited, autoregressive]
@@ -105,6 +115,38 @@ def test_the_autoregressive_answer_errs_as_the_best_prediction_of_a_known_proces
     assert np.square(error).mean() == pytest.approx(1 / (1 + a**2), rel=0.1)
 
 
+def test_the_autoregressive_answer_has_the_least_prediction_error() -> None:
+    order, at = 6, np.array([40, 41, 42, 60, 90, 91, 92, 93, 94, 95, 96, 97, 98, 150])
+    block = lfilter([1.0], [1.0, -1.6, 0.8], noise(200))
+    correlation = np.array([block[lag:] @ block[: 200 - lag] for lag in range(order + 1)])
+    correlation[0] *= 1.0 + 1e-6
+    coefficients = np.linalg.solve(toeplitz(correlation[:-1]), correlation[1:])
+    # Rows are prediction errors, of the samples before and after the block as well, which are taken as 0.
+    errors = toeplitz(np.concatenate([[1.0], -coefficients, np.zeros(199)]), np.eye(200)[0])
+    known = block.copy()
+    known[at] = 0.0
+    expected = np.linalg.lstsq(errors[:, at], -errors @ known)[0]
+    assert _least_predicted(block, at, order) == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_memory_of_the_autoregressive_answer_is_linear_in_the_gap() -> None:
+    samples = noise(20_000).astype(float)
+    tracemalloc.start()
+    _least_predicted(samples, np.arange(5000, 10_000), 32)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # All 5,000 x 5,000 coefficients would take 200 MB.
+    assert peak < 10e6
+
+
+def test_the_autoregressive_answer_is_silent_far_from_kept_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = np.sin(0.05 * np.arange(4000)) + 0.5
+    monkeypatch.setattr("inrbench_task_audio.interpolation._REACH", 100)
+    filled = autoregressive(sound, np.arange(1500, 2000))
+    assert np.array_equal(np.flatnonzero(filled == 0.0), np.arange(1600, 1900))
+    assert filled[1500:1505] == pytest.approx(sound[1500:1505], abs=0.1)
+
+
 def test_cross_validation_chooses_what_fills_gaps_of_the_same_kind() -> None:
     samples = CubicSpline(np.arange(0, 2100, 100), np.random.default_rng(0).standard_normal(21))(np.arange(2000))
     seen: list[np.ndarray] = []
@@ -121,3 +163,22 @@ def test_cross_validation_chooses_what_fills_gaps_of_the_same_kind() -> None:
     assert np.array_equal(seen[0], seen[1])
     # There is nothing to learn from where nothing is held out.
     assert validated(answer, (linear, cubic), samples, np.arange(0)) is linear
+
+
+@pytest.mark.parametrize(
+    ("size", "gap", "expected"),
+    [(100_000, slice(100, 300), 200), (40_000, slice(3220, 3620), 400), (100_000, slice(30_000, 70_000), 4096)],
+    ids=["outside the middle", "at the edge of the middle", "longer than the middle"],
+)
+def test_cross_validation_of_a_long_recording_makes_gaps_as_long(size: int, gap: slice, expected: int) -> None:
+    samples, held_out = noise(size), np.arange(size)[gap]
+    seen: list[np.ndarray] = []
+
+    def answer(samples: np.ndarray, held_out: np.ndarray, error: float) -> np.ndarray:
+        seen.append(held_out)
+        return samples + error
+
+    # The first choice would be taken if no gap were made.
+    assert validated(answer, (1.0, 0.0), samples, held_out) == 0.0
+    runs = np.split(seen[0], np.flatnonzero(np.diff(seen[0]) > 1) + 1)
+    assert max(run.size for run in runs) >= expected

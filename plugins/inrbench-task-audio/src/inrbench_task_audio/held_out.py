@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,8 @@ def held_out_samples(spec: HeldOut | None, size: int, rate: int, seeds: SeedStre
         rising indices, int64, (n,); at least one sample is left to train on.
 
     Raises:
-        DataError: if the recording is too short for one run, or for a second kept sample.
+        DataError: if the recording is too short for one run or for a second kept sample, or the share is too large for
+            runs of that length.
     """
     if spec is None:
         return np.arange(0)
@@ -43,8 +45,14 @@ def _runs(spec: HeldOut, size: int, rate: int, seeds: SeedStreams) -> Array:
     """Runs of equal length, uniform among all placings that keep both ends and a sample between any two."""
     length = max(1, round(spec.run_ms / 1000.0 * rate))
     if length + 2 > size:
-        raise DataError(f"held_out: {size} samples are too few for a run of {length}; give a smaller run_ms:")
-    count = min(max(1, round(spec.share * size / length)), (size - 1) // (length + 1))
+        raise DataError(f"held_out: {size} samples are too few for a run of {length}; give a smaller run_ms")
+    count, most = max(1, round(spec.share * size / length)), (size - 1) // (length + 1)
+    if count > most:
+        largest = math.floor(1000.0 * most * length / size) / 1000.0
+        raise DataError(
+            f"held_out: share {spec.share:g} is too large for runs of {length} samples with a kept one between any "
+            f"two; the largest is {largest:g}: give a smaller share or another run_ms"
+        )
     spare = size - count * (length + 1) - 1
     # Multisets of places are sets without repetition in a range longer by count - 1.
     places = np.sort(seeds.numpy("held_out").choice(spare + count, count, replace=False)) - np.arange(count)

@@ -8,14 +8,15 @@ from typing import Any, TypeVar
 import numpy as np
 from scipy.fft import dct, idct, irfft, next_fast_len, rfft
 from scipy.interpolate import CubicSpline
-from scipy.linalg import solve, solve_toeplitz
+from scipy.linalg import solve_toeplitz, solveh_banded
 from scipy.signal import resample
 
 Array = np.ndarray[Any, Any]
 Choice = TypeVar("Choice")
 
-# Of the kept samples, the share that cross-validation holds out, and how much of a recording it looks at.
-_VALIDATED, _MOST_VALIDATED = 0.1, 1 << 15
+# Of the kept samples, the share that cross-validation holds out, and the largest share of one gap; and how many samples
+# of a recording it takes.
+_VALIDATED, _LONGEST_MADE, _MOST_VALIDATED = 0.1, 0.25, 1 << 15
 # What cross-validation chooses from: bandwidths in cycles per sample with their weight of regularisation, and orders.
 _BANDS = tuple((band, weight) for band in (0.03, 0.06, 0.09, 0.12, 0.18, 0.25, 0.4) for weight in (1e-4, 1e-1))
 _ORDERS = (32, 128, 512, 1024)
@@ -23,16 +24,18 @@ _ITERATIONS = 60
 # A block of the autoregressive answer: length, in gaps and at least, and how many samples may be missing in it.
 _GAPS, _LEAST_BLOCK, _MOST_MISSING = 16, 4096, 512
 _REFITS = 2
+# Samples further than this from every kept one are set to 0, which bounds the memory.
+_REACH = 8192
 
 
 def linear(samples: Array, held_out: Array) -> Array:
-    """Straight lines between the neighbours; beyond the outermost kept sample its value stands."""
+    """Straight lines between the neighbours; the outermost kept values are repeated beyond them."""
     kept = _kept(samples.size, held_out)
     return np.interp(np.arange(samples.size), kept, samples[kept])
 
 
 def cubic(samples: Array, held_out: Array) -> Array:
-    """The interpolating cubic spline (not-a-knot), and beyond the outermost kept sample its value."""
+    """The interpolating cubic spline (not-a-knot); the outermost kept values are repeated beyond them."""
     kept = _kept(samples.size, held_out)
     if kept.size < 2:
         return linear(samples, held_out)
@@ -67,7 +70,8 @@ def autoregressive(samples: Array, held_out: Array) -> Array:
 
     In blocks, an autoregressive model is fitted to the samples by their autocorrelation, and the missing samples are
     set to those of least prediction error; both twice, from linear interpolation on. The order is chosen by
-    cross-validation on the kept samples, see `validated`.
+    cross-validation on the kept samples, see `validated`. Samples further than 8,192 from every kept one are 0: they
+    would take too much memory, and their neighbours tell little about them.
     """
     return _predicted(samples, held_out, validated(_predicted, _ORDERS, samples, held_out))
 
@@ -77,8 +81,9 @@ def validated(
 ) -> Choice:
     """What interpolates best gaps that are made in the kept samples.
 
-    The gaps are as long as the true ones, lie at random places, the same at every call, and cover about a tenth of the
-    kept samples. Of a long recording its middle is looked at.
+    Of a long recording, 32,768 samples around the middle one of the kept samples are used. The gaps are as long as
+    those of the whole recording, but at most a quarter of the kept samples in use. They are centred on kept samples
+    that are drawn at random, the same at every call, and cover about a tenth of the kept samples.
 
     Args:
         answer: fills the gaps of (samples, held_out) in the way that its third argument chooses.
@@ -89,16 +94,19 @@ def validated(
     Returns:
         the choice with the least squared error; the first if nothing is held out or no kept sample is to spare.
     """
-    start = max(0, (samples.size - _MOST_VALIDATED) // 2)
-    samples = samples[start : start + _MOST_VALIDATED]
-    missing = _mask(samples.size, held_out[(held_out >= start) & (held_out < start + samples.size)] - start)
+    missing = _mask(samples.size, held_out)
     lengths = _gap_lengths(missing)
     if not lengths.size:
         return choices[0]
+    kept = np.flatnonzero(~missing)
+    start = int(np.clip(kept[kept.size // 2] - _MOST_VALIDATED // 2, 0, max(0, samples.size - _MOST_VALIDATED)))
+    samples, missing = (array[start : start + _MOST_VALIDATED] for array in (samples, missing))
+    kept = np.flatnonzero(~missing)
+    lengths = np.minimum(lengths, max(1, round(_LONGEST_MADE * kept.size)))
     generator = np.random.default_rng(0)
     made = missing.copy()
-    for length in generator.choice(lengths, max(1, round(_VALIDATED * (~missing).sum() / lengths.mean()))):
-        first = generator.integers(samples.size - length + 1)
+    for length in generator.choice(lengths, max(1, round(_VALIDATED * kept.size / lengths.mean()))):
+        first = np.clip(generator.choice(kept) - length // 2, 0, samples.size - length)
         made[first : first + length] = True
     probe = made & ~missing
     together = np.flatnonzero(made)
@@ -151,13 +159,17 @@ def _least_outside(samples: Array, held_out: Array, band: float, weight: float) 
 def _predicted(samples: Array, held_out: Array, order: int) -> Array:
     filled = linear(samples, held_out).astype(np.float64)
     missing = _mask(samples.size, held_out)
-    # Beyond the outermost kept sample the last value stands: nothing holds a prediction at its other end.
+    # Not before the first and after the last kept sample: a model predicts from both sides.
     kept = np.flatnonzero(~missing)
     missing[: kept[0]] = missing[kept[-1] :] = False
+    blocks = _blocks(missing)
+    far = missing & (_distances(missing) > _REACH)
+    filled[far] = 0.0
+    near = missing & ~far
     for _ in range(_REFITS):
         refilled = filled.copy()
-        for start, stop, first, last in _blocks(missing):
-            at = np.flatnonzero(missing[start:stop])
+        for start, stop, first, last in blocks:
+            at = np.flatnonzero(near[start:stop])
             inner = (at + start >= first) & (at + start < last)
             if inner.any():
                 refilled[start + at[inner]] = _least_predicted(filled[start:stop], at, order)[inner]
@@ -190,9 +202,21 @@ def _least_predicted(block: Array, at: Array, order: int) -> Array:
     known = block.copy()
     known[at] = 0.0
     pulled = np.convolve(known, weights)[order:][at]
-    apart = np.abs(at[:, None] - at)
-    matrix = np.where(apart <= order, weights[order + np.minimum(apart, order)], 0.0)
-    return np.asarray(solve(matrix, -pulled, assume_a="pos"))
+    # The matrix is 0 where samples are further apart than the order, so that a band below its diagonal is enough.
+    band = int((np.searchsorted(at, at + order, "right") - np.arange(at.size)).max())
+    matrix = np.zeros((band, at.size), order="F")
+    for row in range(band):
+        apart = at[row:] - at[: at.size - row]
+        matrix[row, : apart.size] = np.where(apart <= order, weights[order + np.minimum(apart, order)], 0.0)
+    return np.asarray(solveh_banded(matrix, -pulled, overwrite_ab=True, lower=True))
+
+
+def _distances(missing: Array) -> Array:
+    """From each sample to the nearest that is not missing, of which there is at least one."""
+    places, kept = np.arange(missing.size), np.flatnonzero(~missing)
+    after = np.searchsorted(kept, places)
+    left, right = kept[np.maximum(after - 1, 0)], kept[np.minimum(after, kept.size - 1)]
+    return np.minimum(np.abs(places - left), np.abs(right - places))
 
 
 def _gap_lengths(missing: Array) -> Array:
