@@ -6,6 +6,8 @@ from inrbench_task_image import interpolation
 from inrbench_task_image.interpolation import fill_biharmonic, fill_linear, fill_thin_plate
 from inrbench_task_image.pictures import load_picture
 from inrbench_task_image.spec import PictureSpec
+from scipy.interpolate import RBFInterpolator
+from scipy.spatial import KDTree
 
 
 def test_linear_filling_is_exact_on_a_plane_inside():
@@ -66,6 +68,33 @@ def test_where_known_pixels_lie_on_a_line_thin_plate_is_linear():
     known[4] = True
     picture = np.random.default_rng(0).random((9, 9, 1))
     np.testing.assert_array_equal(fill_thin_plate(picture, known), fill_linear(picture, known))
+
+
+@pytest.mark.parametrize("splines", [1, 10, 1000])
+@pytest.mark.parametrize("diagonal", [False, True])
+def test_a_deep_hole_is_linear_only_where_the_nearest_known_pixels_lie_on_a_line(splines, diagonal, monkeypatch):
+    monkeypatch.setattr(interpolation, "NEIGHBOURS", 4)
+    monkeypatch.setattr(interpolation, "SPLINES", splines)
+    picture, known = np.random.default_rng(0).random((24, 24, 1)), np.ones((24, 24), bool)
+    known[4:20, 4:20] = False
+    if diagonal:
+        # Known pixels of every second diagonal, so that the edges of the hole are diagonals too.
+        row, column = np.mgrid[:24, :24]
+        known = (np.abs(row - 12) + np.abs(column - 12) > 8) & ((row + column) % 2 == 0)
+    places, values = np.argwhere(known), picture[known]
+    filled, linear = fill_thin_plate(picture, known), fill_linear(picture, known)
+    on_a_line = 0
+    for row, column in np.argwhere(~known):
+        nearest = KDTree(places).query([row, column], 4)[1]
+        plane = np.column_stack([np.ones(4), places[nearest]])
+        if np.linalg.matrix_rank(plane) < 3:
+            expected = linear[row, column]
+            on_a_line += 1
+        else:
+            spline = RBFInterpolator(places[nearest], values[nearest], kernel="thin_plate_spline")
+            expected = spline([[row, column]])[0]
+        assert filled[row, column] == pytest.approx(expected, abs=1e-5)
+    assert 10 < on_a_line < (~known).sum() - 10
 
 
 def test_tiles_of_a_large_picture_are_filled_as_the_whole_is(monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -77,8 +76,8 @@ def fill_thin_plate(picture: Array, known: Array) -> Array:
     """Each missing pixel taken from a thin-plate spline (Duchon 1977) through the 32 nearest known pixels, by scipy.
 
     About 0.1 ms for each missing pixel. Meant for scattered ones: within a large hole the nearest known pixels lie
-    almost on a line, and a spline through them is a poor guess. Where they lie on one, the part of the picture is
-    filled linearly.
+    almost on a line, and a spline through them is a poor guess. Pixels whose nearest known ones all lie on one line,
+    through which no spline is unique, are filled linearly.
 
     Args:
         picture: (H, W, C); values of missing pixels are not looked at.
@@ -89,18 +88,32 @@ def fill_thin_plate(picture: Array, known: Array) -> Array:
     """
     # Not at the top: it takes a while to import.
     from scipy.interpolate import RBFInterpolator
+    from scipy.spatial import KDTree
 
     filled = fill_linear(picture, known)
     missing = np.argwhere(~known)
     # A plane, which is part of a spline, takes three known pixels.
     if known.sum() < 3:
         return filled
-    spline = RBFInterpolator(np.argwhere(known), picture[known], NEIGHBOURS, kernel="thin_plate_spline")
+    places = np.argwhere(known)
+    spline = RBFInterpolator(places, picture[known], NEIGHBOURS, kernel="thin_plate_spline")
+    # The spline looks its neighbours up in such a tree.
+    tree = KDTree(places)
     for start in range(0, len(missing), SPLINES):
         part = missing[start : start + SPLINES]
-        with suppress(np.linalg.LinAlgError):
+        nearest = tree.query(part, min(NEIGHBOURS, len(places)))[1]
+        part = part[~_collinear(places[nearest])]
+        if len(part):
             filled[tuple(part.T)] = spline(part)
     return filled
+
+
+def _collinear(places: Array) -> Array:
+    """Which sets of distinct pixels, int64 (n, k, 2), lie on one line: bool (n,)."""
+    offsets = places[:, 1:] - places[:, :1]
+    direction = offsets[:, :1]
+    areas = offsets[..., 0] * direction[..., 1] - offsets[..., 1] * direction[..., 0]
+    return np.asarray((areas == 0).all(axis=1))
 
 
 def _along_rows(picture: Array, known: Array) -> Array:
