@@ -66,7 +66,10 @@ class ExpansionBasis(Basis):
         """Create what depends on the layer, such as trainable knots. Called once, before use."""
 
     def domain(self, x: Tensor, position: Position) -> Tensor:
-        """Map a layer's input to where the functions live, following `spec.domain`."""
+        """Map a layer's input, (N, in_features), to where the functions live, following `spec.domain`.
+
+        An override may mix the inputs. The start follows it, by sampled inputs; see `inrbench_core.api.starts`.
+        """
         return torch.tanh(x) if self._tanh(position) else x
 
     def bounded(self, position: Position) -> bool:
@@ -173,10 +176,15 @@ class ExpansionLayer(nn.Module):
         weights = basis.start_weights()
 
         def weighted(x: Tensor) -> Tensor:
-            at = ExpansionBasis.domain(basis, x.unsqueeze(1).expand(-1, in_features), self.position)
-            return self._centred(self._scaled(basis.expand(at))) * weights
+            return self._functions(x) * weights
 
-        found = start_moments(options, self.position, weighted, self._panels)
+        def weighted_of_one(x: Tensor) -> Tensor:
+            return weighted(x.unsqueeze(1).expand(-1, in_features))
+
+        if self._overrides_domain():
+            found = start_moments(options, self.position, weighted, in_features=in_features)
+        else:
+            found = start_moments(options, self.position, weighted_of_one, self._panels)
         terms, share = (size + 1, 0.5) if self.base else (size, 1.0)
         std = start_std(options, found, in_features, out_features, count=size, terms=terms, share=share)
         drawn = torch.randn_like(self.coefficients) * std
@@ -211,7 +219,10 @@ class ExpansionLayer(nn.Module):
 
     def _fuses_tanh(self) -> bool:
         """Whether all that happens before the functions is a tanh."""
-        return type(self.basis).domain is ExpansionBasis.domain and self.basis._tanh(self.position)
+        return not self._overrides_domain() and self.basis._tanh(self.position)
+
+    def _overrides_domain(self) -> bool:
+        return type(self.basis).domain is not ExpansionBasis.domain
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]

@@ -264,6 +264,12 @@ class BasisSpec(ComponentSpec):
     )
     bias: bool = Field(True, description="add a bias to each output")
 
+    @model_validator(mode="after")
+    def _exponent(self) -> Self:
+        if self.exponent is not None and self.scale != "power":
+            raise ValueError(f"exponent has no effect with scale: {self.scale}; leave it out or set scale: power")
+        return self
+
 
 class ExpansionSpec(BasisSpec):
     """Options shared by the bases that are linear in their coefficients (see ExpansionBasis)."""
@@ -283,6 +289,13 @@ class ExpansionSpec(BasisSpec):
     )
     base: bool = Field(False, description="add a silu branch, W silu(x)")
     base_exponent: float = Field(0.25, ge=0, le=4, description="exponent of the silu branch, of scale: power")
+
+    @model_validator(mode="after")
+    def _base_exponent(self) -> Self:
+        changed = self.base_exponent != type(self).model_fields["base_exponent"].default
+        if changed and not (self.base and self.scale == "power"):
+            raise ValueError("base_exponent has an effect only with scale: power and base: true; leave it out")
+        return self
 
     @model_validator(mode="after")
     def _constants(self) -> Self:

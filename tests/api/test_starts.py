@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from inrbench_core import ExpansionBasis, ExpansionSpec
+from inrbench_core import BasisSpec, ExpansionBasis, ExpansionSpec
 from inrbench_core.api.starts import moments
 
 # Of 1, x, x^2 over [-1, 1]: variances 0, 1/3, 1/5 - 1/9; E[f'^2] 0, 1, 4/3.
@@ -30,6 +30,21 @@ class Boxes(ExpansionBasis):
     def expand(self, x):
         cells = torch.arange(self.size, dtype=x.dtype).unsqueeze(1)
         return (((x.unsqueeze(1) + 1.0) * 50.0).floor() == cells).to(x.dtype).transpose(1, 2)
+
+
+class Wide(Powers):
+    def domain(self, x, position):
+        return 4.0 * x
+
+
+class Mixing(Powers):
+    def domain(self, x, position):
+        return x + x.roll(1, dims=1)
+
+
+# Of 1, 4 x and 16 x^2, and of 1, a + b and (a + b)^2: E[(a + b)^4] = 2 / 5 + 6 / 9.
+WIDE = ((16 / 3 + 256 * 4 / 45) / 3, (16 + 256 * 4 / 3) / 3)
+MIXING = ((2 / 3 + 2 / 5 + 6 / 9 - 4 / 9) / 3, (2 + 2 * 4 * 2 / 3) / 3)
 
 
 def powers(x):
@@ -142,6 +157,40 @@ def test_weights_of_functions_relative_to_one_another():
     np.testing.assert_allclose(std / std[0], [1, 4, 0.5], rtol=0.03)
     with torch.no_grad():
         assert made(2 * torch.rand(2000, 64) - 1).var(0).mean().item() == pytest.approx(1.0, rel=0.1)
+
+
+@pytest.mark.parametrize(("basis", "found"), [(Wide, WIDE), (Mixing, MIXING)])
+def test_functions_behind_a_domain_of_their_own(basis, found):
+    variance, slope = found
+    unit, glorot = layer(64, 128, basis), layer(64, 128, basis, scale="glorot")
+    assert unit.coefficients.std().item() == pytest.approx(math.sqrt(1 / (64 * 3 * variance)), rel=0.02)
+    wanted = math.sqrt(2 / 3 / (3 * (64 * variance + 128 * slope)))
+    assert glorot.coefficients.std().item() == pytest.approx(wanted, rel=0.02)
+
+
+@pytest.mark.parametrize("basis", [Wide, Mixing])
+def test_outputs_behind_a_domain_of_its_own_have_unit_variance_and_no_mean(basis):
+    made = layer(16, 512, basis)
+    with torch.no_grad():
+        y = made(2 * torch.rand(4000, 16) - 1)
+    assert y.var(0).mean().item() == pytest.approx(1.0, rel=0.1)
+    assert y.mean(0).square().mean().item() < 0.01
+
+
+@pytest.mark.parametrize("spec", [BasisSpec, ExpansionSpec])
+@pytest.mark.parametrize("scale", ["published", "unit", "lecun", "glorot"])
+def test_an_exponent_without_the_power_law_is_refused(spec, scale):
+    with pytest.raises(ValueError, match=f"exponent has no effect with scale: {scale}"):
+        spec(scale=scale, exponent=1.0)
+
+
+@pytest.mark.parametrize("options", [{"base": True}, {"scale": "power"}, {"scale": "lecun", "base": True}])
+def test_an_exponent_of_no_silu_branch_or_without_the_power_law_is_refused(options):
+    with pytest.raises(ValueError, match="only with scale: power and base: true"):
+        ExpansionSpec(base_exponent=0.5, **options)
+    # A run's file has every default written out.
+    spec = ExpansionSpec(**options)
+    assert ExpansionSpec(**spec.model_dump()) == spec
 
 
 @pytest.mark.parametrize("scale", ["published", "unit", "lecun", "glorot", "power"])

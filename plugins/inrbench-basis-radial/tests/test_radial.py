@@ -43,6 +43,16 @@ def test_a_layer_starts_near_unit_variance_with_no_dead_coefficients(kind, in_fe
     assert (layer.coefficients.grad.abs().amax(dim=(0, 1)) > 0).all()
 
 
+def test_coordinates_that_are_normalised_start_at_unit_variance():
+    """Two of them become 1 and -1, where the functions vary more than over U(-1, 1)."""
+    torch.manual_seed(0)
+    layer = Grbf(GrbfSpec(layernorm="all", base=False)).layer(2, 2048, position="first")
+    with torch.no_grad():
+        y = layer(torch.rand(2048, 2) * 2 - 1)
+    assert y.var(dim=0).mean().item() == pytest.approx(1.0, rel=0.1)
+    assert y.mean(dim=0).square().mean().item() < 0.02
+
+
 def test_grbf_normalises_hidden_features_but_never_coordinates():
     layer = Grbf(GrbfSpec()).layer(64, 8, position="hidden")
     x = torch.randn(16, 64)
