@@ -4,10 +4,10 @@ from inrbench_basis_polynomial import plugin as polynomial
 from inrbench_basis_spline import plugin as spline
 from inrbench_basis_wavelet import plugin as wavelet
 from inrbench_field_kan.kan import Kan
-from inrbench_field_kan.plugin import KanSpec
+from inrbench_field_kan.plugin import KanSpec, inrbench_fields
 from torch import nn
 
-from inrbench_core import BasisEntry, Component, ExpansionBasis, ExpansionSpec, FieldShape
+from inrbench_core import BasisEntry, Component, ExpansionBasis, ExpansionSpec, FieldShape, TaskSpec
 from inrbench_core.fit.chunks import is_chunkable
 
 BASES = {
@@ -113,3 +113,24 @@ def test_batch_norm_follows_every_layer_and_forbids_chunks():
     assert not is_chunkable(field)
     y = field(torch.rand(50, 2) * 2 - 1)
     assert y.mean().item() == pytest.approx(0.0, abs=1e-5)
+
+
+class SlopesSpec(TaskSpec):
+    """As a task whose loss takes the gradient of the field."""
+
+    def required_derivatives(self):
+        return 1
+
+
+@pytest.mark.parametrize("norm", ["none", "layer", "batch"])
+def test_losses_on_derivatives_take_no_field_whose_sum_of_values_is_constant(norm):
+    """Tasks differentiate the sum of the values of a batch."""
+    field = kan(basis("mexican_hat"), shape=(2, 1), depth=1, norm=norm, width=8).double()
+    coords = (torch.rand(50, 2, dtype=torch.float64) * 2 - 1).requires_grad_()
+    (slopes,) = torch.autograd.grad(field(coords).sum(), coords)
+    trainable = slopes.abs().max().item() > 1e-6
+    assert trainable == (norm != "batch")
+    (entry,) = inrbench_fields()
+    component = Component(entry, KanSpec(basis=basis("mexican_hat"), norm=norm), "x", "0")
+    reason = SlopesSpec().accepts(component)
+    assert reason is None if trainable else "has only 0" in reason

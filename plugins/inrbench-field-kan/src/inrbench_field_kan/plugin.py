@@ -18,8 +18,12 @@ class KanSpec(ComponentSpec):
     norm: Literal["none", "layer", "batch"] = Field(
         "none",
         description="layer: LayerNorm after every layer but the last; batch: batch norm after every layer, as in "
-        "Wav-KAN, which makes the points of a batch depend on each other",
+        "Wav-KAN; values then depend on the other points of the batch, and no loss on derivatives can be trained",
     )
+
+    def derivatives(self) -> int | None:
+        # Tasks take the gradient of the sum of the values, which a batch norm after the last layer makes a constant.
+        return 0 if self.norm == "batch" else None
 
 
 @hookimpl
