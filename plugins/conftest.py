@@ -24,6 +24,15 @@ def cache_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 
 
 @pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Small networks take longer on several threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache, which keeps what took no time as well."""
     monkeypatch.setenv("INRBENCH_CACHE", str(tmp_path / "cache"))

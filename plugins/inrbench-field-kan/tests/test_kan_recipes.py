@@ -41,7 +41,11 @@ START = {
     "inr-bench/chebyshev": (0.2341, 0.0424, 1.808, 0.21),
     "inr-bench/bessel": (6.177, 3.32, 7352.0, 0.51),
 }
-SEEDS, THEIR_SEEDS = 6, 20
+# As many as of the published code.
+SEEDS = 20
+# No gradient that is twice too large or too small can pass. It is less than the four standard errors, 0.40 to 0.65, of
+# the 20 draws of fast-kan, rbf, fcn_interpolation and bessel; as seeds are fixed, these pass or fail always.
+LARGEST_ERROR = 0.3
 
 
 def build(name, **options):
@@ -73,6 +77,7 @@ def first_step(model):
     return [*found, math.sqrt(sum(parameter.grad.square().sum().item() for parameter in model.parameters()))]
 
 
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("name", START)
 def test_it_starts_as_the_code_that_it_is_named_after(name):
     *expected, deviation = START[name]
@@ -83,7 +88,7 @@ def test_it_starts_as_the_code_that_it_is_named_after(name):
     first, second, gradient = torch.tensor(rows).mean(dim=0).tolist()
     assert [first, second] == pytest.approx(expected[:2], rel=0.12)
     # Four standard errors of the difference of both means.
-    assert gradient == pytest.approx(expected[2], rel=4 * deviation * math.sqrt(1 / SEEDS + 1 / THEIR_SEEDS))
+    assert gradient == pytest.approx(expected[2], rel=min(4 * deviation * math.sqrt(2 / SEEDS), LARGEST_ERROR))
 
 
 @pytest.mark.parametrize("name", ["cheby-kan", "inr-bench/chebyshev"])

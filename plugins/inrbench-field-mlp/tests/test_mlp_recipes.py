@@ -33,7 +33,11 @@ START = {
     "inr-bench/identity+scaled_sine": (0.4803, 0.0543, 2.549, 0.06),
     "inr-bench/identity+multi_quadratic": (0.9616, 0.8420, 10.73, 0.52),
 }
-SEEDS, THEIR_SEEDS = 6, 20
+# As many as of the published code.
+SEEDS = 20
+# No gradient that is twice too large or too small can pass. It is less than the four standard errors, 0.38 to 0.66, of
+# the 20 draws of fourier-features, relu and multi_quadratic; as seeds are fixed, these pass or fail always.
+LARGEST_ERROR = 0.3
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +62,7 @@ def first_step(model):
     return [*found, math.sqrt(sum(parameter.grad.square().sum().item() for parameter in model.parameters()))]
 
 
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("name", START)
 def test_it_starts_as_the_code_that_it_is_named_after(catalog, name):
     *expected, deviation = START[name]
@@ -68,7 +73,7 @@ def test_it_starts_as_the_code_that_it_is_named_after(catalog, name):
     first, second, gradient = torch.tensor(rows).mean(dim=0).tolist()
     assert [first, second] == pytest.approx(expected[:2], rel=0.06)
     # Four standard errors of the difference of both means.
-    assert gradient == pytest.approx(expected[2], rel=4 * deviation * math.sqrt(1 / SEEDS + 1 / THEIR_SEEDS))
+    assert gradient == pytest.approx(expected[2], rel=min(4 * deviation * math.sqrt(2 / SEEDS), LARGEST_ERROR))
 
 
 def test_fourier_features_see_as_far_as_tancik_and_others(catalog):
