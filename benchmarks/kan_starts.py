@@ -32,7 +32,8 @@ POLYNOMIALS = (
     *("fibonacci", "lucas"),
 )
 BASES = (*POLYNOMIALS, "bspline", "rbf", "fourier", "mexican_hat", "dog")
-WAVELETS = ("mexican_hat", "dog")
+# Without `normalize`.
+WAVELETS = ("mexican_hat", "dog", "morlet", "meyer", "shannon")
 STARTS = ("published", "unit", "lecun", "glorot", "power")
 CHOICES = (*itertools.product(("none", "variance"), STARTS), ("rms", "unit"))
 RATES = (1e-3, 1e-2)

@@ -25,7 +25,10 @@ class WaveletSpec(BasisSpec):
 class MexicanHatSpec(WaveletSpec):
     """Mexican hat: the second derivative of a Gaussian, with unit norm.
 
-    Wav-KAN's has the opposite sign, which its weights make up for. The first choice among the wavelets.
+    Wav-KAN's has the opposite sign, which its weights make up for.
+
+    The first choice among the wavelets. At the unit start, fields of morlet, meyer and shannon fit training points more
+    closely, but oscillate between them; `scale: glorot` prevents it (figures: benchmarks/results/kan_starts.md).
     """
 
 
@@ -34,8 +37,7 @@ class MorletSpec(WaveletSpec):
 
     0.751 of Wav-KAN's, exp(-u^2/2) cos(5 u), which has no constant in front.
 
-    Stacks of it ring between the training pixels: 28 to 31 dB on them and 10 to 11 dB on those held out, where
-    mexican_hat has 21 on both (camera, 128 x 128, 50,000 parameters).
+    At the unit start, fields of it oscillate between training points; see mexican_hat.
     """
 
 
@@ -52,8 +54,7 @@ class MeyerSpec(WaveletSpec):
     Not Wav-KAN's function of that name: that is sin(pi |u|) times the window which defines the wavelet over frequency,
     here taken over u; its mean is not 0.
 
-    Stacks of it ring between the training pixels: 28 to 31 dB on them and 10 to 11 dB on those held out, where
-    mexican_hat has 21 on both (camera, 128 x 128, 50,000 parameters).
+    At the unit start, fields of it oscillate between training points; see mexican_hat.
     """
 
 
@@ -63,8 +64,7 @@ class ShannonSpec(WaveletSpec):
     Not Wav-KAN's function of that name: that is sin(u)/u, the scaling function, times a Hamming window over the input
     features, which leaves the first and the last of them 8 %.
 
-    Stacks of it ring between the training pixels: 28 to 31 dB on them and 10 to 11 dB on those held out, where
-    mexican_hat has 21 on both (camera, 128 x 128, 50,000 parameters).
+    At the unit start, fields of it oscillate between training points; see mexican_hat.
     """
 
 
