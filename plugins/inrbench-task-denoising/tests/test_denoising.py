@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from inrbench_task_denoising.filters import FILTERS, least_risk, non_local_means, total_variation, wavelets
+from inrbench_task_denoising.filters import FILTERS, TUNED, bm3d, least_risk, non_local_means, total_variation, wavelets
 from inrbench_task_denoising.noise import add_noise, denoised, impulse_std
 from inrbench_task_denoising.plugin import DenoisingSpec, inrbench_tasks
 from inrbench_task_denoising.problem import LEAST_EVALUATIONS, prepare
@@ -119,6 +119,16 @@ def test_the_oracle_remembers_the_best_of_each_model():
     assert final["oracle_gap"] > 0.1
 
 
+def test_a_model_that_never_changes_has_no_gap_whatever_pixels_the_curve_takes(monkeypatch):
+    monkeypatch.setattr("inrbench_task_image.base.CURVE_PIXELS", 10)
+    task, model = problem(), Constant(0.0, 3)
+    for _ in range(LEAST_EVALUATIONS):
+        on_curve = task.evaluate(model, full=False).metrics
+    final = task.evaluate(model).metrics
+    assert final["oracle_gap"] == 0.0
+    assert final["psnr_best_oracle"] == on_curve["psnr"] != final["psnr"]
+
+
 def test_few_evaluations_have_no_best():
     task, model = problem(), Constant(0.0, 3)
     told = [task.evaluate(model, full=False).metrics for _ in range(LEAST_EVALUATIONS)]
@@ -207,6 +217,32 @@ def test_every_noise_has_an_answer_of_every_filter():
         task = problem(source="camera", **options)
         for name in FILTERS.keys() - {"bm3d"}:
             assert np.isfinite(denoised(name, task.noisy, task.spec)).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, 3), (1, 40, 3), (8, 8, 1), (9, 9, 3)])
+def test_bm3d_takes_pictures_smaller_than_its_blocks(shape):
+    pytest.importorskip("bm3d")
+    noisy = 0.5 + 0.1 * np.random.default_rng(0).standard_normal(shape)
+    answer = bm3d(noisy, 0.1)
+    assert answer.shape == shape
+    assert np.square(answer - 0.5).mean() <= np.square(noisy - 0.5).mean()
+
+
+@pytest.mark.parametrize("name", TUNED)
+def test_answers_of_tuned_filters_are_cached_for_their_data_and_options(name, empty_cache, monkeypatch):
+    calls = []
+
+    def counting(name, noisy, spec):
+        calls.append(name)
+        return denoised(name, noisy, spec)
+
+    monkeypatch.setattr("inrbench_task_denoising.problem.denoised", counting)
+    first = problem(source="camera", size=16).baseline(name).metrics
+    assert problem(source="camera", size=16).baseline(name).metrics == first
+    assert calls == [name]
+    for other in ({"seed": 1}, {"level": 0.2}, {"noise": "poisson", "level": 0.1}, {"crop": [0, 0, 100, 100]}):
+        problem(**{"source": "camera", "size": 16, **other}).baseline(name)
+    assert len(calls) == 5
 
 
 def test_a_missing_extra_is_named(monkeypatch):

@@ -25,6 +25,8 @@ TV_ITERATIONS = 100
 NLM_STRENGTHS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 # Shifts along each axis.
 SPINS = 4
+# Pixels of a side that bm3d needs: it crashes on 8 x 8, and takes no side below 8.
+LEAST_SIDE = 16
 
 
 def median(noisy: Array) -> Array:
@@ -40,7 +42,7 @@ def total_variation(noisy: Array, std: float) -> Array:
     """
 
     def smooth(picture: Array, weight: float) -> Array:
-        # As many iterations whatever the picture: where they ended elsewhere, the risk could not be told.
+        # The same number of iterations for every picture: the risk is estimated from the difference of two answers.
         return denoise_tv_chambolle(picture, weight=weight, eps=0.0, max_num_iter=TV_ITERATIONS, channel_axis=-1)
 
     return least_risk(smooth, noisy, std, TV_WEIGHTS)
@@ -106,16 +108,27 @@ def wavelets(noisy: Array, std: float) -> Array:
 
 
 def bm3d(noisy: Array, std: float) -> Array:
-    """BM3D (Dabov et al. 2007) by its authors' package. Raises DataError, naming the extra, if it is not installed."""
+    """BM3D (Dabov et al. 2007) by its authors' package; sides below 16 pixels are padded by reflection.
+
+    Raises:
+        DataError: naming the extra, if the package is not installed.
+    """
     try:
         from bm3d import BM3DProfile, bm3d, bm3d_rgb
     except ImportError:
         raise DataError(f"bm3d needs an extra: pip install '{BM3D_EXTRA}'") from None
+    height, width, channels = noisy.shape
+    if height == width == 1:
+        # There is no other pixel to average with, and bm3d_rgb divides by the range of the values.
+        return noisy
     profile = BM3DProfile()
     # Several threads sum in another order each time.
     profile.num_threads = 1
     denoise = bm3d_rgb if noisy.shape[-1] == 3 else bm3d
-    return denoise(noisy, std, profile).reshape(noisy.shape)
+    margins = [(0, max(0, LEAST_SIDE - side)) for side in (height, width)]
+    # numpy reflects as often as needed, and repeats a single pixel.
+    padded = np.pad(noisy, [*margins, (0, 0)], mode="reflect")
+    return denoise(padded, std, profile).reshape(*padded.shape[:2], channels)[:height, :width]
 
 
 FILTERS: dict[str, Callable[[Array, float], Array]] = {
@@ -124,3 +137,5 @@ FILTERS: dict[str, Callable[[Array, float], Array]] = {
     "wavelets": wavelets,
     "bm3d": bm3d,
 }
+# Those that are run twice for each of several strengths.
+TUNED = ("total_variation", "non_local_means")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -13,14 +14,14 @@ from inrbench_task_image.metrics import psnr, psnr_luma, squared_error
 from inrbench_task_image.pictures import load_picture
 from torch import Tensor, nn
 
-from inrbench_core import Batch, Evaluation, Index, SeedStreams
-from inrbench_task_denoising.filters import FILTERS, median
+from inrbench_core import Batch, Evaluation, Index, SeedStreams, cached_arrays
+from inrbench_task_denoising.filters import FILTERS, TUNED, median
 from inrbench_task_denoising.noise import add_noise, denoised
 from inrbench_task_denoising.plugin import DenoisingSpec
 
 Array = np.ndarray[Any, Any]
 
-# Of a model, before its best one is said: the better of two points is no peak.
+# Evaluations of a model before its best one is reported: the better of two points is no peak.
 LEAST_EVALUATIONS = 10
 
 
@@ -42,7 +43,7 @@ class DenoisingProblem(PictureProblem):
         self.points_per_element = 1 + self.penalty_points
         self.noisy = add_noise(self.picture, spec, seeds.numpy("noise"))
         self._values = torch.from_numpy(self.noisy).reshape(self.pixels, -1).to(device)
-        # Of each model, and gone with it: what one fit did is nothing to the next.
+        # Number of evaluations and best PSNR of each model: one fit must not change the metrics of the next.
         self._history: WeakKeyDictionary[nn.Module, tuple[int, float]] = WeakKeyDictionary()
         self.record = {
             **self.record,
@@ -74,16 +75,17 @@ class DenoisingProblem(PictureProblem):
         """As for any picture; psnr_best_oracle is the best psnr this model had when it was evaluated, now or before.
 
         It is an oracle's figure: nobody without the clean picture could have stopped there. oracle_gap is what it is
-        above the psnr of now. Both are NaN until the model has been evaluated `LEAST_EVALUATIONS` times.
+        above the psnr of now. Both are taken over the pixels of `measure_curve`, and are NaN until the model has been
+        evaluated `LEAST_EVALUATIONS` times.
         """
         evaluation = super().evaluate(model, full=full)
         count, best = self._history.get(model, (0, math.nan))
-        psnr_now = evaluation.metrics["psnr"]
+        psnr_now = (self.measure_curve(model) if full else evaluation.metrics)["psnr"]
         # fmax leaves NaN out wherever it can.
         count, best = self._history[model] = count + 1, float(np.fmax(best, psnr_now))
-        told = count >= LEAST_EVALUATIONS
-        evaluation.metrics["psnr_best_oracle"] = best if told else math.nan
-        evaluation.metrics["oracle_gap"] = best - psnr_now if told else math.nan
+        enough = count >= LEAST_EVALUATIONS
+        evaluation.metrics["psnr_best_oracle"] = best if enough else math.nan
+        evaluation.metrics["oracle_gap"] = best - psnr_now if enough else math.nan
         return evaluation
 
     def classical(self, name: str) -> Array:
@@ -93,7 +95,16 @@ class DenoisingProblem(PictureProblem):
         if name == "median":
             return median(self.noisy)
         if name in FILTERS:
-            return denoised(name, self.noisy, self.spec)
+            return self._denoised(name)
         if name == "constant":
             return constant(self.picture.shape, self.noisy.mean(axis=(0, 1), dtype=np.float64))
         raise self.unknown_baseline(name)
+
+    def _denoised(self, name: str) -> Array:
+        """What one of `FILTERS` makes of the noisy picture; of `TUNED` ones from the cache if it was made before."""
+        if name not in TUNED:
+            return denoised(name, self.noisy, self.spec)
+        spec = self.spec
+        key = {"filter": name, "noise": spec.noise, "level": spec.strength, "readout": spec.readout}
+        key |= {"shape": self.noisy.shape, "noisy": hashlib.sha256(self.noisy.tobytes()).hexdigest()}
+        return cached_arrays(__name__, key, lambda: {"picture": denoised(name, self.noisy, spec)})["picture"]
