@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from inrbench_task_image.transform_coding import dct_coded
-from inrbench_task_video.between import Motion
+from inrbench_task_video.between import Fade, Motion
 from inrbench_task_video.clip import Clip
 from inrbench_task_video.picture import shown_frames
 from inrbench_task_video.plugin import VideoSpec, inrbench_tasks
-from inrbench_task_video.problem import VideoProblem, prepare
+from inrbench_task_video.problem import INTERPOLATIONS, VideoProblem, prepare
 from inrbench_task_video.renderer import VideoRenderer
 from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
@@ -187,6 +187,28 @@ def test_motion_of_small_frames_and_of_none(shape: tuple[int, ...]) -> None:
     metrics = problem(Clip(still, {})).baseline("motion_compensated").metrics
     assert metrics["psnr_held_out"] > 80.0
     assert math.isfinite(problem(noise_clip(shape)).baseline("motion_compensated").metrics["psnr_held_out"])
+
+
+def test_motion_compensated_frames_are_cached_for_their_clip_and_training_frames(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs: list[int] = []
+
+    class CountedFade(Fade):
+        def __init__(self, before: np.ndarray, after: np.ndarray) -> None:
+            super().__init__(before, after)
+            pairs.append(1)
+
+    monkeypatch.setitem(INTERPOLATIONS, "motion_compensated", CountedFade)
+    clip, other = noise_clip((9, 14, 17, 3)), noise_clip((9, 17, 14, 3))
+    computed, read = (problem(clip, keep_every=4).baseline("motion_compensated") for _ in range(2))
+    assert len(pairs) == 2
+    assert read.metrics == pytest.approx(computed.metrics, abs=0, nan_ok=True)
+    assert np.array_equal(read.outputs["frames"], computed.outputs["frames"])
+    # Two pairs of frames 0, 4, 8; four of 0, 2, 4, 6, 8.
+    problem(other, keep_every=4).baseline("motion_compensated")
+    problem(clip, keep_every=2).baseline("motion_compensated")
+    assert len(pairs) == 2 + 2 + 4
 
 
 @pytest.mark.parametrize("name", ["linear", "motion_compensated"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
 from collections.abc import Iterable, Iterator
@@ -23,6 +24,7 @@ from inrbench_core import (
     Index,
     Problem,
     SeedStreams,
+    cached_arrays,
     decibels,
     grid_coords,
     linear_frame,
@@ -111,7 +113,7 @@ class VideoProblem(Problem):
             shape = self.frames.shape
             return self._measure(torch.from_numpy(colour.astype(np.float32)).expand(shape))
         if name in INTERPOLATIONS:
-            evaluation = self._measure(map(torch.from_numpy, self._between(INTERPOLATIONS[name])))
+            evaluation = self._evaluation(self._interpolated(name))
             metrics = {key: value if key == "psnr_held_out" else math.nan for key, value in evaluation.metrics.items()}
             return replace(evaluation, metrics=metrics)
         if name in CODES:
@@ -180,8 +182,25 @@ class VideoProblem(Problem):
                 yield from (neighbours.at(t / (after - before)) for t in range(1, after - before))
         yield self.frames[-1] / np.float32(255.0)
 
+    def _interpolated(self, name: str) -> dict[str, Array]:
+        """What `_compared` returns for one of `INTERPOLATIONS`; with motion from the cache if it was made before."""
+
+        def make() -> dict[str, Array]:
+            return self._compared(map(torch.from_numpy, self._between(INTERPOLATIONS[name])))
+
+        if name == "linear":
+            # Computing it takes little more time than reading a file of all frames.
+            return make()
+        frames = hashlib.sha256(np.ascontiguousarray(self.frames)).hexdigest()
+        key = {"name": name, "train": self.train, "shape": self.frames.shape, "frames": frames}
+        return cached_arrays(__name__, key, make)
+
     def _measure(self, frames: Iterable[Tensor]) -> Evaluation:
         """Compare frames (H, W, C) in [0, 1] with the clip's, one at a time, each where it is."""
+        return self._evaluation(self._compared(frames))
+
+    def _compared(self, frames: Iterable[Tensor]) -> dict[str, Array]:
+        """psnr, dB, and ssim of each frame (H, W, C) in [0, 1], (T,); and the frames, uint8 (T, H, W, C)."""
         psnr, similarity = [], []
         kept = np.empty_like(self.frames)
         for t, frame in enumerate(frames):
@@ -189,9 +208,13 @@ class VideoProblem(Problem):
             psnr.append(decibels(1.0, (frame - truth).double().square().mean().item()))
             similarity.append(ssim(truth, frame))
             kept[t] = eight_bits(frame)
+        return {"psnr": np.array(psnr), "ssim": np.array(similarity), "frames": kept}
+
+    def _evaluation(self, compared: dict[str, Array]) -> Evaluation:
+        psnr, kept = compared["psnr"].tolist(), compared["frames"]
         metrics = {
             "psnr": _mean(psnr),
-            "ssim": _mean(similarity),
+            "ssim": _mean(compared["ssim"].tolist()),
             "psnr_train": _mean(psnr[t] for t in self.train),
             "psnr_held_out": _mean(psnr[t] for t in self.held_out),
         }
