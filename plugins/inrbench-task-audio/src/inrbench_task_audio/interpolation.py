@@ -14,9 +14,9 @@ from scipy.signal import resample
 Array = np.ndarray[Any, Any]
 Choice = TypeVar("Choice")
 
-# Of the kept samples, the share that cross-validation holds out, and the largest share of one gap; and how many samples
-# of a recording it takes.
-_VALIDATED, _LONGEST_MADE, _MOST_VALIDATED = 0.1, 0.25, 1 << 15
+# Of the kept samples, the share that cross-validation holds out, in how many gaps at least, and the largest share of
+# one; and how many samples of a recording it takes. With three gaps the order was often not the best one.
+_VALIDATED, _LEAST_MADE, _LONGEST_MADE, _MOST_VALIDATED = 0.1, 8, 1 / 16, 1 << 17
 # What cross-validation chooses from: bandwidths in cycles per sample with their weight of regularisation, and orders.
 _BANDS = tuple((band, weight) for band in (0.03, 0.06, 0.09, 0.12, 0.18, 0.25, 0.4) for weight in (1e-4, 1e-1))
 _ORDERS = (32, 128, 512, 1024)
@@ -81,9 +81,9 @@ def validated(
 ) -> Choice:
     """What interpolates best gaps that are made in the kept samples.
 
-    Of a long recording, 32,768 samples around the middle one of the kept samples are used. The gaps are as long as
-    those of the whole recording, but at most a quarter of the kept samples in use. They are centred on kept samples
-    that are drawn at random, the same at every call, and cover about a tenth of the kept samples.
+    Of a long recording, 131,072 samples around the middle one of the kept samples are used. The gaps are as long as
+    those of the whole recording, but at most a sixteenth of the kept samples in use. They are centred on kept samples
+    that are drawn at random, the same at every call. Eight or more cover about a tenth of the kept samples.
 
     Args:
         answer: fills the gaps of (samples, held_out) in the way that its third argument chooses.
@@ -105,7 +105,8 @@ def validated(
     lengths = np.minimum(lengths, max(1, round(_LONGEST_MADE * kept.size)))
     generator = np.random.default_rng(0)
     made = missing.copy()
-    for length in generator.choice(lengths, max(1, round(_VALIDATED * kept.size / lengths.mean()))):
+    count = max(1, min(_LEAST_MADE, kept.size // 2), round(_VALIDATED * kept.size / lengths.mean()))
+    for length in generator.choice(lengths, count):
         first = np.clip(generator.choice(kept) - length // 2, 0, samples.size - length)
         made[first : first + length] = True
     probe = made & ~missing
