@@ -158,7 +158,7 @@ def _pairs_of_folders(board: Leaderboard, rows: Sequence[tuple[Row, ResultRow]],
             _made(
                 board.task_label, (f"{row.label} of {names[0]}", f"{row.label} of {names[1]}"), metric, *one, differing
             ),
-            among=len(rows),
+            among=max(1, sum(map(bool, own))),
         )
         for (row, _), one, differing in zip(rows, kept, own, strict=True)
     ]
