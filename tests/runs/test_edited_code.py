@@ -76,6 +76,7 @@ SPEC = {
     "task": "edited_line",
     "fields": [{"name": "mlp", "activation": "scale", "width": 4, "depth": 0}],
     "training": {"steps": 2, "compile": "off"},
+    "data_seed": "seed",
     "executor": {"name": "local", "jobs": 1},
 }
 
