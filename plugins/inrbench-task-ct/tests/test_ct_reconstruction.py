@@ -1,4 +1,5 @@
 import itertools
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -100,6 +101,25 @@ def test_every_bin_is_held_out_once_and_not_seen_then(held_out, parts):
     assert len(seen) == parts
     hidden = np.concatenate([np.setdiff1d(marked.bins, bins) for bins in seen])
     np.testing.assert_array_equal(np.sort(hidden), marked.bins)
+
+
+def two_iterations(scan):
+    return total_variation(scan, (1e-3,), 2)
+
+
+@pytest.mark.parametrize(
+    ("answers", "held_out", "most"), [(least_squares, whole_views, 1.3), (two_iterations, blocks_of_bins, 0.6)]
+)
+def test_cross_validation_copies_no_matrix(answers, held_out, most):
+    """Beside it: least squares converts it to float64 for the time of a product."""
+    scan = disc_scan(size=64, views=160)
+    matrix = scan.matrix.data.nbytes + scan.matrix.indices.nbytes
+    method = Method(lambda part: itertools.islice(answers(part), 1), held_out)
+    tracemalloc.start()
+    method.best_step(scan)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < most * matrix
 
 
 def test_noise_is_answered_by_fewer_steps():

@@ -53,6 +53,22 @@ def test_a_part_holds_the_views_asked_for():
     assert part.error(pixels) == pytest.approx(np.square(integrals - np.arange(64.0).reshape(4, 16)[[1, 3]]).sum())
 
 
+def test_a_part_projects_and_back_projects_by_its_rows_of_the_matrix():
+    _, whole = scan_of(16, 4, 16)
+    chosen = np.random.default_rng(0).uniform(size=len(whole.bins)) < 0.5
+    part, rows = whole.part(chosen), whole.matrix.toarray()[chosen].astype(np.float64)
+    pixels, bins = (np.random.default_rng(1).standard_normal(count) for count in rows.T.shape)
+    np.testing.assert_allclose(part.project(pixels), rows @ pixels, atol=1e-5)
+    np.testing.assert_allclose(part.back_project(bins), rows.T @ bins, atol=1e-5)
+
+
+def test_the_matrix_does_not_depend_on_how_many_rays_are_made_at_a_time(monkeypatch):
+    _, whole = scan_of(16, 3, 20)
+    monkeypatch.setattr("inrbench_task_ct.scan.POINTS_AT_A_TIME", 5 * 20)
+    _, in_parts = scan_of(16, 3, 20)
+    np.testing.assert_array_equal(whole.matrix.toarray(), in_parts.matrix.toarray())
+
+
 def test_differences_are_those_of_numpy():
     _, scan = scan_of(16, 1, 16)
     picture = scan.disc * np.random.default_rng(0).uniform(size=scan.disc.shape)
@@ -63,5 +79,5 @@ def test_differences_are_those_of_numpy():
 
 def test_a_matrix_that_would_be_too_large_is_not_made():
     beam = ParallelBeam(4096, 10_000)
-    with pytest.raises(DataError, match=r"at most 200,000,000 points .* choose a smaller size"):
+    with pytest.raises(DataError, match=r"at most 150,000,000 points .* choose a smaller size"):
         make_scan(beam, np.zeros(0), np.zeros(0, bool), 4096)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from inrbench_task_image.spec import RegularisedSpec, TotalVariation
+from inrbench_task_image.spec import RegularisedSpec
 from pydantic import Field, ValidationInfo, field_validator
 
 from inrbench_core import Metric, TaskEntry, hookimpl
@@ -42,11 +42,6 @@ class CtSpec(RegularisedSpec):
     noise: float = Field(
         0.01, ge=0, description="standard deviation of the Gaussian noise on the bins, as a share of the largest one"
     )
-    regulariser: TotalVariation | None = Field(
-        None,
-        description="{name: tv, weight: W} adds W times the isotropic total variation of the field (values in [0, 1], "
-        "mean over pixels) to the mean squared error of the bins",
-    )
 
     @field_validator("source")
     @classmethod
@@ -62,7 +57,8 @@ def inrbench_tasks() -> Iterator[TaskEntry]:
         CtSpec,
         "inrbench_task_ct.problem:prepare",
         reference="Kak and Slaney 1988, chapter 3; with INRs: Sun et al. 2021, arXiv:2102.05181",
-        formula="mean over bins of (integral of f along the ray - measured)^2",
+        formula="mean over bins of (integral of f along the ray - measured)^2, and the regulariser; f in [0, 1], half "
+        "the slice's width is 1",
         signal="scan",
         direction="inverse",
         metrics=(Metric("psnr", "dB"), Metric("ssim")),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import svds
+from scipy.sparse.linalg import LinearOperator, eigsh
 from skimage.transform import iradon, iradon_sart
 
 from inrbench_task_ct.scan import Scan
@@ -51,16 +51,17 @@ def least_squares(scan: Scan) -> Iterator[Array]:
 
     They are those of LSQR (Paige and Saunders 1982) in exact arithmetic; the fewer, the smoother.
     """
+    # In float64: float32 loses the conjugacy of the directions in a few steps.
     pixels = np.zeros(scan.matrix.shape[1])
     residual = scan.bins
-    gradient = scan.matrix.T @ residual
+    gradient = scan.back_project(residual)
     direction, squared = gradient, gradient @ gradient
     while True:
         if squared > 0.0:
-            image = scan.matrix @ direction
+            image = scan.project(direction)
             step = squared / (image @ image)
             pixels, residual = pixels + step * direction, residual - step * image
-            gradient = scan.matrix.T @ residual
+            gradient = scan.back_project(residual)
             before, squared = squared, gradient @ gradient
             direction = gradient + squared / before * direction
         yield pixels
@@ -81,25 +82,25 @@ def total_variation(
     Yields:
         for each weight an answer (P,), float32.
     """
-    norm = float(svds(scan.matrix, k=1, return_singular_vectors=False, v0=np.ones(min(scan.matrix.shape)))[0])
+    count = scan.matrix.shape[1]
+    normal = LinearOperator((count, count), lambda x: scan.back_project(scan.project(x)), dtype=np.float32)
+    norm = np.sqrt(eigsh(normal, k=1, return_eigenvectors=False, v0=np.ones(count, np.float32))[0])
     # Norms are 1: of the projector as of the differences, of which the former norm is below sqrt(8).
     scale = math.sqrt(8.0)
-    projector, differences = (
-        part.astype(np.float32) for part in (scan.matrix / norm, forward_differences(scan.disc) / scale)
-    )
-    back, divergence = projector.T.tocsr(), differences.T.tocsr()
+    differences = (forward_differences(scan.disc) / scale).astype(np.float32)
+    divergence = differences.T.tocsr()
     bins = (scan.bins / norm).astype(np.float32)
     # Their product times the squared norm of both operators together, 2 at most, has to be below 1.
     primal, dual = (np.float32(0.99 * math.sqrt(0.5 * ratio)) for ratio in (STEP_RATIO, 1.0 / STEP_RATIO))
-    pixels = np.zeros(projector.shape[1], np.float32)
+    pixels = np.zeros(count, np.float32)
     ahead, misfit, slope = pixels, np.zeros_like(bins), np.zeros((2, scan.disc.size), np.float32)
     for weight in weights:
         bound = np.float32(weight * scale)
         for _ in range(iterations):
-            misfit = (misfit + dual * (projector @ ahead - bins)) / (1.0 + dual)
+            misfit = (misfit + dual * (scan.project(ahead) / norm - bins)) / (1.0 + dual)
             slope += dual * (differences @ ahead).reshape(slope.shape)
             slope /= np.maximum(1.0, np.hypot(*slope) / bound)
-            moved = (pixels - primal * (back @ misfit + divergence @ slope.ravel())).clip(0.0)
+            moved = (pixels - primal * (scan.back_project(misfit) / norm + divergence @ slope.ravel())).clip(0.0)
             pixels, ahead = moved, 2.0 * moved - pixels
         yield pixels
 

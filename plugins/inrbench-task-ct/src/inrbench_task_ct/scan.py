@@ -13,8 +13,11 @@ from inrbench_task_ct.beam import ParallelBeam
 
 Array = np.ndarray[Any, Any]
 
-# Along all rays together: the matrix of as many points takes about 5 GB.
-MOST_POINTS = 200_000_000
+# Along all rays together. A matrix has 14 bytes for each point; with what it is joined from, or in float64 during a
+# product, that is 31 at the peak: 4.7 GB for as many points.
+MOST_POINTS = 150_000_000
+# While the matrix is made.
+POINTS_AT_A_TIME = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -23,23 +26,41 @@ class Scan:
 
     Args:
         bins: measured integrals, float64 (B,), view by view, lengths in coordinate units.
-        matrix: sparse (B, P), from the P pixels in the disc to the bins.
-        view: which view each bin belongs to, int64 (B,).
+        row: which bin of the whole sinogram each of them is, int64 (B,).
+        matrix: sparse float32 (V N, P), from the P pixels in the disc to all bins of the sinogram.
         degrees: direction of each view of the whole sinogram, (V,), as `skimage.transform.radon` takes it.
         disc: bool (N, N), P of them True: the pixels that every view sees.
         spacing: of pixels, in coordinate units.
     """
 
     bins: Array
+    row: Array
     matrix: sparse.csr_matrix
-    view: Array
     degrees: Array
     disc: Array
     spacing: float
 
+    @property
+    def view(self) -> Array:
+        """Which view each bin belongs to, int64 (B,)."""
+        return self.row // len(self.disc)
+
     def part(self, chosen: Array) -> Scan:
-        """The bins where `chosen`, bool (B,), is True."""
-        return replace(self, bins=self.bins[chosen], matrix=self.matrix[chosen], view=self.view[chosen])
+        """The bins where `chosen`, bool (B,), is True. It shares the matrix, which is by far the largest part."""
+        return replace(self, bins=self.bins[chosen], row=self.row[chosen])
+
+    def project(self, pixels: Array) -> Array:
+        """A x: the integrals of pixels (P,) for the bins, (B,), of the dtype of the pixels.
+
+        With float64 scipy converts the matrix for the time of a product.
+        """
+        return (self.matrix @ pixels)[self.row]
+
+    def back_project(self, bins: Array) -> Array:
+        """A' y, of values of the bins (B,): (P,), of their dtype."""
+        spread = np.zeros(self.matrix.shape[0], bins.dtype)
+        spread[self.row] = bins
+        return self.matrix.T @ spread
 
     def sinogram(self) -> tuple[Array, Array]:
         """Whole views as scikit-image has them: the bins, (N, V), lengths in pixels, and directions, degrees (V,)."""
@@ -48,7 +69,7 @@ class Scan:
 
     def error(self, pixels: Array) -> float:
         """Sum over bins of the squared difference to the integrals of pixels (P,)."""
-        return float(np.square(self.matrix @ pixels - self.bins).sum())
+        return float(np.square(self.project(pixels) - self.bins).sum())
 
     def picture(self, pixels: Array) -> Array:
         """Pixels of the disc, (P,), as a slice (N, N) with air around."""
@@ -78,13 +99,20 @@ def make_scan(beam: ParallelBeam, sinogram: Array, disc: Array, samples: int) ->
     angles = beam.angles.cpu().double().numpy()
     offsets = beam.offsets.cpu().double().numpy()
     inside = np.flatnonzero(disc)
-    matrix = sparse.vstack([_projector(beam, angle, offsets, samples)[:, inside] for angle in angles], format="csr")
-    view = np.repeat(np.arange(beam.views), beam.size)
-    return Scan(sinogram.ravel().astype(np.float64), matrix, view, np.rad2deg(angles), disc, beam.spacing)
+    rays = max(1, POINTS_AT_A_TIME // samples)
+    parts = [
+        _projector(beam, angle, offsets[first : first + rays], samples)[:, inside]
+        for angle in angles
+        for first in range(0, beam.size, rays)
+    ]
+    matrix = sparse.vstack(parts, format="csr")
+    return Scan(
+        sinogram.ravel().astype(np.float64), np.arange(matrix.shape[0]), matrix, np.rad2deg(angles), disc, beam.spacing
+    )
 
 
 def _projector(beam: ParallelBeam, angle: float, offsets: Array, samples: int) -> sparse.csr_matrix:
-    """Of one view: (N, N^2), from all pixels to its bins."""
+    """Of rays of one view: float32 (B, N^2), from all pixels to the bins at offsets (B,)."""
     size = beam.size
     half = np.sqrt(np.maximum(beam.radius**2 - offsets**2, 0.0))[:, None]
     along = half * ((np.arange(samples) + 0.5) * (2.0 / samples) - 1.0)
@@ -102,8 +130,9 @@ def _projector(beam: ParallelBeam, angle: float, offsets: Array, samples: int) -
         (top + 1, left, down * (1.0 - right)),
         (top + 1, left + 1, down * right),
     )
-    bins = np.broadcast_to(np.arange(size)[:, None], row.shape).ravel()
+    bins = np.broadcast_to(np.arange(len(offsets))[:, None], row.shape).ravel()
     weights = np.concatenate([(length * share).ravel() for *_, share in corners])
     pixels = np.concatenate([(y * size + x).ravel() for y, x, _ in corners])
     # Points that share a pixel are summed.
-    return sparse.csr_matrix((weights, (np.tile(bins, len(corners)), pixels)), shape=(size, size**2))
+    matrix = sparse.csr_matrix((weights, (np.tile(bins, len(corners)), pixels)), shape=(len(offsets), size**2))
+    return matrix.astype(np.float32)

@@ -44,8 +44,8 @@ class TotalVariation(BaseModel):
     name: Literal["tv"]
     weight: float = Field(
         gt=0,
-        description="of the total variation (mean over pixels and channels, for values in [0, 1]) beside a squared "
-        "error of values in [-1, 1]",
+        description="of the total variation (mean over pixels and channels, for values in [0, 1]) beside the task's "
+        "loss; see its formula",
     )
 
 

@@ -78,7 +78,8 @@ def inrbench_tasks() -> Iterator[TaskEntry]:
         MriSpec,
         "inrbench_task_mri.problem:prepare",
         reference="Lustig et al. 2007, Magn. Reson. Med. 58:1182; with INRs: Shen et al. 2021, arXiv:2108.10991",
-        formula="mean over samples of |(Fourier transform of f) - measured|^2, over the mean of |measured|^2",
+        formula="mean over samples of |(Fourier transform of f) - measured|^2, over the mean of |measured|^2, and the "
+        "regulariser; f in [0, 1]",
         signal="scan",
         direction="inverse",
         metrics=(
