@@ -30,8 +30,8 @@ def matrix_of(operator):
     return torch.stack(columns, dim=1).numpy()
 
 
-def equations_of(operator, samples, noise=0.0):
-    probe = torch.from_numpy(np.random.default_rng(5).standard_normal(samples.shape))
+def equations_of(operator, samples, noise=0.0, probe_seed=5):
+    probe = torch.from_numpy(np.random.default_rng(probe_seed).standard_normal(samples.shape))
     back, probe = (operator.adjoint(part).reshape(operator.size, -1).numpy() for part in (samples, probe))
     return NormalEquations(operator.spectrum(), back, float((samples**2).sum()), samples.numel(), noise, probe)
 
@@ -135,19 +135,49 @@ def test_total_variation_is_least_by_another_solver(which):
     np.testing.assert_allclose(ours, found.x.reshape(8, 8), atol=2e-2)
 
 
-@pytest.mark.parametrize("which", [0, 1])
-def test_the_predicted_risk_is_the_true_one_on_average(which):
-    operator, noise = operators(20)[which], 0.05
-    picture = phantom(20)
-    clean = measured(operator, picture, 0.0)
+def mean_risks(operator, picture, noise, weight):
+    """The predicted and the true one over noises and probes drawn anew."""
+    clean = equations_of(operator, measured(operator, picture, 0.0))
     predicted, true = [], []
     for seed in range(12):
-        equations = equations_of(operator, measured(operator, picture, noise, seed), noise)
-        pair = (minimise_variation(part, 0.03, part.target, 1e-4) for part in (equations, equations.probed()))
-        answer, probed = pair
-        predicted.append(predicted_risk(equations, answer, probed))
-        true.append(equations_of(operator, clean).squared_error(answer))
-    assert np.mean(predicted) == pytest.approx(np.mean(true), rel=0.1)
+        equations = equations_of(operator, measured(operator, picture, noise, seed), noise, 100 + seed)
+        answer, probed = (
+            minimise_variation(part, weight, part.target, 1e-4) for part in (equations, equations.probed())
+        )
+        # Without what is the same for every weight: how far this noise's power is from the expected one.
+        excess = equations.squared_error(picture) - equations.count * noise**2
+        predicted.append(predicted_risk(equations, answer, probed) - excess)
+        true.append(clean.squared_error(answer))
+    return np.mean(predicted), np.mean(true)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_the_predicted_risk_is_the_true_one_on_average(which):
+    predicted, true = mean_risks(operators(20)[which], phantom(20), 0.05, 0.03)
+    # Three standard errors.
+    assert predicted == pytest.approx(true, rel=0.15)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.25])
+def test_so_it_is_where_noise_is_strong(share):
+    """An answer changes by far less with another full level of noise than its derivative says."""
+    operator, noise = Lines(32, np.arange(32) - 16, dtype=torch.float64), 0.1
+    predicted, true = mean_risks(operator, phantom(32), noise, share * noise)
+    # Three standard errors.
+    assert predicted == pytest.approx(true, rel=0.15)
+
+
+def test_without_noise_each_weight_is_solved_once(monkeypatch):
+    solved = []
+
+    def counting(equations, weight, start, tolerance):
+        solved.append(weight)
+        return minimise_variation(equations, weight, start, tolerance)
+
+    monkeypatch.setattr("inrbench_task_mri.solvers.minimise_variation", counting)
+    operator = operators(16)[0]
+    least_total_variation(equations_of(operator, measured(operator, phantom(16), 0.0)))
+    assert len(solved) == len(set(solved)) > 1
 
 
 @pytest.mark.parametrize("which", [0, 1])

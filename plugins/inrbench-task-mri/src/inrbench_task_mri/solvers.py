@@ -21,11 +21,14 @@ LEAST_SQUARES_ITERATIONS = 200
 # between neighbouring pixels that one iteration takes away, as a share of white. They decide how fast it converges and
 # not to what.
 ADMM_ITERATIONS, ADMM_GRADIENTS, ADMM_STEP = 1000, 2, 0.05
-# Tolerances, see `minimise_variation`, while weights are compared, and for the answer.
-ROUGHLY, CONVERGED = 1e-4, 1e-5
+# See `minimise_variation`.
+TOLERANCE = 1e-5
 # Weights that are compared, as multiples of the noise's standard deviation, or of this share of white if it is less.
 WEIGHTS = tuple(0.5**power for power in range(7))
 LEAST_NOISE = 1e-3
+# Of the noise level: a difference quotient needs a step in which the answer is nearly linear, and total variation
+# answers another full level of noise differently.
+PROBE_STEP = 0.1
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,8 @@ class NormalEquations:
         return float((picture * (self.product(picture) - 2.0 * self.target)).sum()) + self.power
 
     def probed(self) -> NormalEquations:
-        """The same with more noise on the samples: the probe's, as strong as the noise that they have."""
-        return replace(self, target=self.target + self.noise * self.probe)
+        """The same with the probe's noise on the samples, too, of `PROBE_STEP` times the standard deviation."""
+        return replace(self, target=self.target + PROBE_STEP * self.noise * self.probe)
 
     def circulant(self) -> Array:
         """Eigenvalues of the circulant matrix nearest to H (T. Chan 1988), (N, N): of numpy's fft2."""
@@ -98,30 +101,34 @@ def least_total_variation(equations: NormalEquations) -> Array:
     from 1 down to where the risk grows again.
     """
     level = max(equations.noise, LEAST_NOISE)
-    picture = probed = equations.target
-    best, weight = math.inf, level
-    for candidate in (level * multiple for multiple in WEIGHTS):
-        picture = minimise_variation(equations, candidate, picture, ROUGHLY)
-        probed = minimise_variation(equations.probed(), candidate, probed, ROUGHLY)
+    answer = picture = probed = equations.target
+    # Without noise the probe has none either, and one solution is enough.
+    with_more_noise = equations.probed() if equations.noise else None
+    least = math.inf
+    for multiple in WEIGHTS:
+        picture = minimise_variation(equations, level * multiple, picture, TOLERANCE)
+        probed = (
+            minimise_variation(with_more_noise, level * multiple, probed, TOLERANCE) if with_more_noise else picture
+        )
         risk = predicted_risk(equations, picture, probed)
-        if risk >= best:
+        if risk >= least:
             break
-        best, weight = risk, candidate
-    return minimise_variation(equations, weight, picture, CONVERGED)
+        answer, least = picture, risk
+    return answer
 
 
 def predicted_risk(equations: NormalEquations, picture: Array, probed: Array) -> float:
     """Stein's estimate of the sum of squared errors of A x beside the samples without noise (Ramani et al. 2012).
 
     It is |A x - d|^2 - count noise^2 + 2 noise^2 div, with the divergence of A x by d from a difference quotient along
-    white noise of the strength of the samples' own.
+    white noise of a tenth of the samples' own.
 
     Args:
         equations: of the samples.
         picture: x, a solution for them.
         probed: the solution for `equations.probed()`.
     """
-    divergence_times_noise = float((equations.probe * (probed - picture)).sum())
+    divergence_times_noise = float((equations.probe * (probed - picture)).sum()) / PROBE_STEP
     variance = equations.noise**2
     return (
         equations.squared_error(picture) - equations.count * variance + 2.0 * equations.noise * divergence_times_noise
