@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.metadata
 import io
 import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,20 @@ LEAST_SECONDS = 0.5
 # Above this size the files that were used longest ago are deleted.
 MOST_BYTES = 4 << 30
 ORPHANED_S = 86_400.0
+# Distributions that the official plugins compute or read prepared data with: their versions may differ in its values.
+LIBRARIES = (
+    "av",
+    "nibabel",
+    "numpy",
+    "pillow",
+    "pydicom",
+    "scikit-image",
+    "scipy",
+    "soundfile",
+    "tifffile",
+    "torch",
+    "trimesh",
+)
 SUFFIX = ".arrays"
 # Of each file's beginning; numpy's npz follows.
 CHECKSUM_BYTES = 16
@@ -39,13 +55,14 @@ def cache_folder() -> Path:
 def cached_arrays(module: str, key: Mapping[str, Any], make: Callable[[], Arrays]) -> dict[str, np.ndarray[Any, Any]]:
     """The arrays that `make` returns, from disk if they were made before.
 
-    They are found by `key` and by the code of core's `api` and of the package that `module` belongs to, with the
-    plugins that it imports, so that edited code makes them anew. A file that is damaged or not readable is made again;
-    where nothing can be written nothing is kept.
+    They are found by `key`, by the versions of `LIBRARIES`, and by the code of core's `api` and of the package that
+    `module` belongs to, with the plugins that it imports, so that edited code makes them anew. A file that is damaged
+    or not readable is made again; where nothing can be written nothing is kept.
 
     Args:
         module: the caller's `__name__`.
-        key: plain data that decides the arrays: options, and the SHA-256 of every file that is read.
+        key: plain data that decides the arrays: options, the SHA-256 of every file that is read, and versions of
+            libraries beyond `LIBRARIES`.
         make: computes named arrays, of dtypes without objects.
     """
     package = module.partition(".")[0]
@@ -53,7 +70,7 @@ def cached_arrays(module: str, key: Mapping[str, Any], make: Callable[[], Arrays
     if code != [package_fingerprint(package), package_fingerprint("inrbench_core", ("api",))]:
         # Edited since it was imported: what this process computes belongs to neither version's files.
         return _made(make)
-    known = json.dumps([package, code, dict(key)], sort_keys=True, default=str)
+    known = json.dumps([package, code, _library_versions(), dict(key)], sort_keys=True, default=str)
     path = cache_folder() / f"{hashlib.blake2b(known.encode(), digest_size=16).hexdigest()}{SUFFIX}"
     found = _read(path)
     if found is not None:
@@ -63,6 +80,16 @@ def cached_arrays(module: str, key: Mapping[str, Any], make: Callable[[], Arrays
     if time.perf_counter() - started >= LEAST_SECONDS:
         _write(path, made)
     return made
+
+
+@cache
+def _library_versions() -> dict[str, str]:
+    """Versions of those of `LIBRARIES` that are installed."""
+    versions = {}
+    for name in LIBRARIES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
 
 
 def _made(make: Callable[[], Arrays]) -> dict[str, np.ndarray[Any, Any]]:

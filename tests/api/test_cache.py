@@ -1,4 +1,5 @@
 import importlib
+import importlib.metadata
 import sys
 
 import numpy as np
@@ -84,6 +85,26 @@ def test_the_code_of_what_the_package_imports_counts(package, monkeypatch):
     monkeypatch.setattr(fingerprint, "_when_imported", {})
     with pytest.raises(AssertionError, match="made again"):
         cached_arrays("cached_inr", {}, never)
+
+
+def test_other_versions_of_libraries_make_the_arrays_anew(package, monkeypatch):
+    cached_arrays("cached_inr", {}, lambda: ARRAYS)
+    version = importlib.metadata.version
+
+    def newer_scipy(name):
+        return "99.0" if name == "scipy" else version(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", newer_scipy)
+    cache._library_versions.cache_clear()
+    with pytest.raises(AssertionError, match="made again"):
+        cached_arrays("cached_inr", {}, never)
+    monkeypatch.undo()
+    cache._library_versions.cache_clear()
+
+
+def test_libraries_that_are_not_installed_have_no_version(monkeypatch):
+    monkeypatch.setattr(cache, "LIBRARIES", ("numpy", "not-installed-anywhere"))
+    assert cache._library_versions.__wrapped__() == {"numpy": np.__version__}
 
 
 def test_the_oldest_files_are_deleted_beyond_the_bound_and_a_folder_that_cannot_be_written_is_no_error(

@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import PIL
-import skimage
-import tifffile
 
 from inrbench_core import DataError, cached_arrays
 from inrbench_core.api.sources import MOST_PIXELS, file_sha256
@@ -26,7 +23,6 @@ Array = np.ndarray[Any, Any]
 # Names in a record: the size of the file's picture, and the part of it that was taken, in its pixels. Row r of the
 # fitted picture lies at crop_top + (r + 0.5) * crop_height / height - 0.5 there, and a column likewise.
 PLACE_IN_FILE = ("file_height", "file_width", "crop_top", "crop_left", "crop_height", "crop_width")
-LIBRARIES = (PIL.__version__, tifffile.__version__, skimage.__version__, np.__version__)
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,7 @@ def cached_picture(module: str, key: Mapping[str, Any], make: Callable[[], Pictu
         made = make()
         return {"pixels": made.pixels, "record": np.frombuffer(json.dumps(made.record).encode(), np.uint8)}
 
-    arrays = cached_arrays(module, {**key, "libraries": LIBRARIES}, as_arrays)
+    arrays = cached_arrays(module, key, as_arrays)
     return Picture(arrays["pixels"], json.loads(arrays["record"].tobytes()))
 
 
