@@ -64,7 +64,7 @@ def _check_row(subject: Subject, planned: PlannedRow, row: ResultRow, board: str
 
 
 def _other_settings(run: ResultRun) -> Finding:
-    what = "its signal, its files or its analyses are not those of the stored spec"
+    what = "its signal, its data seed, its files or its analyses are not those of the stored spec"
     return finding("spec", [run], what, "run the experiment again, or correct the spec")
 
 

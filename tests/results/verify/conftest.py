@@ -155,10 +155,15 @@ class Folder:
         assert fitted.status == "ok", fitted.message
         return fitted
 
-    def fit_wrongly(self, monkeypatch: pytest.MonkeyPatch, record: RunRecord, source: dict[str, Any]) -> RunRecord:
-        """Fit a record's run on the samples of the task with other options, and measure it as the record says."""
+    def fit_wrongly(
+        self, monkeypatch: pytest.MonkeyPatch, record: RunRecord, source: dict[str, Any], **changes: Any
+    ) -> RunRecord:
+        """Fit a record's run on the samples of the task with other options, and measure it as the record says.
+
+        `changes` are of the run on whose samples it is fitted.
+        """
         run = run_from_data(record.run, self.catalog)
-        other = run_from_data({**record.run, "task": {**record.run["task"], **source}}, self.catalog)
+        other = run_from_data({**record.run, "task": {**record.run["task"], **source}, **changes}, self.catalog)
         prepare = execute_module.prepare
         with monkeypatch.context() as patch:
             patch.setattr(execute_module, "_prepared", execute_module._Prepared())

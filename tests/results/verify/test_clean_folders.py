@@ -52,6 +52,19 @@ def test_sweep_that_grew(evaluate: Any, catalog: Catalog, tmp_path: Path) -> Non
     assert report.recomputed == sum(run.status == "ok" for run in results.runs)
 
 
+@pytest.mark.parametrize(("data_seed", "of_baselines"), [("seed", {0, 1}), (3, {3})])
+def test_data_of_other_seeds(
+    evaluate: Any, catalog: Catalog, tmp_path: Path, data_seed: object, of_baselines: set[int]
+) -> None:
+    results = evaluate(tmp_path, tasks=[PICTURE], fields=[FIELD], data_seed=data_seed)
+    assert {run.seed for run in results.runs if run.baseline} == of_baselines
+    assert {run.seed for run in results.runs if not run.baseline} == {0, 1}
+    report = verify(tmp_path, catalog, refit=1)
+    assert report.findings == ()
+    assert report.unchecked == ()
+    assert report.recomputed == len({run.id for run in results.runs})
+
+
 def test_tuned_rows(evaluate: Any, catalog: Catalog, tmp_path: Path) -> None:
     """Trials have seeds of their own, which are not left out; the choice has to be the one that they make."""
     tuning = {"trials": 3, "over": {"training.lr": [1e-4, 1e-1, "log"]}, "seeds": [7]}

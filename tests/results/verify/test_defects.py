@@ -16,7 +16,7 @@ from inrbench_core.results.verify.report import Report
 from inrbench_core.results.verify.verify import verify
 from inrbench_core.runs.record import RunRecord
 
-# Each verifies a folder of 24 runs.
+# Each verifies a folder of 30 runs.
 pytestmark = pytest.mark.slow
 SINE = ("image", "sine", 0)
 RELU = ("image", "relu", 0)
@@ -95,6 +95,20 @@ def test_other_data_measured_on_the_right_ones(folder: Any, monkeypatch: pytest.
     fitted = folder.fit_wrongly(monkeypatch, folder.record(*SINE), {"source": "coffee"})
     folder.put(folder.run(*SINE), fitted)
     assert probes(folder.verify()) == {"data"}
+
+
+def test_data_of_another_data_seed(folder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other pixels are held out."""
+    fitted = folder.fit_wrongly(monkeypatch, folder.record(*SINE), {}, data_seed=1)
+    folder.put(folder.run(*SINE), fitted)
+    assert probes(folder.verify()) == {"data"}
+
+
+def test_another_data_seed_than_the_spec_says(folder: Any) -> None:
+    folder.put(folder.run(*SINE), folder.fit(folder.record(*SINE), {"data_seed": 1}))
+    (found,) = folder.verify().findings
+    assert (found.probe, found.ids) == ("spec", (folder.run(*SINE).id,))
+    assert "its data seed" in found.what
 
 
 def test_other_code(folder: Any) -> None:
