@@ -102,7 +102,7 @@ def test_events_come_in_order_and_end(executor: Executor, plan: MakePlan) -> Non
 
 
 def test_a_job_of_several_runs_gives_each_as_it_is_done(executor: Executor, plan: MakePlan) -> None:
-    runs = list(plan(seeds=2).runs.values())
+    runs = list(plan(seeds=3).runs.values())
     executor.submit(job_of(*runs, job_id="all of them"))
     events = listen(executor, "all of them")
     assert kinds(events, "all of them") == ["started", *["finished"] * 4, "ended"]

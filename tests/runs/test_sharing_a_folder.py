@@ -35,7 +35,7 @@ def complete(spec: Path, out: Path) -> dict[str, int]:
     with started("eval", "--spec", spec, "--out", out, "--jobs", "1") as driver:
         assert driver.wait(timeout=120) == 0
     times = times_of_files(out)
-    assert len(times) == 6
+    assert len(times) == 4
     return times
 
 
@@ -57,10 +57,10 @@ def test_repeating_and_being_stopped_loses_no_good_record(
         _, errors = driver.communicate(timeout=60)
     if number != signal.SIGKILL:
         assert driver.returncode == 130
-        assert "stopped: 6 of 6 runs are done and kept in" in errors
-    assert statuses(out) == ["ok"] * 6
+        assert "stopped: 4 of 4 runs are done and kept in" in errors
+    assert statuses(out) == ["ok"] * 4
     after = times_of_files(out)
-    # Baselines do not evaluate a field, and were repeated.
+    # The baseline does not evaluate a field, and was repeated.
     assert sum(after[name] == before[name] for name in before) >= 3
 
 
@@ -114,7 +114,7 @@ def test_a_driver_that_waits_goes_on_when_the_first_has_gone(
             first.send_signal(number)
             _, errors = second.communicate(timeout=120)
             assert second.returncode == 0, errors
-    assert statuses(out) == ["ok"] * 6
+    assert statuses(out) == ["ok"] * 4
     after = times_of_files(out)
     assert {name: after[name] for name in kept} == kept
 
@@ -158,7 +158,7 @@ def test_overlapping_specs_at_the_same_time(tmp_path: Path, case_of: MakeCase, e
             (board,) = json.loads(output)["tasks"]
             found[name] = {row["field"] for row in board["rows"]}
     assert found == {name: set(rows) for name, rows in ROWS.items()}
-    assert len(times_of_files(out)) == 8
+    assert len(times_of_files(out)) == 7
     assert len(list((out / "experiments").glob("*.json"))) == 2
     results = load_results(out, every=True)
     assert {run.status for run in results.runs} == {"ok"}
