@@ -19,7 +19,7 @@ from runs_support import RAY, ExecutorCase, MakeCase, children_of, started, time
 from inrbench_core.results.load import load_results
 from inrbench_core.runs.runfile import NotARun, read_file
 
-# 12 fits of about 0.3 s, and 4 runs of a baseline.
+# 12 fits of about 0.3 s, and a run of a baseline.
 SPEC = """
 name: sweep
 task: line
@@ -27,7 +27,7 @@ fields: [shallow, swell, {name: shallow, activation: kink}]
 training: {steps: 1000, evaluate_every: 100, compile: "off"}
 seeds: 4
 """
-RUNS = 16
+RUNS = 13
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 VICTIMS = ("driver", "worker", "group")
 JOBS = (1, 2)
