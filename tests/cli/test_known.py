@@ -12,7 +12,7 @@ def shared(evaluated, run_cli, tmp_path):
     _, folder = evaluated
     done = run_cli("results", folder / "results/small", "--export", tmp_path / "all.csv")
     assert done.returncode == 0, done.stderr
-    assert done.stderr == f"inrbench: exported to {tmp_path / 'all.csv'}; runs: 6\n"
+    assert done.stderr == f"inrbench: exported to {tmp_path / 'all.csv'}; runs: 5\n"
     return tmp_path / "all.csv"
 
 

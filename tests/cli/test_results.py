@@ -76,7 +76,8 @@ def test_one_row_for_each_run_as_csv_and_as_json(evaluated, run_cli):
         (run["run"], repr(run["metrics"]["psnr"])) for run in data["runs"]
     ]
     assert {(row["field"], row["seed"]) for row in rows} == {
-        (field, seed) for field in ("zero", "wave", "kink") for seed in "01"
+        ("zero", "0"),
+        *((field, seed) for field in ("wave", "kink") for seed in "01"),
     }
 
 
@@ -92,7 +93,7 @@ def test_several_folders_are_one_table_and_every_experiment_of_one_is_shown_if_a
     (task,) = data["tasks"]
     assert {row["field"] for row in task["rows"]} == {"zero", "wave", "kink", "wave (ten)", "kink (ten)"}
     # The baseline is the same in both.
-    assert {row["field"]: len(row["runs"]) for row in task["rows"]}["zero"] == 2
+    assert {row["field"]: len(row["runs"]) for row in task["rows"]}["zero"] == 1
     shutil.copytree(first, tmp_path / "both")
     more = run_cli("eval", "--spec", spec, "--out", tmp_path / "both", "--set", "fields=[swell]", *plugin)
     assert more.returncode == 0, more.stderr
