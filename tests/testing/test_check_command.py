@@ -73,6 +73,6 @@ def test_sound_entries_exit_0(run_cli: Cli) -> None:
 
 
 def test_an_unknown_distribution_is_one_line(run_cli: Cli) -> None:
-    done = run_cli("check", "inrbensh")
+    done = run_cli("check", "inrbenhc")
     assert done.returncode == 2
-    assert done.stderr == "inrbench: no distribution 'inrbensh' with plugins; did you mean 'inrbench'?\n"
+    assert done.stderr == "inrbench: no distribution 'inrbenhc' with plugins; did you mean 'inrbench'?\n"
