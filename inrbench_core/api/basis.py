@@ -141,7 +141,7 @@ class ExpansionLayer(nn.Module):
         options = basis.options
         self._panels = math.ceil(basis.size / FUNCTIONS_PER_PANEL)
         factors, offsets = self._normalisation(in_features)
-        # What the functions are multiplied by, and what is subtracted then: (I, K).
+        # What the functions are multiplied by, and what is added then: (I, K).
         self.register_buffer("factors", factors)
         self.register_buffer("offsets", offsets)
         self.coefficients = nn.Parameter(torch.empty(out_features, in_features, basis.size))
@@ -165,7 +165,7 @@ class ExpansionLayer(nn.Module):
         # So does a constant, but for its RMS: centred, it would be nothing.
         varies = (found.variance > 0.0) & (found.square > LEAST_RMS**2)
         factors = torch.where(varies, found.variance.rsqrt(), inverse_rms)
-        return factors.float(), torch.where(varies, found.mean * factors, 0.0).float()
+        return factors.float(), torch.where(varies, -found.mean * factors, 0.0).float()
 
     def _start(self) -> None:
         basis, options = self.basis, self.basis.options
@@ -232,7 +232,6 @@ class ExpansionLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map x, (N, I), to (N, O); by C++, its transpose is contiguous."""
         coefficients = self.coefficients  # Looked up once: with a parametrization each look-up computes.
-        bias = self._total_bias(coefficients)
         if x.dtype == torch.bfloat16:
             # Of another layer under autocast; rounded again, functions of a high degree would lose all digits.
             x = x.float()
@@ -240,13 +239,13 @@ class ExpansionLayer(nn.Module):
             inputs = x if self._fuses_tanh() else self.basis.domain(x, self.position)
             terms = native_values(inputs.T, self._key, self.basis.size).flatten(0, 1)
             weight = coefficients.flatten(1)
+            bias = self._total_bias(weight)
             y = (weight @ terms if bias is None else torch.addmm(bias.unsqueeze(1), weight, terms)).T
         else:
             out_features, in_features, size = coefficients.shape
-            phi = self._scaled(self.basis.expand(self.basis.domain(x, self.position)))
-            terms = phi.transpose(1, 2).reshape(x.shape[0], size * in_features)
+            terms = self._functions(x).transpose(1, 2).reshape(x.shape[0], size * in_features)
             weight = coefficients.transpose(1, 2).reshape(out_features, size * in_features)
-            y = functional.linear(terms, weight, bias)
+            y = functional.linear(terms, weight, self.bias)
         if self.base is not None:
             y = y + self.base(functional.silu(x))
         return y
@@ -263,17 +262,18 @@ class ExpansionLayer(nn.Module):
         return features if self.bias is None else {**features, "bias": torch.ones_like(x[:, 0])}
 
     def _functions(self, x: Tensor) -> Tensor:
-        return self._centred(self._scaled(self.basis.expand(self.basis.domain(x, self.position))))
+        phi = self.basis.expand(self.basis.domain(x, self.position))
+        if self.factors is None:
+            return phi
+        return phi * self.factors if self.offsets is None else torch.addcmul(self.offsets, phi, self.factors)
 
-    def _centred(self, phi: Tensor) -> Tensor:
-        return phi if self.offsets is None else phi - self.offsets
+    def _total_bias(self, weight: Tensor) -> Tensor | None:
+        """The bias, and what the means of the functions take from every point, which kernels do not centre.
 
-    def _scaled(self, phi: Tensor) -> Tensor:
-        return phi if self.factors is None else phi * self.factors
-
-    def _total_bias(self, coefficients: Tensor) -> Tensor | None:
-        """The bias less what the means of the functions add to every point, so that none needs to be centred."""
+        Args:
+            weight: all coefficients, (O, I K).
+        """
         if self.offsets is None:
             return self.bias
-        shift = coefficients.flatten(1) @ self.offsets.flatten()
-        return -shift if self.bias is None else self.bias - shift
+        shift = weight @ self.offsets.flatten()
+        return shift if self.bias is None else self.bias + shift

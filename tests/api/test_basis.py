@@ -86,10 +86,10 @@ def test_normalising_leaves_alone_what_vanishes_on_the_domain_and_sees_what_is_n
 def test_centring_leaves_alone_what_vanishes_on_the_domain_and_what_is_constant():
     layer = make(Boxes, 1, 3, position="first", normalize="variance")
     np.testing.assert_allclose(layer.factors[0], [1 / np.sqrt(0.01 - 0.0001)] * 100 + [1.0], rtol=0.2)
-    np.testing.assert_allclose(layer.offsets[0], [0.01 / np.sqrt(0.01 - 0.0001)] * 100 + [0.0], rtol=0.2)
+    np.testing.assert_allclose(-layer.offsets[0], [0.01 / np.sqrt(0.01 - 0.0001)] * 100 + [0.0], rtol=0.2)
     layer = make(Doubled, normalize="variance")
     np.testing.assert_allclose(layer.factors[0], [0.5, np.sqrt(3) / 2, np.sqrt(45 / 4) / 2], rtol=1e-6)
-    np.testing.assert_allclose(layer.offsets[0], [0, 0, np.sqrt(45 / 4) / 3], atol=1e-6)
+    np.testing.assert_allclose(-layer.offsets[0], [0, 0, np.sqrt(45 / 4) / 3], atol=1e-6)
 
 
 def test_features_of_a_centred_layer_are_what_its_coefficients_multiply():
