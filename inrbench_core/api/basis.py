@@ -165,7 +165,9 @@ class ExpansionLayer(nn.Module):
         # So does a constant, but for its RMS: centred, it would be nothing.
         varies = (found.variance > 0.0) & (found.square > LEAST_RMS**2)
         factors = torch.where(varies, found.variance.rsqrt(), inverse_rms)
-        return factors.float(), torch.where(varies, -found.mean * factors, 0.0).float()
+        offsets = torch.where(varies, -found.mean * factors, 0.0).float()
+        # Their layout is that of the sum: with inputs last it needs no copy before the matmul, as `expand` says.
+        return factors.float(), offsets.T.contiguous().T
 
     def _start(self) -> None:
         basis, options = self.basis, self.basis.options

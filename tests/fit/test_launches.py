@@ -96,9 +96,9 @@ def make_stepper(stand_ins, model: nn.Module, points: int, **options: Any) -> St
     [
         ("siren", "inrbench_field_mlp", 50),
         # Two of each of the four layers centre and scale the functions, which is the default.
-        ("fourier", "inrbench_basis_fourier", 98),
-        ("chebyshev", "inrbench_basis_polynomial", 153),
-        ("bspline", "inrbench_basis_spline", 194),
+        ("fourier", "inrbench_basis_fourier", 94),
+        ("chebyshev", "inrbench_basis_polynomial", 149),
+        ("bspline", "inrbench_basis_spline", 190),
         ("dog", "inrbench_basis_wavelet", 360),
         ("fcn", "inrbench_basis_fcn", 370),
     ],
