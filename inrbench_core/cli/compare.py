@@ -70,8 +70,8 @@ def _lines(pair: Pair) -> Sequence[str]:
     lines += [f"  {verdict(difference, pair.labels, pair.metric, pair.among)}" for difference in pair.differences]
     if not pair.differences:
         lines.append(
-            "  no interval and no verdict: at least 2 seeds in common are needed; `seeds: 3` gives fields as many, and a "
-            "task's own baseline has one answer to data that all seeds share"
+            "  no interval and no verdict: at least 2 seeds in common are needed; `seeds: 3` gives fields as many, and "
+            "a task's own baseline has one answer to data that all seeds share"
         )
     return lines
 
