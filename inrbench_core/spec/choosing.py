@@ -133,6 +133,12 @@ class SelectSpec(_Choosing):
 class TuningSpec(_Choosing):
     """Every field is tried with the same number of settings; the best is a row beside the published one."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [{"required": [part], "properties": {part: {"minProperties": 1}}} for part in (OVER, BASELINES)]
+        }
+    )
+
     over: Ranges = Field(
         {}, description="training.KEY or a path in the field: [low, high, log, int] or {choices: [..]}"
     )

@@ -148,7 +148,10 @@ def run_of(label, seen, *, seed=0, signal="camera", psnr=20.0, status="ok", prob
     parts = seen if isinstance(seen, dict) else {"": seen}
     arrays = RunArrays(analyses={"ntk": kept(parts)} if seen else {})
     record = RunRecord(
-        {"field": field or {"name": "mlp", "encoding": {"name": "rff"}, "activation": {"name": "relu"}}},
+        {
+            "field": field or {"name": "mlp", "encoding": {"name": "rff"}, "activation": {"name": "relu"}},
+            "data_seed": 0,
+        },
         status,
         step=steps,
         metrics={"psnr": psnr},
@@ -161,7 +164,7 @@ def run_of(label, seen, *, seed=0, signal="camera", psnr=20.0, status="ok", prob
 
 
 def results_of(*rows):
-    answer = RunRecord({"field": None}, "ok", metrics={"psnr": 11.0})
+    answer = RunRecord({"field": None, "baseline": "constant", "data_seed": 0}, "ok", metrics={"psnr": 11.0})
     baseline = ResultRun("b", "image", "camera", "constant", 0, True, "final", answer, Path("results"))
     all_rows = [ResultRow("constant", True, "", (baseline,))]
     all_rows += [ResultRow(runs[0].field, False, "", tuple(runs)) for runs in rows]
