@@ -227,6 +227,12 @@ class ParameterBudget(BaseModel):
             raise ValueError("give either parameters or values_per_parameter")
         return self
 
+    def target(self, values: int) -> int:
+        """How many parameters that is for a signal of so many values; 0 if it depends on them and there are none."""
+        if self.values_per_parameter is None:
+            return self.parameters or 0
+        return max(1, round(values / self.values_per_parameter)) if values else 0
+
 
 def _validate_width(value: Any) -> int | ParameterBudget:
     # A plain union would report both of its branches, at paths that are not in the YAML.

@@ -58,7 +58,10 @@ def build_model(
     for name in type(field.spec).model_fields:
         budget = getattr(field.spec, name)
         if isinstance(budget, ParameterBudget):
-            width = _solve_width(field, name, _parameters(budget, shapes), budget.tolerance, shapes)
+            target = budget.target(signal_values(shapes))
+            if not target:
+                raise BudgetError("values_per_parameter: this problem has no grid of values; give {parameters: N}")
+            width = _solve_width(field, name, target, budget.tolerance, shapes)
             field = field.with_spec(**{name: width})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeds.derive("initialisation"))
@@ -75,16 +78,6 @@ def signal_values(shapes: Mapping[str, FieldShape]) -> int:
     """How many values the signals of all fields have together; 0 where one of them has no grid."""
     values = [shape.values for shape in shapes.values()]
     return sum(values) if all(values) else 0
-
-
-def _parameters(budget: ParameterBudget, shapes: Mapping[str, FieldShape]) -> int:
-    if budget.parameters is not None:
-        return budget.parameters
-    assert budget.values_per_parameter is not None
-    values = signal_values(shapes)
-    if not values:
-        raise BudgetError("values_per_parameter: this problem has no grid of values; give {parameters: N}")
-    return max(1, round(values / budget.values_per_parameter))
 
 
 def _solve_width(

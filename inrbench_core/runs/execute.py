@@ -143,7 +143,7 @@ class _Prepared:
         self.picture: Array | None = None
 
     def get(self, run: AnyRun, device: torch.device) -> Problem:
-        key = (run.task.distribution, repr(run.task.to_data()), tuple(run.files.items()), run.data_streams_seed, device)
+        key = run.data_key, device
         if self.problem is None or key != self.key:
             # Freed before the next one is made: both together may not fit.
             self.problem = self.picture = None

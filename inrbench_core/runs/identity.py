@@ -8,12 +8,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from inrbench_core.spec.experiment import plain_identity
+from inrbench_core.spec.lists import OWN_DATA, DataSeed
 
 
 def digest(value: Any) -> str:
     """A hash of plain data, 16 hex digits, that does not depend on the order of keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def streams_seed(data_seed: DataSeed, seed: int) -> int:
+    """What noise, masks and the like of a run with some seed are drawn from."""
+    return seed if data_seed == OWN_DATA else data_seed
 
 
 def group_of(data: Mapping[str, Any]) -> str:

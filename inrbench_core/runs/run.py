@@ -10,8 +10,8 @@ from inrbench_core.api.entries import AnalysisEntry, FieldEntry, Metric, TaskEnt
 from inrbench_core.api.spec import Component, ParameterBudget
 from inrbench_core.plugins.catalog import Catalog
 from inrbench_core.plugins.fingerprints import Fingerprints
-from inrbench_core.runs.identity import group_of, id_of, settings_of
-from inrbench_core.spec.lists import OWN_DATA, DataSeed
+from inrbench_core.runs.identity import group_of, id_of, settings_of, streams_seed
+from inrbench_core.spec.lists import DataSeed
 from inrbench_core.spec.training import TrainingSpec
 
 
@@ -50,7 +50,12 @@ class Run:
     @property
     def data_streams_seed(self) -> int:
         """What noise, masks and the like are drawn from."""
-        return self.seed if self.data_seed == OWN_DATA else self.data_seed
+        return streams_seed(self.data_seed, self.seed)
+
+    @property
+    def data_key(self) -> str:
+        """Equal for runs whose prepared problems are equal on one device."""
+        return repr((self.task.distribution, self.task.to_data(), dict(self.files), self.data_streams_seed))
 
     @property
     def task_entry(self) -> TaskEntry:

@@ -14,7 +14,7 @@ from inrbench_core.api.spec import Component, TaskSpec
 from inrbench_core.api.suggest import did_you_mean
 from inrbench_core.plugins.catalog import Catalog, shorten, validate
 from inrbench_core.spec.choices import MadeRow, RowKey, TrialChanges, selected, told_apart, tuned, uneven
-from inrbench_core.spec.choosing import BASELINES, OVER, options_of, row_data
+from inrbench_core.spec.choosing import BASELINES, options_of, row_data
 from inrbench_core.spec.experiment import Experiment, FieldRow, TaskBoard
 from inrbench_core.spec.head import ExperimentHead, name_of
 from inrbench_core.spec.lists import OWN_DATA
@@ -130,9 +130,7 @@ class _Builder(SignalReader):
                 self.problem(("select", "over", index), f"sweep: does not have {key!r}{did_you_mean(key, head.sweep)}")
             elif key.startswith("task."):
                 self.problem(("select", "over", index), "select goes over training.KEY and field.KEY")
-        for part in (OVER, BASELINES) if head.tuning else ():
-            assert head.tuning is not None
-            paths = head.tuning.paths(part)
+        for part, paths in (head.tuning.all_paths() if head.tuning else {}).items():
             for key, path in paths.items():
                 if len(path) < 2 or not all(path) or len(path) > MOST_LEVELS:
                     self.problem(
@@ -259,9 +257,8 @@ class _Builder(SignalReader):
 
     def _check_tuned(self, head: ExperimentHead, boards: Sequence[TaskBoard]) -> None:
         """Tell of each key of `tuning:` that no field has."""
-        for part, kind in ((OVER, "field"), (BASELINES, "baseline")) if head.tuning else ():
-            assert head.tuning is not None
-            paths = head.tuning.paths(part)
+        for part, paths in (head.tuning.all_paths() if head.tuning else {}).items():
+            kind = "baseline" if part == BASELINES else "field"
             rows = [row for board in boards for row in board.rows if row.is_baseline == (part == BASELINES)]
             found = {key for row in rows for key in options_of(row, paths)}
             for key in paths.keys() - found:

@@ -161,6 +161,10 @@ class TuningSpec(_Choosing):
         parts = {key: tuple(key.split(".")) for key in self.ranges(part)}
         return {key: path if path[0] in ("training", "field") else ("field", *path) for key, path in parts.items()}
 
+    def all_paths(self) -> dict[str, dict[str, YamlPath]]:
+        """The paths of each part."""
+        return {part: self.paths(part) for part in (OVER, BASELINES)}
+
     def settings(self, keys: Sequence[str], part: str = OVER) -> Iterator[dict[str, Any]]:
         """Settings of some of the keys of a part, of which some may be equal: scrambled Halton points (Owen 2017,
         arXiv:1706.02808), spread evenly over any of the keys, so that fields share the values of what they share.

@@ -49,11 +49,10 @@ def _check_row(subject: Subject, planned: PlannedRow, row: ResultRow, board: str
     runs = {(run.signal, run.seed): run for run in row.runs}
     for wanted in planned.runs:
         run = runs.pop((wanted.signal, wanted.seed), None)
-        if run is None and (planned.skip or row.skip):
-            continue
         if run is None:
-            what = f"{board} / {row.label}: {wanted.signal}, seed {wanted.seed} is not in the table"
-            yield Finding("missing-seed", what, RUN_AGAIN)
+            if not (planned.skip or row.skip):
+                what = f"{board} / {row.label}: {wanted.signal}, seed {wanted.seed} is not in the table"
+                yield Finding("missing-seed", what, RUN_AGAIN)
         elif run.record is not None and not run.origin:
             data = run.record.run
             if settings_of(group_of(data), data) != wanted.settings:

@@ -53,7 +53,7 @@ class Recomputation:
         self.tell = tell
         self.done = 0
         self.fingerprints = Fingerprints(subject.catalog)
-        self._problem: tuple[str, Problem] | None = None
+        self._problem: tuple[tuple[str, torch.device], Problem] | None = None
         self._exchanged: list[tuple[ResultRun, Mapping[str, Array], Mapping[str, Array], Finding]] = []
 
     def remarks(self) -> Iterator[Remark]:
@@ -176,9 +176,7 @@ class Recomputation:
     def _prepared(self, planned: AnyRun) -> Problem:
         """The run's problem, kept for the next run of the same data. Raises DataError, or what the task raises."""
         device = _device_of(planned.device)
-        key = repr(
-            (planned.task.distribution, planned.task.to_data(), dict(planned.files), planned.data_streams_seed, device)
-        )
+        key = planned.data_key, device
         if self._problem is None or self._problem[0] != key:
             # Both together may not fit into memory.
             self._problem = None

@@ -12,9 +12,8 @@ from inrbench_core.results.merging import every_run
 from inrbench_core.results.results import ResultRun
 from inrbench_core.results.verify.report import FIT_AGAIN, Finding, Note, Remark, Unchecked, finding, title
 from inrbench_core.results.verify.subject import Subject, record_of
-from inrbench_core.runs.identity import group_of
+from inrbench_core.runs.identity import group_of, streams_seed
 from inrbench_core.spec.experiment import plain_identity
-from inrbench_core.spec.lists import OWN_DATA
 from inrbench_core.spec.variants import canonical, flatten
 
 
@@ -80,8 +79,7 @@ def check_same_data(subject: Subject) -> Iterator[Remark]:
         groups = defaultdict(list)
         for run in subject.board_runs(board):
             if run.status == "ok":
-                data_seed = record_of(run).run["data_seed"]
-                groups[run.signal, run.seed if data_seed == OWN_DATA else data_seed].append(run)
+                groups[run.signal, streams_seed(record_of(run).run["data_seed"], run.seed)].append(run)
         for runs in groups.values():
             yield from _odd_ones(runs, _data, "data", "its data are not those of the rest of the table")
 
@@ -110,9 +108,7 @@ def _budget(option: object, values: int) -> tuple[int, float]:
         budget = ParameterBudget.model_validate(option)
     except ValidationError:
         return 0, 0.0
-    if budget.values_per_parameter is not None:
-        return round(values / budget.values_per_parameter), budget.tolerance
-    return budget.parameters or 0, budget.tolerance
+    return budget.target(values), budget.tolerance
 
 
 def check_rows(subject: Subject) -> Iterator[Remark]:

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from inrbench_task_image.pictures import Picture, cached_picture, check_range, make_picture
-from inrbench_task_image.scans import read_npy, squared
+from inrbench_task_image.pictures import Picture, check_range, make_picture
+from inrbench_task_image.scans import cached_slice, read_npy, slice_numbers, squared
 from inrbench_task_image.spec import PictureSpec
 from skimage.data import shepp_logan_phantom
 
 from inrbench_core import DataError
-from inrbench_core.api.fingerprint import package_fingerprint
-from inrbench_core.api.sources import check_pixels, file_sha256, find_sample
+from inrbench_core.api.sources import check_pixels, find_sample
 from inrbench_core.api.text import one_line
 from inrbench_task_ct.plugin import DICOM_EXTRA, LARGEST, SAMPLES, SMALLEST, CtSpec
 from inrbench_task_ct.thorax import thorax
@@ -34,19 +33,9 @@ def load_slice(spec: CtSpec) -> Picture:
     Raises:
         DataError: if it is missing, unreadable, not finite, too small, too large or no single slice.
     """
-    record: Record = {"source": spec.source, "synthetic": spec.source in DRAWN}
-    key: dict[str, Any] = {"size": spec.size, "readers": package_fingerprint("inrbench_task_image")}
-    if spec.source in DRAWN:
-        record["licence"] = key["drawn"] = DRAWN[spec.source]
-    else:
-        sample = SAMPLES.get(spec.source)
-        path = find_sample(spec.source, SAMPLES) if sample else Path(spec.source)
-        record["licence"] = sample.licence if sample else "the user's own file"
-        record["sha256"] = key["sha256"] = file_sha256(path, sample.sha256 if sample else None)
-        # It decides how a file is read.
-        key["suffix"] = path.suffix.lower()
-    picture = cached_picture(__name__, key, lambda: make_slice(spec))
-    return Picture(picture.pixels, {**record, **picture.record})
+    return cached_slice(
+        __name__, spec.source, {"size": spec.size}, lambda: make_slice(spec), drawn=DRAWN, samples=SAMPLES
+    )
 
 
 def make_slice(spec: CtSpec) -> Picture:
@@ -115,15 +104,7 @@ def read_dicom(path: Path) -> tuple[Array, Record]:
 
 def _checked_and_scaled(raw: Array, path: Path, low: float | None = None) -> tuple[Array, Record]:
     """Values from `low`, or else the least one, to the greatest as 0 to 1; what lies in [0, 1] stays as it is."""
-    raw = raw[..., 0] if raw.ndim == 3 and raw.shape[-1] == 1 else raw
-    if raw.ndim != 2 or raw.dtype.kind not in "buif":
-        raise DataError(f"{path}: shape {raw.shape} of {raw.dtype}; a slice has rows and columns of numbers")
-    if 0 in raw.shape:
-        raise DataError(f"{path}: has no pixels")
-    check_pixels(path, *raw.shape, LARGEST)
-    bad = raw.size - int(np.isfinite(raw).sum())
-    if bad:
-        raise DataError(f"{path}: {bad} of {raw.size} values are not finite")
+    raw = slice_numbers(raw, path, "buif", LARGEST)
     values = raw.astype(np.float64)
     high = float(values.max())
     if low is None:

@@ -7,19 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from inrbench_task_image.pictures import Picture, cached_picture, check_range, make_picture
-from inrbench_task_image.scans import read_npy, squared
+from inrbench_task_image.pictures import Picture, check_range, make_picture
+from inrbench_task_image.scans import cached_slice, read_npy, slice_numbers, squared
 from inrbench_task_image.spec import PictureSpec
 
 from inrbench_core import DataError
-from inrbench_core.api.fingerprint import package_fingerprint
-from inrbench_core.api.sources import check_pixels, file_sha256, find_sample
+from inrbench_core.api.sources import find_sample
 from inrbench_core.api.text import one_line
 from inrbench_task_mri.plugin import LARGEST, LARGEST_READ, NIFTI_EXTRA, SAMPLES, SMALLEST, MriSpec
 
 Array = np.ndarray[Any, Any]
 
-DRAWN_LICENCE = "scikit-image, BSD; Shepp and Logan 1974"
+DRAWN_LICENCES = {"shepp_logan": "scikit-image, BSD; Shepp and Logan 1974"}
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 MOST_VOXELS = 1 << 28
 # Axes of a volume whose voxels go to the right, to anterior and to superior.
@@ -32,26 +31,14 @@ def load_slice(spec: MriSpec) -> Picture:
     Raises:
         DataError: if it is missing, unreadable, not finite, too small or too large, or has no such slice.
     """
-    drawn = spec.source == "shepp_logan"
-    record: dict[str, str | int | float] = {"source": spec.source, "synthetic": drawn}
-    key: dict[str, Any] = {"size": spec.size, "readers": package_fingerprint("inrbench_task_image")}
-    if drawn:
-        record["licence"] = key["drawn"] = DRAWN_LICENCE
-    else:
-        sample = SAMPLES.get(spec.source)
-        path = find_sample(spec.source, SAMPLES) if sample else Path(spec.source)
-        record["licence"] = sample.licence if sample else "the user's own file"
-        record["sha256"] = key["sha256"] = file_sha256(path, sample.sha256 if sample else None)
-        # The suffix decides how a file is read.
-        key |= {"suffix": path.suffix.lower(), "plane": spec.plane, "slice": spec.slice}
-    picture = cached_picture(__name__, key, lambda: make_slice(spec))
-    return Picture(picture.pixels, {**record, **picture.record})
+    options = {"size": spec.size, "plane": spec.plane, "slice": spec.slice}
+    return cached_slice(__name__, spec.source, options, lambda: make_slice(spec), drawn=DRAWN_LICENCES, samples=SAMPLES)
 
 
 def make_slice(spec: MriSpec) -> Picture:
     """Draw or read a slice, pad it to a square, resize and scale it. Raises DataError if it cannot be used."""
     record: dict[str, str | int | float] = {"unit": "values of the file"}
-    if spec.source == "shepp_logan":
+    if spec.source in DRAWN_LICENCES:
         from skimage.data import shepp_logan_phantom
 
         values, record["unit"] = shepp_logan_phantom(), "relative magnitude"
@@ -129,15 +116,7 @@ def read_nifti(path: Path, plane: str, number: int | None) -> tuple[Array, int]:
 
 def _magnitude(raw: Array, path: Path) -> Array:
     """Magnitudes, float64 (H, W), of real or complex values. Raises DataError if they are none."""
-    raw = raw[..., 0] if raw.ndim == 3 and raw.shape[-1] == 1 else raw
-    if raw.ndim != 2 or raw.dtype.kind not in "buifc":
-        raise DataError(f"{path}: shape {raw.shape} of {raw.dtype}; a slice has rows and columns of numbers")
-    if 0 in raw.shape:
-        raise DataError(f"{path}: has no pixels")
-    check_pixels(path, *raw.shape, LARGEST_READ)
-    bad = raw.size - int(np.isfinite(raw).sum())
-    if bad:
-        raise DataError(f"{path}: {bad} of {raw.size} values are not finite")
+    raw = slice_numbers(raw, path, "buifc", LARGEST_READ)
     values = np.abs(raw) if raw.dtype.kind == "c" else raw.astype(np.float64)
     negative = int((values < 0.0).sum())
     if negative:

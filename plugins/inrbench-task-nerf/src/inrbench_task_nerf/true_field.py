@@ -16,8 +16,8 @@ _LEAST_DENSITY = 1e-3
 _MARGIN = 1e-6
 
 
-class TrueDensity(nn.Module):
-    """(n, 3) in [-1, 1] -> (n, 1), of which `rendering.density` makes the still life's density.
+class _OfTheScene(nn.Module):
+    """A field of the still life.
 
     Args:
         bound: half the side of the cube that holds the scene.
@@ -26,23 +26,20 @@ class TrueDensity(nn.Module):
     def __init__(self, bound: float) -> None:
         super().__init__()
         self.bound = bound
+
+
+class TrueDensity(_OfTheScene):
+    """(n, 3) in [-1, 1] -> (n, 1), of which `rendering.density` makes the still life's density."""
 
     def forward(self, coords: Tensor) -> Tensor:
         return still_life.log_density(self.bound * coords)[:, None] / DENSITY_RATE
 
 
-class TrueColour(nn.Module):
+class TrueColour(_OfTheScene):
     """(n, 3), or (n, 6) with unit directions -> (n, 3), of which `rendering.colour` makes the still life's colour.
 
     Without directions the highlight is missing.
-
-    Args:
-        bound: half the side of the cube that holds the scene.
     """
-
-    def __init__(self, bound: float) -> None:
-        super().__init__()
-        self.bound = bound
 
     def forward(self, coords: Tensor) -> Tensor:
         points = self.bound * coords[:, :3]
