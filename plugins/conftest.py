@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from inrbench_core import Frame, Problem, Renderer, TaskEntry
 from inrbench_core.api.entries import load_object
@@ -83,3 +86,85 @@ def assert_free_at_every_point() -> Callable[[nn.Module, int], None]:
         assert (field(coords) - target).abs().max().item() < 1e-3
 
     return check
+
+
+@pytest.fixture
+def no_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No distribution that carries samples is installed."""
+
+    def missing(name: str) -> None:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "files", missing)
+
+
+class PixelField(nn.Module):
+    """A field that is a picture, (N, N) in [0, 1], linear between pixels."""
+
+    def __init__(self, picture: np.ndarray) -> None:
+        super().__init__()
+        self.picture = nn.Parameter(torch.as_tensor(picture, dtype=torch.float32))
+
+    def forward(self, coords: Tensor) -> Tensor:
+        grid = coords.flip(-1)[None, None]
+        return functional.grid_sample(self.picture[None, None] * 2 - 1, grid, align_corners=True).reshape(-1, 1)
+
+
+@pytest.fixture(scope="session")
+def pixel_field() -> type[PixelField]:
+    """Makes fields of pictures."""
+    return PixelField
+
+
+# As many as of the published code.
+STARTS = 20
+# No gradient that is twice too large or too small can pass. It is less than the four standard errors, 0.38 to 0.66, of
+# the 20 draws of some recipes; as seeds are fixed, these pass or fail always.
+LARGEST_ERROR = 0.3
+
+
+@pytest.fixture
+def assert_starts_as(one_thread: None) -> Callable[..., None]:
+    """A recipe from 2 to 3 starts as the published code that it is named after."""
+
+    def check(
+        build: Callable[[], nn.Module],
+        observed: Callable[[nn.Module], Sequence[nn.Module]],
+        expected: tuple[float, float, float, float],
+        rms_error: float,
+    ) -> None:
+        """Means over 20 seeds.
+
+        Args:
+            build: draws the model.
+            observed: of a model, the modules whose outputs are compared, the first two of them.
+            expected: RMS of these outputs on a grid of 16 x 16 coordinates, ends included; norm of the gradient of the
+                mean squared error by all parameters, for the targets sin(3x) cos(2y), x y and cos(4x - y); and the
+                deviation of that norm from seed to seed, as a share of it.
+            rms_error: by what share the RMS may differ.
+        """
+        rows = []
+        for seed in range(STARTS):
+            torch.manual_seed(seed)
+            model = build()
+            rows.append(_first_step(model, observed(model)[:2]))
+        first, second, gradient = torch.tensor(rows).mean(dim=0).tolist()
+        assert [first, second] == pytest.approx(expected[:2], rel=rms_error)
+        # Four standard errors of the difference of both means.
+        error = min(4 * expected[3] * math.sqrt(2 / STARTS), LARGEST_ERROR)
+        assert gradient == pytest.approx(expected[2], rel=error)
+
+    return check
+
+
+def _first_step(model: nn.Module, observed: Sequence[nn.Module]) -> list[float]:
+    """RMS of the outputs of some modules, and the norm of the gradient."""
+    side = torch.linspace(-1, 1, 16)
+    coords = torch.stack(torch.meshgrid(side, side, indexing="ij"), dim=-1).reshape(-1, 2)
+    x, y = coords.T
+    targets = torch.stack([torch.sin(3 * x) * torch.cos(2 * y), x * y, torch.cos(4 * x - y)], dim=1)
+    found = []
+    for part in observed:
+        part.register_forward_hook(lambda module, inputs, out: found.append(out.square().mean().sqrt().item()))
+    (model(coords) - targets).square().mean().backward()
+    return [*found, math.sqrt(sum(parameter.grad.square().sum().item() for parameter in model.parameters()))]

@@ -41,11 +41,6 @@ START = {
     "inr-bench/chebyshev": (0.2341, 0.0424, 1.808, 0.21),
     "inr-bench/bessel": (6.177, 3.32, 7352.0, 0.51),
 }
-# As many as of the published code.
-SEEDS = 20
-# No gradient that is twice too large or too small can pass. It is less than the four standard errors, 0.40 to 0.65, of
-# the 20 draws of fast-kan, rbf, fcn_interpolation and bessel; as seeds are fixed, these pass or fail always.
-LARGEST_ERROR = 0.3
 
 
 def build(name, **options):
@@ -64,31 +59,9 @@ def observed(layer):
     ]
 
 
-def first_step(model):
-    """RMS of the outputs of the first two layers, and the norm of the gradient."""
-    side = torch.linspace(-1, 1, 16)
-    coords = torch.stack(torch.meshgrid(side, side, indexing="ij"), dim=-1).reshape(-1, 2)
-    x, y = coords.T
-    targets = torch.stack([torch.sin(3 * x) * torch.cos(2 * y), x * y, torch.cos(4 * x - y)], dim=1)
-    found = []
-    for part in observed(model)[:2]:
-        part.register_forward_hook(lambda module, inputs, out: found.append(out.square().mean().sqrt().item()))
-    (model(coords) - targets).square().mean().backward()
-    return [*found, math.sqrt(sum(parameter.grad.square().sum().item() for parameter in model.parameters()))]
-
-
-@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("name", START)
-def test_it_starts_as_the_code_that_it_is_named_after(name):
-    *expected, deviation = START[name]
-    rows = []
-    for seed in range(SEEDS):
-        torch.manual_seed(seed)
-        rows.append(first_step(build(name)))
-    first, second, gradient = torch.tensor(rows).mean(dim=0).tolist()
-    assert [first, second] == pytest.approx(expected[:2], rel=0.12)
-    # Four standard errors of the difference of both means.
-    assert gradient == pytest.approx(expected[2], rel=min(4 * deviation * math.sqrt(2 / SEEDS), LARGEST_ERROR))
+def test_it_starts_as_the_code_that_it_is_named_after(name, assert_starts_as):
+    assert_starts_as(lambda: build(name), observed, START[name], rms_error=0.12)
 
 
 @pytest.mark.parametrize("name", ["cheby-kan", "inr-bench/chebyshev"])

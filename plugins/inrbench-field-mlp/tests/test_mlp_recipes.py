@@ -33,11 +33,6 @@ START = {
     "inr-bench/identity+scaled_sine": (0.4803, 0.0543, 2.549, 0.06),
     "inr-bench/identity+multi_quadratic": (0.9616, 0.8420, 10.73, 0.52),
 }
-# As many as of the published code.
-SEEDS = 20
-# No gradient that is twice too large or too small can pass. It is less than the four standard errors, 0.38 to 0.66, of
-# the 20 draws of fourier-features, relu and multi_quadratic; as seeds are fixed, these pass or fail always.
-LARGEST_ERROR = 0.3
 
 
 @pytest.fixture(scope="module")
@@ -49,31 +44,13 @@ def build(catalog, name, outputs=3):
     return catalog.resolve("field", dict(RECIPES[name].stands_for)).build(FieldShape(2, outputs))
 
 
-def first_step(model):
-    """RMS of what the first two linear layers give, and the norm of the gradient."""
-    side = torch.linspace(-1, 1, 16)
-    coords = torch.stack(torch.meshgrid(side, side, indexing="ij"), dim=-1).reshape(-1, 2)
-    x, y = coords.T
-    targets = torch.stack([torch.sin(3 * x) * torch.cos(2 * y), x * y, torch.cos(4 * x - y)], dim=1)
-    found = []
-    for part in [part for part in model.layers if isinstance(part, nn.Linear)][:2]:
-        part.register_forward_hook(lambda module, inputs, out: found.append(out.square().mean().sqrt().item()))
-    (model(coords) - targets).square().mean().backward()
-    return [*found, math.sqrt(sum(parameter.grad.square().sum().item() for parameter in model.parameters()))]
+def linear_layers(model):
+    return [part for part in model.layers if isinstance(part, nn.Linear)]
 
 
-@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("name", START)
-def test_it_starts_as_the_code_that_it_is_named_after(catalog, name):
-    *expected, deviation = START[name]
-    rows = []
-    for seed in range(SEEDS):
-        torch.manual_seed(seed)
-        rows.append(first_step(build(catalog, name)))
-    first, second, gradient = torch.tensor(rows).mean(dim=0).tolist()
-    assert [first, second] == pytest.approx(expected[:2], rel=0.06)
-    # Four standard errors of the difference of both means.
-    assert gradient == pytest.approx(expected[2], rel=min(4 * deviation * math.sqrt(2 / SEEDS), LARGEST_ERROR))
+def test_it_starts_as_the_code_that_it_is_named_after(catalog, name, assert_starts_as):
+    assert_starts_as(lambda: build(catalog, name), linear_layers, START[name], rms_error=0.06)
 
 
 def test_fourier_features_see_as_far_as_tancik_and_others(catalog):
@@ -90,7 +67,7 @@ def test_fourier_features_see_as_far_as_tancik_and_others(catalog):
 
 def test_fourier_features_end_with_a_sigmoid_after_four_linear_layers(catalog):
     field = build(catalog, "fourier-features")
-    linears = [part for part in field.layers if isinstance(part, nn.Linear)]
+    linears = linear_layers(field)
     assert [(part.in_features, part.out_features) for part in linears] == [(512, 256), (256, 256), (256, 256), (256, 3)]
     with torch.no_grad():
         linears[-1].weight.zero_()

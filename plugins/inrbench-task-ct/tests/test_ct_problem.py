@@ -6,8 +6,6 @@ import pytest
 import torch
 from inrbench_task_ct.plugin import CtSpec, inrbench_tasks
 from inrbench_task_ct.problem import prepare
-from torch import nn
-from torch.nn import functional
 
 from inrbench_core import SeedStreams
 from inrbench_core.api.problem import from_field
@@ -20,21 +18,9 @@ def problem(seed=0, **options):
     return prepare(CtSpec(**{"size": 32, "views": 8, "noise": 0.0, **options}), device=CPU, seeds=SeedStreams(seed))
 
 
-class Pixels(nn.Module):
-    """A field that is a picture, (N, N) in [0, 1], linear between pixels."""
-
-    def __init__(self, picture):
-        super().__init__()
-        self.picture = nn.Parameter(torch.as_tensor(picture, dtype=torch.float32))
-
-    def forward(self, coords):
-        grid = coords.flip(-1)[None, None]
-        return functional.grid_sample(self.picture[None, None] * 2 - 1, grid, align_corners=True).reshape(-1, 1)
-
-
-def test_the_slice_itself_is_the_answer():
+def test_the_slice_itself_is_the_answer(pixel_field):
     task = problem(samples=64)
-    perfect = Pixels(task.picture[..., 0])
+    perfect = pixel_field(task.picture[..., 0])
     evaluation = task.evaluate(perfect)
     assert evaluation.metrics["psnr"] > 100
     assert evaluation.metrics["ssim"] == pytest.approx(1.0, abs=1e-6)
@@ -43,9 +29,9 @@ def test_the_slice_itself_is_the_answer():
     assert task.evaluate(perfect, full=False).metrics["psnr"] > 100
 
 
-def test_loss_is_the_squared_error_of_each_bin():
+def test_loss_is_the_squared_error_of_each_bin(pixel_field):
     task = problem()
-    air = Pixels(np.zeros((32, 32)))
+    air = pixel_field(np.zeros((32, 32)))
     batch = task.batch(torch.tensor([16, 40, 200]))
     torch.testing.assert_close(task.loss(air, batch), batch["values"].square())
     assert batch["values"].tolist() == task.sinogram.reshape(-1)[[16, 40, 200]].tolist()
@@ -61,9 +47,9 @@ def test_batches_hold_rays_and_not_their_points(index):
     }
 
 
-def test_parts_of_a_batch_add_up():
+def test_parts_of_a_batch_add_up(pixel_field):
     task = problem()
-    field = Pixels(np.random.default_rng(0).uniform(size=(32, 32)))
+    field = pixel_field(np.random.default_rng(0).uniform(size=(32, 32)))
     whole = task.loss(field, task.batch(slice(0, 100)))
     parts = [task.loss(field, task.batch(slice(start, start + 25))) for start in range(0, 100, 25)]
     torch.testing.assert_close(torch.cat(parts), whole)
@@ -75,15 +61,15 @@ def test_bins_and_points_are_counted():
     assert problem().points_per_element == 32
 
 
-def test_outside_the_disc_there_is_air(stored_renderer):
+def test_outside_the_disc_there_is_air(stored_renderer, pixel_field):
     task = problem(size=33)
     corner = (slice(0, 3), slice(0, 3))
-    white = task.evaluate(Pixels(np.ones((33, 33)))).outputs["reconstruction"]
+    white = task.evaluate(pixel_field(np.ones((33, 33)))).outputs["reconstruction"]
     assert not white[corner].any()
     assert white[16, 16] == 1
     assert not task.truth()[corner].any()
     for size in (None, 50):
-        assert not stored_renderer(ENTRY, task).render(Pixels(np.ones((33, 33))), size).preview[corner].any()
+        assert not stored_renderer(ENTRY, task).render(pixel_field(np.ones((33, 33))), size).preview[corner].any()
 
 
 def test_metrics_are_means_over_the_disc():
@@ -130,9 +116,9 @@ def test_what_a_program_drew_is_called_synthetic(tmp_path):
     assert problem(source=str(tmp_path / "a.npy")).record["synthetic"] is False
 
 
-def test_a_regulariser_adds_the_total_variation_of_the_slice_to_the_loss():
+def test_a_regulariser_adds_the_total_variation_of_the_slice_to_the_loss(pixel_field):
     plain, regularised = problem(), problem(regulariser={"name": "tv", "weight": 0.5})
-    field = Pixels(np.random.default_rng(0).uniform(size=(32, 32)))
+    field = pixel_field(np.random.default_rng(0).uniform(size=(32, 32)))
     losses = [task.loss(field, task.batch(slice(0, task.elements))).mean().item() for task in (plain, regularised)]
     picture = field.picture.detach().numpy()
     down, right = (np.diff(picture, axis=axis, append=np.take(picture, [-1], axis)) for axis in (0, 1))
@@ -156,10 +142,10 @@ def test_every_baseline_answers():
         assert evaluation.preview.dtype == np.uint8
 
 
-def test_training_pixels_reconstructs_the_slice():
+def test_training_pixels_reconstructs_the_slice(pixel_field):
     """The whole inverse problem, with as many views as pixels: gradient descent through the projector."""
     task = problem(size=20, views=24)
-    field = Pixels(np.full((20, 20), 0.5))
+    field = pixel_field(np.full((20, 20), 0.5))
     optimizer = torch.optim.Adam(field.parameters(), lr=0.08)
     for _ in range(50):
         optimizer.zero_grad()
@@ -168,14 +154,16 @@ def test_training_pixels_reconstructs_the_slice():
     assert task.evaluate(field).metrics["psnr"] > 25 > 10 + task.baseline("constant").metrics["psnr"]
 
 
-def test_a_stored_field_is_rendered_in_hounsfield_units_without_the_file(tmp_path, stored_renderer, write_dicom):
+def test_a_stored_field_is_rendered_in_hounsfield_units_without_the_file(
+    tmp_path, stored_renderer, write_dicom, pixel_field
+):
     values = np.random.default_rng(0).integers(-1000, 1800, (20, 24))
     path = write_dicom(tmp_path / "a.dcm", values + 1024)
     task = prepare(CtSpec(source=path, views=8), device=CPU, seeds=SeedStreams(0))
     (frame,) = task.frame.fields.values()
     (value,) = frame.values
     assert (value.name, value.unit, value.low, value.high) == ("attenuation", "HU", -1000, values.max())
-    renderer, field = stored_renderer(ENTRY, task), Pixels(task.picture[..., 0])
+    renderer, field = stored_renderer(ENTRY, task), pixel_field(task.picture[..., 0])
     Path(path).unlink()
     rendered = renderer.render(field)
     # Two rows of air above and below make it square; outside the disc there is air.

@@ -1,4 +1,3 @@
-import importlib.metadata
 import sys
 
 import numpy as np
@@ -146,11 +145,8 @@ def test_a_missing_extra_is_named(tmp_path, ramp, monkeypatch, write_dicom):
         load_slice(CtSpec(source=source))
 
 
-def test_a_missing_sample_is_named(monkeypatch):
-    def missing(name):
-        raise importlib.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(importlib.metadata, "files", missing)
+@pytest.mark.usefixtures("no_samples")
+def test_a_missing_sample_is_named():
     with pytest.raises(ValidationError, match=r"inrbench-task-ct\[samples\]"):
         CtSpec(source="pancreas")
 

@@ -6,8 +6,6 @@ import pytest
 import torch
 from inrbench_task_mri.plugin import MriSpec, inrbench_tasks
 from inrbench_task_mri.problem import prepare
-from torch import nn
-from torch.nn import functional
 
 from inrbench_core import DataError, SeedStreams
 from inrbench_core.api.problem import from_field
@@ -21,20 +19,9 @@ def problem(seed=0, **options):
     return prepare(MriSpec(**{"size": 24, **options}), device=CPU, seeds=SeedStreams(seed))
 
 
-class Pixels(nn.Module):
-    """A field that is a picture, (N, N) in [0, 1], linear between pixels."""
-
-    def __init__(self, picture):
-        super().__init__()
-        self.picture = nn.Parameter(torch.as_tensor(picture, dtype=torch.float32))
-
-    def forward(self, coords):
-        grid = coords.flip(-1)[None, None]
-        return functional.grid_sample(self.picture[None, None] * 2 - 1, grid, align_corners=True).reshape(-1, 1)
-
-
-def random_field(size=24, seed=0):
-    return Pixels(np.random.default_rng(seed).uniform(size=(size, size)))
+@pytest.fixture
+def random_field(pixel_field):
+    return pixel_field(np.random.default_rng(0).uniform(size=(24, 24)))
 
 
 def everything(task):
@@ -42,9 +29,9 @@ def everything(task):
 
 
 @pytest.mark.parametrize("trajectory", TRAJECTORIES)
-def test_the_slice_itself_is_the_answer(trajectory):
+def test_the_slice_itself_is_the_answer(trajectory, pixel_field):
     task = problem(trajectory=trajectory, noise=0)
-    perfect = Pixels(task.picture[..., 0])
+    perfect = pixel_field(task.picture[..., 0])
     evaluation = task.evaluate(perfect)
     assert evaluation.metrics["psnr"] > 100
     assert evaluation.metrics["ssim"] == pytest.approx(1.0, abs=1e-6)
@@ -55,8 +42,8 @@ def test_the_slice_itself_is_the_answer(trajectory):
     assert task.evaluate(perfect, full=False).metrics["psnr"] > 100
 
 
-def test_the_loss_is_the_error_of_the_lines_of_the_fourier_transform():
-    task, field = problem(noise=0), random_field()
+def test_the_loss_is_the_error_of_the_lines_of_the_fourier_transform(random_field):
+    task, field = problem(noise=0), random_field
     truth, answer = (
         np.fft.fft2(np.fft.ifftshift(picture), norm="ortho")[:, task.places]
         for picture in (task.picture[..., 0].astype(np.float64), field.picture.detach().numpy())
@@ -66,23 +53,23 @@ def test_the_loss_is_the_error_of_the_lines_of_the_fourier_transform():
 
 
 @pytest.mark.parametrize("trajectory", TRAJECTORIES)
-def test_a_black_picture_has_a_loss_of_1(trajectory):
+def test_a_black_picture_has_a_loss_of_1(trajectory, pixel_field):
     task = problem(trajectory=trajectory)
-    black = Pixels(np.zeros((24, 24)))
+    black = pixel_field(np.zeros((24, 24)))
     assert task.loss(black, everything(task)).mean().item() == pytest.approx(1.0, rel=1e-5)
 
 
-def test_rows_are_independent():
+def test_rows_are_independent(random_field):
     """The loss of a row depends on the pixels of that row and of no other."""
-    task, field = problem(), random_field()
+    task, field = problem(), random_field
     task.loss(field, task.batch(torch.tensor([5, 9]))).sum().backward()
     rows = field.picture.grad.abs().sum(dim=1)
     # Between rows the field rounds.
     assert (rows > 1e-4 * rows.max()).nonzero().flatten().tolist() == [5, 9]
 
 
-def test_parts_of_a_batch_add_up():
-    task, field = problem(), random_field()
+def test_parts_of_a_batch_add_up(random_field):
+    task, field = problem(), random_field
     whole = task.loss(field, everything(task))
     parts = [task.loss(field, task.batch(index)) for index in (slice(0, 7), torch.arange(7, 24))]
     torch.testing.assert_close(torch.cat(parts), whole)
@@ -90,9 +77,9 @@ def test_parts_of_a_batch_add_up():
 
 @pytest.mark.parametrize("trajectory", TRAJECTORIES)
 @pytest.mark.parametrize("regulariser", [None, {"name": "tv", "weight": 0.3}])
-def test_points_are_those_that_the_field_is_evaluated_at(trajectory, regulariser):
+def test_points_are_those_that_the_field_is_evaluated_at(trajectory, regulariser, random_field):
     task = problem(trajectory=trajectory, regulariser=regulariser)
-    field = random_field()
+    field = random_field
     seen = []
     field.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
     task.loss(field, everything(task))
@@ -101,8 +88,8 @@ def test_points_are_those_that_the_field_is_evaluated_at(trajectory, regulariser
 
 
 @pytest.mark.parametrize("trajectory", TRAJECTORIES)
-def test_the_regulariser_is_the_mean_total_variation_of_the_picture(trajectory):
-    field = random_field()
+def test_the_regulariser_is_the_mean_total_variation_of_the_picture(trajectory, random_field):
+    field = random_field
     picture = field.picture.detach().numpy().astype(np.float64)
     down = np.diff(picture, axis=0, append=picture[-1:])
     right = np.diff(picture, axis=1, append=picture[:, -1:])
@@ -197,10 +184,10 @@ def test_the_total_variation_is_solved_once(monkeypatch, empty_cache):
 
 
 @pytest.mark.parametrize("trajectory", ["cartesian", "radial"])
-def test_training_pixels_reconstructs_the_slice(trajectory):
+def test_training_pixels_reconstructs_the_slice(trajectory, pixel_field):
     """The whole inverse problem, sampled densely: gradient descent through the operator."""
     task = problem(noise=0, acceleration=1, trajectory=trajectory, spokes=38)
-    field = Pixels(np.full((24, 24), 0.5))
+    field = pixel_field(np.full((24, 24), 0.5))
     optimizer = torch.optim.Adam(field.parameters(), lr=0.05)
     for _ in range(100):
         optimizer.zero_grad()
@@ -209,13 +196,13 @@ def test_training_pixels_reconstructs_the_slice(trajectory):
     assert task.evaluate(field).metrics["psnr"] > 25 > 8 + task.baseline("constant").metrics["psnr"]
 
 
-def test_a_stored_field_is_rendered_in_the_files_values_without_the_file(tmp_path, stored_renderer):
+def test_a_stored_field_is_rendered_in_the_files_values_without_the_file(tmp_path, stored_renderer, pixel_field):
     values = np.random.default_rng(0).uniform(0, 300, (20, 24))
     np.save(tmp_path / "a.npy", values)
     task = problem(source=str(tmp_path / "a.npy"))
     (frame,) = task.frame.fields.values()
     assert (frame.values[0].name, frame.values[0].low) == ("magnitude", 0.0)
-    renderer, field = stored_renderer(ENTRY, task), Pixels(task.picture[..., 0])
+    renderer, field = stored_renderer(ENTRY, task), pixel_field(task.picture[..., 0])
     Path(tmp_path / "a.npy").unlink()
     rendered = renderer.render(field)
     squared = np.zeros((24, 24))

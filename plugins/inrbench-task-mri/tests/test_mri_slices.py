@@ -1,5 +1,4 @@
 import gzip
-import importlib.metadata
 import struct
 import sys
 
@@ -193,11 +192,8 @@ def test_a_missing_extra_is_named(tmp_path, monkeypatch):
         load(path)
 
 
-def test_a_missing_sample_is_named(monkeypatch):
-    def missing(name):
-        raise importlib.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(importlib.metadata, "files", missing)
+@pytest.mark.usefixtures("no_samples")
+def test_a_missing_sample_is_named():
     with pytest.raises(ValidationError, match=r"inrbench-task-mri\[samples\]"):
         MriSpec(source="brain")
 
