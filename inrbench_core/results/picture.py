@@ -31,6 +31,8 @@ class Panel:
 def draw_leaderboard(board: Leaderboard, target: Path) -> bool:
     """Write a PNG of all rows' previews, best first, after the truth.
 
+    Rows that share a run, as a tuned field does for which the published options are the best, share a panel.
+
     Args:
         board: the task's leaderboard.
         target: the PNG to write.
@@ -38,7 +40,7 @@ def draw_leaderboard(board: Leaderboard, target: Path) -> bool:
     Returns:
         False, and nothing is written, if no run has a preview.
     """
-    panels: list[Panel] = []
+    panels: dict[str, Panel] = {}
     truth: np.ndarray[Any, Any] | None = None
     shown_signal = next((run.signal for row in board.rows for run in row.runs if run.status == "ok"), "")
     for row in board.rows:
@@ -55,14 +57,16 @@ def draw_leaderboard(board: Leaderboard, target: Path) -> bool:
             truth = arrays.truth if truth is None else truth
             name = f"{row.label} (baseline)" if row.baseline else row.label
             # The table has means; a picture is one run of them.
+            names = ", ".join([*panels[run.id].lines[:1], name]) if run.id in panels else name
             seed = f", seed {run.seed}" if len({other.seed for other in row.runs}) > 1 else ""
-            panels.append(Panel(arrays.preview, (name, first_figure(board.metrics, run.metrics) + seed)))
+            panels[run.id] = Panel(arrays.preview, (names, first_figure(board.metrics, run.metrics) + seed))
             break
     if not panels:
         return False
+    shown = list(panels.values())
     if truth is not None:
-        panels.insert(0, Panel(truth, (f"truth: {shown_signal}" if board.counts[0] > 1 else "truth", "")))
-    contact_sheet(panels).save(target)
+        shown.insert(0, Panel(truth, (f"truth: {shown_signal}" if board.counts[0] > 1 else "truth", "")))
+    contact_sheet(shown).save(target)
     return True
 
 

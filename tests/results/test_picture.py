@@ -89,3 +89,12 @@ def test_all_panels_show_the_signal_of_the_truth(make_board, make_row, tmp_path)
     (board,) = Results((make_board(first, both),)).leaderboards()
     assert draw_leaderboard(board, tmp_path / "x.png")
     assert panels(tmp_path / "x.png") == [60, 50, 20]
+
+
+def test_rows_that_share_a_run_share_a_panel(make_board, make_row, tmp_path):
+    published = with_pictures(make_row("siren", [{"chamfer": 0.1}]), [10], truth=200)
+    other = with_pictures(make_row("relu", [{"chamfer": 0.2}]), [30], truth=200)
+    rows = [published, replace(published, label="siren (tuned)"), other]
+    (board,) = Results((make_board(*rows),)).leaderboards()
+    assert draw_leaderboard(board, tmp_path / "x.png")
+    assert panels(tmp_path / "x.png") == [200, 10, 30]
