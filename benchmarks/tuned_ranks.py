@@ -1,22 +1,26 @@
-"""How far the rank of a field depends on its learning rate: rows with one rate beside the tuned ones.
+"""How far the rank of a field depends on its learning rate: all fields at the spec's rates beside the tuned ones.
 
     inrbench eval --spec specs/components.yaml
     python benchmarks/tuned_ranks.py results/components
 
-Prints, for each table, Spearman's correlation of the ranks of all fields at the spec's rates with their ranks after
-tuning, and the fields that moved most, with what was chosen. Ranks count among fields that have both figures.
+Prints, for each table, every field with its figure and its rank among all fields, tuned and at the spec's rate, ranks
+as 95 % intervals on these signals; the baselines that have the figure; Spearman's correlation of both ranks; and the
+fields that moved most. Ranks count among fields that have both figures.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
+from dataclasses import replace
 from pathlib import Path
 
-from scipy.stats import rankdata, spearmanr
+from scipy.stats import spearmanr
 
-from inrbench_core.results.leaderboard import Leaderboard, Row
+from inrbench_core.results.leaderboard import Leaderboard, Row, make_leaderboards
 from inrbench_core.results.load import load_results
-from inrbench_core.results.numbers import format_number
+from inrbench_core.results.numbers import format_number, header
+from inrbench_core.results.results import ResultBoard, ResultRow, Results
 
 
 def main() -> None:
@@ -25,46 +29,80 @@ def main() -> None:
     parser.add_argument("--moved", type=int, default=10, help="how many of the fields that moved most are listed")
     parser.add_argument("--sort", default="", help="the metric that ranks; default: the table's own")
     options = parser.parse_args()
-    for board in load_results(options.folder).leaderboards(options.sort):
-        print_board(board, options.moved)
+    for board in load_results(options.folder).boards:
+        print_board(board, options.sort, options.moved)
 
 
-def print_board(board: Leaderboard, moved: int) -> None:
-    """The correlation, and a table of the fields that moved most."""
-    metric = board.rank_by
-    pairs = both(board)
+def print_board(board: ResultBoard, sort: str, moved: int) -> None:
+    """All fields, baselines, the correlation, and a table of the fields that moved most."""
+    before, after = (ranked(board, rows, sort) for rows in both(board))
+    metric = after.rank_by
+    pairs = [(row_of(before, row.chosen.published), row) for row in after.ranked if row.chosen]
     if len(pairs) < 3:
-        print(f"{board.task_label}: {len(pairs)} fields have a figure before and after tuning; three are needed\n")
+        print(f"{board.label}: {len(pairs)} fields have a figure before and after tuning; three are needed\n")
         return
-    sign = 1.0 if metric.higher_is_better is False else -1.0
-    before, after = ([sign * row.metrics[metric.name].mean for row in side] for side in zip(*pairs, strict=True))
-    correlation = float(spearmanr(before, after).statistic)
-    print(
-        f"{board.task_label}: {len(pairs)} fields by {metric.name}; Spearman of one rate and tuned: {correlation:.2f}\n"
-    )
+    others = [each for each in after.metrics[1:] if not math.isnan(after.ranked[0].metrics[each.name].mean)][:1]
+    shown = [metric, *others]
+    heads = [f"{header(each)}, {when}" for each in shown for when in ("tuned", "one rate")]
+    print(f"### {board.label}: {len(pairs)} fields, ranked by {metric.name}\n")
+    print(f"| field | ranks tuned | ranks at one rate | {' | '.join(heads)} | chosen |")
+    print("| --- | ---: | ---: |" + " ---: |" * len(heads) + " --- |")
+    for published, tuned in pairs:
+        figures = [cell(row, each.name, each.unit) for each in shown for row in (tuned, published)]
+        print(f"| {published.label} | {ranks(tuned)} | {ranks(published)} | {' | '.join(figures)} | {chosen(tuned)} |")
+    for row in after.rows:
+        if row.baseline and not all(math.isnan(row.metrics[each.name].mean) for each in shown):
+            figures = [text for each in shown for text in (cell(row, each.name, each.unit), "")]
+            print(f"| {row.label} (baseline) | | | {' | '.join(figures)} | |")
+    places = [(published.rank or 0, tuned.rank or 0) for published, tuned in pairs]
+    correlation = float(spearmanr(*zip(*places, strict=True)).statistic)
+    print(f"\nSpearman of the ranks at one rate and tuned: {correlation:.2f}. Moved most:\n")
     print(f"| field | rank at one rate | rank tuned | {metric.name} at one rate | {metric.name} tuned | chosen |")
     print("| --- | ---: | ---: | ---: | ---: | --- |")
-    ranks = list(zip(rankdata(before, method="min"), rankdata(after, method="min"), strict=True))
-    order = sorted(range(len(pairs)), key=lambda index: -abs(int(ranks[index][0]) - int(ranks[index][1])))
-    for index in order[:moved]:
-        published, tuned = pairs[index]
-        figures = " | ".join(format_number(row.metrics[metric.name].mean, metric.unit) for row in (published, tuned))
-        chosen = ", ".join(f"{key}={value}" for key, value in tuned.chosen.options.items()) if tuned.chosen else ""
-        print(f"| {published.label} | {ranks[index][0]:.0f} | {ranks[index][1]:.0f} | {figures} | {chosen} |")
+    for (old, new), (published, tuned) in sorted(
+        zip(places, pairs, strict=True), key=lambda moves: -abs(moves[0][0] - moves[0][1])
+    )[:moved]:
+        figures = [format_number(row.metrics[metric.name].mean, metric.unit) for row in (published, tuned)]
+        print(f"| {published.label} | {old} | {new} | {' | '.join(figures)} | {chosen(tuned)} |")
     print()
 
 
-def both(board: Leaderboard) -> list[tuple[Row, Row]]:
-    """Each field with its tuned row, where both have the figure that ranks in all of their runs."""
-    rows = {row.label: row for row in board.rows if not row.baseline}
-    found = []
-    for tuned in rows.values():
+def both(board: ResultBoard) -> tuple[list[ResultRow], list[ResultRow]]:
+    """The rows at the spec's rates, and the tuned ones, of the fields of which all runs of both are ok."""
+    rows = {row.label: row for row in board.rows}
+    before, after = [], []
+    for tuned in board.rows:
         published = rows.get(tuned.chosen.published) if tuned.chosen else None
-        if published is not None and all(
-            row.complete and row.metrics[board.rank_by.name].count == len(row.runs) for row in (published, tuned)
-        ):
-            found.append((published, tuned))
-    return found
+        if published is not None and all(run.status == "ok" for row in (published, tuned) for run in row.runs):
+            before.append(published)
+            after.append(tuned)
+    return before, after
+
+
+def ranked(board: ResultBoard, rows: list[ResultRow], sort: str) -> Leaderboard:
+    """The table of these rows and the task's baselines."""
+    measures = [row for row in board.rows if row.baseline and row not in rows]
+    (leaderboard,) = make_leaderboards(Results((replace(board, rows=(*rows, *measures)),)), sort)
+    return leaderboard
+
+
+def row_of(board: Leaderboard, label: str) -> Row:
+    return next(row for row in board.rows if row.label == label)
+
+
+def ranks(row: Row) -> str:
+    """The ranks that it may have, or its rank where nothing is sure."""
+    standing = row.standing.get("these signals")
+    return f"{standing.low}-{standing.high}" if standing else str(row.rank)
+
+
+def cell(row: Row, name: str, unit: str) -> str:
+    mean = row.metrics[name].mean
+    return "-" if math.isnan(mean) else format_number(mean, unit)
+
+
+def chosen(row: Row) -> str:
+    return ", ".join(f"{key}={value}" for key, value in row.chosen.options.items()) if row.chosen else ""
 
 
 if __name__ == "__main__":
