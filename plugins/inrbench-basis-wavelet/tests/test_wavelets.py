@@ -155,9 +155,9 @@ def test_layer_is_the_sum_over_edges_point_by_point():
 @pytest.mark.parametrize("name", WAVELETS)
 @pytest.mark.parametrize("spread", [False, True])
 @pytest.mark.parametrize(("in_features", "position"), [(2, "first"), (64, "hidden")])
-def test_a_layer_starts_with_unit_variance(name, spread, in_features, position):
+def test_a_layer_starts_with_unit_variance_from_the_unit_start(name, spread, in_features, position):
     torch.manual_seed(0)
-    module = layer(name, in_features, 128, position=position, spread=spread)
+    module = layer(name, in_features, 128, position=position, spread=spread, scale="unit")
     x = torch.rand(200, 2) * 2 - 1 if position == "first" else torch.randn(200, 64)
     assert 0.8 < module(x).square().mean().sqrt().item() < 1.2
 
@@ -172,6 +172,15 @@ def test_spread_start_and_published_weights():
     assert 1.9 < hidden.shift.abs().max() <= 2
     assert hidden.log_dilation.abs().max() == 0
     assert 0.12 < hidden.weight.abs().max() <= 0.125
+
+
+@pytest.mark.parametrize("name", ["morlet", "meyer", "shannon"])
+def test_wavelets_of_several_swings_start_as_published(name):
+    torch.manual_seed(0)
+    weight = layer(name, 100, 64).weight
+    # U(-0.1, 0.1).
+    assert 0.0995 < weight.abs().max() <= 0.1
+    assert weight.std().item() == pytest.approx(0.1 / np.sqrt(3), rel=0.02)
 
 
 def test_parameter_count_of_the_papers_network():

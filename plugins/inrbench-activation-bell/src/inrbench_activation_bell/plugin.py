@@ -24,8 +24,9 @@ class BellSpec(ComponentSpec):
 class GaussianSpec(BellSpec):
     """Gaussian bell.
 
-    Behind an encoding it wants a = 1: with rff 28.9 dB, and 24.5 on pixels held out, where a = 0.1 has 15.7 and 10.6
-    (camera, 128 x 128, 50,000 parameters, 500 steps).
+    A wide bell predicts better between training points: on plain coordinates a = 0.3 reaches 25.4 dB on pixels held out
+    and 0.1 13.4, behind rff a = 1 reaches 24.6 and 0.1 11.1 (camera and coffee, 128 x 128, 50,000 parameters, 500
+    steps).
     """
 
     init: Literal["kaiming", "default"] = Field(
@@ -43,7 +44,8 @@ class SuperGaussianSpec(BellSpec):
 class LaplacianSpec(BellSpec):
     """Two-sided exponential, with a kink at 0.
 
-    Behind an encoding it wants a = 1: with rff 24.2 dB, where a = 0.1 has 12.8 (camera, 128 x 128, 50,000 parameters).
+    Behind an encoding it wants a = 1: with rff it reaches 24.6 dB and 17.2 on pixels held out, at 0.1 14.0 and 11.4;
+    plain coordinates want ten times the usual rate, 1e-2: 22.5 dB held out, at 1e-3 15.7 (data as for gaussian).
     """
 
     def derivatives(self) -> int | None:
@@ -51,13 +53,21 @@ class LaplacianSpec(BellSpec):
 
 
 class QuadraticSpec(BellSpec):
-    """Rational bell of heavy tails."""
+    """Rational bell of heavy tails.
+
+    Behind an encoding it wants a wider bell: with rff, a = 0.3 reaches 25.9 dB on pixels held out, 3 10.2 (camera and
+    coffee, 128 x 128, 50,000 parameters, 500 steps).
+    """
 
     a: float = Field(3.0, gt=0, description="inverse half-width; below about 0.5 the bell is nearly constant")
 
 
 class MultiQuadraticSpec(BellSpec):
-    """Inverse multiquadric bell, of tails heavier still."""
+    """Inverse multiquadric bell, of tails heavier still.
+
+    Behind an encoding it wants a wider bell: with rff, a = 1 reaches 25.7 dB on pixels held out, 3 13.7 (data as for
+    quadratic).
+    """
 
     a: float = Field(3.0, gt=0, description="inverse half-width; below about 0.5 the bell is nearly constant")
 

@@ -35,7 +35,8 @@ class Relu(_Kaiming):
     """max(0, z). Its second derivative is zero, so it cannot serve a loss on a Laplacian.
 
     Behind an encoding torch's default initialisation trains faster: on a 64 x 64 picture, 100 steps, 33.7 dB
-    against 23.6 with neff and 60.4 against 38.3 with rff. Kaiming is what INR-Bench uses.
+    against 23.6 with neff and 60.4 against 38.3 with rff; with rff and 500 steps on camera and coffee at 128 x 128,
+    27.0 dB on pixels held out against 18.8. Kaiming is what INR-Bench uses.
     """
 
     def __init__(self, spec: ReluSpec, *, position: Position = "hidden") -> None:

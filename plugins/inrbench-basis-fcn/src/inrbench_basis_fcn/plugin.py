@@ -9,7 +9,12 @@ from inrbench_core.api.spec import BasisSpec
 
 
 class FcnSpec(BasisSpec):
-    """A small network on every edge, which sees the input and octaves of its sine and cosine."""
+    """A small network on every edge, which sees the input and octaves of its sine and cosine.
+
+    With the defaults, those of X-KANeRF, an edge sees no faster function than sin x and spends six parameters on it:
+    22.0 dB, and 21.8 on pixels held out; four sinusoids reach 22.7, but 18.2 held out (camera and coffee, 128 x 128,
+    50,000 parameters, 500 steps).
+    """
 
     hidden: int = Field(1, ge=1, le=256, description="hidden units of an edge's network")
     sinusoids: int = Field(1, ge=0, le=12, description="octaves of sine and cosine, 1, 2, 4, ... rad per unit")

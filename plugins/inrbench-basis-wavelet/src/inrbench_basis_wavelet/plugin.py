@@ -1,6 +1,7 @@
 """The entries of this distribution. Imports no torch."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 from pydantic import Field
 
@@ -22,22 +23,28 @@ class WaveletSpec(BasisSpec):
     bias: bool = Field(True, description="add a bias to each output: a sum of wavelets cannot be a constant")
 
 
+class OscillatingSpec(WaveletSpec):
+    """Options of wavelets of several swings, which oscillate between training points from the unit start."""
+
+    scale: Literal["published", "unit", "lecun", "glorot", "power"] = Field(
+        "published", description=BasisSpec.model_fields["scale"].description
+    )
+
+
 class MexicanHatSpec(WaveletSpec):
     """Mexican hat: the second derivative of a Gaussian, with unit norm.
 
     Wav-KAN's has the opposite sign, which its weights make up for.
-
-    The first choice among the wavelets. At the unit start, fields of morlet, meyer and shannon fit training points more
-    closely, but oscillate between them; `scale: glorot` prevents it (figures: benchmarks/results/kan_starts.md).
     """
 
 
-class MorletSpec(WaveletSpec):
+class MorletSpec(OscillatingSpec):
     """Morlet: the real part of the complex wavelet of unit norm, a cosine under a Gaussian, with zero mean.
 
     0.751 of Wav-KAN's, exp(-u^2/2) cos(5 u), which has no constant in front.
 
-    At the unit start, fields of it oscillate between training points; see mexican_hat.
+    Starts as published: from the unit start, its fields oscillate between training points, and reach 10.3 dB on pixels
+    held out in place of 27.0 (camera and coffee, 128 x 128, 50,000 parameters, 500 steps).
     """
 
 
@@ -48,23 +55,25 @@ class DogSpec(WaveletSpec):
     """
 
 
-class MeyerSpec(WaveletSpec):
+class MeyerSpec(OscillatingSpec):
     """Meyer's wavelet, band-limited and smooth in time, in closed form.
 
     Not Wav-KAN's function of that name: that is sin(pi |u|) times the window which defines the wavelet over frequency,
     here taken over u; its mean is not 0.
 
-    At the unit start, fields of it oscillate between training points; see mexican_hat.
+    Starts as published: from the unit start, its fields oscillate between training points, and reach 11.0 dB on pixels
+    held out in place of 25.0 (camera and coffee, 128 x 128, 50,000 parameters, 500 steps).
     """
 
 
-class ShannonSpec(WaveletSpec):
+class ShannonSpec(OscillatingSpec):
     """Shannon's wavelet: an ideal band-pass filter.
 
     Not Wav-KAN's function of that name: that is sin(u)/u, the scaling function, times a Hamming window over the input
     features, which leaves the first and the last of them 8 %.
 
-    At the unit start, fields of it oscillate between training points; see mexican_hat.
+    Starts as published: from the unit start, its fields oscillate between training points, and reach 10.8 dB on pixels
+    held out in place of 26.6 (camera and coffee, 128 x 128, 50,000 parameters, 500 steps).
     """
 
 
