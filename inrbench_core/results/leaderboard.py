@@ -112,7 +112,7 @@ class Leaderboard:
     Args:
         task_label: the task's name in tables.
         metrics: the one that ranks first, then the task's others.
-        rows: ranked rows, baselines among them.
+        rows: ranked rows, baselines among them; without those that have no figure of any metric here.
         comparisons: of the rows with a rank, in their order, in each scope that the figures are enough for.
         methods: how the intervals of the metric that ranks were made, in each scope that has them.
     """
@@ -163,8 +163,13 @@ def check_metric(name: str, known: Collection[str]) -> None:
         )
 
 
+def _without_figures(row: Row) -> bool:
+    """Whether it is a baseline that the task has no metric for here, as one that fills in where nothing is held out."""
+    return row.baseline and row.complete and not any(summary.count for summary in row.metrics.values())
+
+
 def _leaderboard(board: ResultBoard, sort: str) -> Leaderboard:
-    rows = [_row(row, board.metrics) for row in board.rows]
+    rows = [row for row in (_row(row, board.metrics) for row in board.rows) if not _without_figures(row)]
     chosen = _ranking_metric(board, rows, sort)
     rows.sort(key=lambda row: _order(row, chosen))
     observed = {key for row in rows if not row.baseline for key in _observed(row)}

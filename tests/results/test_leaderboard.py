@@ -113,6 +113,19 @@ def test_the_one_answer_of_a_baseline_has_no_interval(make_board, make_row):
     assert set(linear(signals=tuple("abcde"))) == {"such signals"}
 
 
+def test_a_baseline_without_any_figure_has_no_row_and_a_field_has(make_board, make_row):
+    nothing = [{"chamfer": math.nan, "psnr": math.nan}] * 2
+    rows = [
+        make_row("filling", nothing, baseline=True),
+        make_row("one of two", [{"chamfer": math.nan, "psnr": 1.0}] * 2, baseline=True),
+        make_row("failed", ["failed: out of memory"] * 2, baseline=True),
+        make_row("a", nothing),
+        make_row("b", figures(0.1, 0.2)),
+    ]
+    (board,) = Results((make_board(*rows),)).leaderboards()
+    assert {row.label for row in board.rows} == {"one of two", "failed", "a", "b"}
+
+
 def test_the_values_of_the_signal_for_each_parameter(make_board, make_row):
     row = make_row("a", figures(0.1, 0.2), parameters=50)
     (ranked,) = Results((make_board(row),)).leaderboards()
