@@ -17,6 +17,7 @@ from pathlib import Path
 
 from scipy.stats import spearmanr
 
+from inrbench_core.api.entries import Metric
 from inrbench_core.results.leaderboard import Leaderboard, Row, make_leaderboards
 from inrbench_core.results.load import load_results
 from inrbench_core.results.numbers import format_number, header
@@ -35,12 +36,15 @@ def main() -> None:
 
 def print_board(board: ResultBoard, sort: str, moved: int) -> None:
     """All fields, baselines, the correlation, and a table of the fields that moved most."""
-    before, after = (ranked(board, rows, sort) for rows in both(board))
-    metric = after.rank_by
-    pairs = [(row_of(before, row.chosen.published), row) for row in after.ranked if row.chosen]
-    if len(pairs) < 3:
-        print(f"{board.label}: {len(pairs)} fields have a figure before and after tuning; three are needed\n")
+    (whole,) = make_leaderboards(Results((board,)), sort)
+    metric = whole.rank_by
+    published_rows, tuned_rows = both(board, metric)
+    if len(tuned_rows) < 3:
+        print(f"{board.label}: {len(tuned_rows)} fields have a figure before and after tuning; three are needed\n")
         return
+    before, after = ranked(board, published_rows, sort), ranked(board, tuned_rows, sort)
+    at_one_rate = {row.label: row for row in before.ranked}
+    pairs = [(at_one_rate[row.chosen.published], row) for row in after.ranked if row.chosen]
     others = [each for each in after.metrics[1:] if not math.isnan(after.ranked[0].metrics[each.name].mean)][:1]
     shown = [metric, *others]
     heads = [f"{header(each)}, {when}" for each in shown for when in ("tuned", "one rate")]
@@ -48,13 +52,13 @@ def print_board(board: ResultBoard, sort: str, moved: int) -> None:
     print(f"| field | ranks tuned | ranks at one rate | {' | '.join(heads)} | chosen |")
     print("| --- | ---: | ---: |" + " ---: |" * len(heads) + " --- |")
     for published, tuned in pairs:
-        figures = [cell(row, each.name, each.unit) for each in shown for row in (tuned, published)]
+        figures = [cell(row, each) for each in shown for row in (tuned, published)]
         print(f"| {published.label} | {ranks(tuned)} | {ranks(published)} | {' | '.join(figures)} | {chosen(tuned)} |")
     for row in after.rows:
         if row.baseline and not all(math.isnan(row.metrics[each.name].mean) for each in shown):
-            figures = [text for each in shown for text in (cell(row, each.name, each.unit), "")]
+            figures = [text for each in shown for text in (cell(row, each), "")]
             print(f"| {row.label} (baseline) | | | {' | '.join(figures)} | |")
-    places = [(published.rank or 0, tuned.rank or 0) for published, tuned in pairs]
+    places = [(place(published), place(tuned)) for published, tuned in pairs]
     correlation = float(spearmanr(*zip(*places, strict=True)).statistic)
     print(f"\nSpearman of the ranks at one rate and tuned: {correlation:.2f}. Moved most:\n")
     print(f"| field | rank at one rate | rank tuned | {metric.name} at one rate | {metric.name} tuned | chosen |")
@@ -62,18 +66,22 @@ def print_board(board: ResultBoard, sort: str, moved: int) -> None:
     for (old, new), (published, tuned) in sorted(
         zip(places, pairs, strict=True), key=lambda moves: -abs(moves[0][0] - moves[0][1])
     )[:moved]:
-        figures = [format_number(row.metrics[metric.name].mean, metric.unit) for row in (published, tuned)]
+        figures = [cell(row, metric) for row in (published, tuned)]
         print(f"| {published.label} | {old} | {new} | {' | '.join(figures)} | {chosen(tuned)} |")
     print()
 
 
-def both(board: ResultBoard) -> tuple[list[ResultRow], list[ResultRow]]:
-    """The rows at the spec's rates, and the tuned ones, of the fields of which all runs of both are ok."""
+def both(board: ResultBoard, metric: Metric) -> tuple[list[ResultRow], list[ResultRow]]:
+    """The rows at the spec's rates, and the tuned ones, of the fields of which all runs of both have the figure."""
+
+    def has_figures(row: ResultRow) -> bool:
+        return not any(math.isnan(run.metrics.get(metric.name, math.nan)) for run in row.runs)
+
     rows = {row.label: row for row in board.rows}
     before, after = [], []
     for tuned in board.rows:
         published = rows.get(tuned.chosen.published) if tuned.chosen else None
-        if published is not None and all(run.status == "ok" for row in (published, tuned) for run in row.runs):
+        if published is not None and has_figures(published) and has_figures(tuned):
             before.append(published)
             after.append(tuned)
     return before, after
@@ -86,8 +94,9 @@ def ranked(board: ResultBoard, rows: list[ResultRow], sort: str) -> Leaderboard:
     return leaderboard
 
 
-def row_of(board: Leaderboard, label: str) -> Row:
-    return next(row for row in board.rows if row.label == label)
+def place(row: Row) -> int:
+    assert row.rank is not None
+    return row.rank
 
 
 def ranks(row: Row) -> str:
@@ -96,9 +105,9 @@ def ranks(row: Row) -> str:
     return f"{standing.low}-{standing.high}" if standing else str(row.rank)
 
 
-def cell(row: Row, name: str, unit: str) -> str:
-    mean = row.metrics[name].mean
-    return "-" if math.isnan(mean) else format_number(mean, unit)
+def cell(row: Row, metric: Metric) -> str:
+    mean = row.metrics[metric.name].mean
+    return "-" if math.isnan(mean) else format_number(mean, metric.unit)
 
 
 def chosen(row: Row) -> str:

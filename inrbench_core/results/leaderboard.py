@@ -169,7 +169,7 @@ def _without_figures(row: Row) -> bool:
 
 
 def _leaderboard(board: ResultBoard, sort: str) -> Leaderboard:
-    rows = [row for row in (_row(row, board.metrics) for row in board.rows) if not _without_figures(row)]
+    rows = [row for row in [_row(each, board.metrics) for each in board.rows] if not _without_figures(row)]
     chosen = _ranking_metric(board, rows, sort)
     rows.sort(key=lambda row: _order(row, chosen))
     observed = {key for row in rows if not row.baseline for key in _observed(row)}

@@ -56,10 +56,11 @@ def draw_leaderboard(board: Leaderboard, target: Path) -> bool:
                 continue
             truth = arrays.truth if truth is None else truth
             name = f"{row.label} (baseline)" if row.baseline else row.label
+            if run.id in panels:
+                name = f"{panels[run.id].lines[0]}, {name}"
             # The table has means; a picture is one run of them.
-            names = ", ".join([*panels[run.id].lines[:1], name]) if run.id in panels else name
             seed = f", seed {run.seed}" if len({other.seed for other in row.runs}) > 1 else ""
-            panels[run.id] = Panel(arrays.preview, (names, first_figure(board.metrics, run.metrics) + seed))
+            panels[run.id] = Panel(arrays.preview, (name, first_figure(board.metrics, run.metrics) + seed))
             break
     if not panels:
         return False
