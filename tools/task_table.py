@@ -3,17 +3,18 @@
     for spec in specs/tasks/*.yaml; do inrbench eval --spec $spec --out results/tables/$(basename $spec .yaml); done
     python tools/task_table.py results/tables
 
-One column a field, with its tuned options where the spec tunes it; for each table a row of the metric that ranks, and
-one of the task's primary metric if that is another: mean ± 95 % interval over seeds, the best field in bold, = where a
-field cannot be told apart from it, values for each parameter of the best field, the best baseline, the best one that
-is transform coding, and the gap that is told apart.
+One column a field, with its tuned options where the spec tunes it, and in square brackets the figure with the spec's
+own options where tuning chose others; for each table a row of the metric that ranks, and one of the task's primary
+metric if that is another: mean ± 95 % interval over seeds, the best field in bold, = where a field cannot be told
+apart from it, values for each parameter of the best field, the best baseline, those that are transform coding, and the
+gap that is told apart.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,15 +36,14 @@ def main() -> None:
     print("| " + " | ".join(["task", "metric", *COLUMNS, *AFTER]) + " |")
     print("| --- " * (2 + len(COLUMNS) + len(AFTER)) + "|")
     for path in sorted(path for path in folder.iterdir() if path.is_dir()):
-        for board in load_results(path).boards:
+        boards = load_results(path).boards
+        for board in boards:
             (ranked,) = make_leaderboards(Results((shown(board),)), "")
-            primary = board.metrics[0]
-            boards = [ranked]
-            if primary.name != ranked.rank_by.name:
-                boards += make_leaderboards(Results((shown(board),)), primary.name)
-            name = path.name if len(load_results(path).boards) == 1 else f"{path.name} {board.label.partition(' ')[2]}"
-            for each in boards:
-                print(line(each, name))
+            metrics = dict.fromkeys((ranked.rank_by.name, board.metrics[0].name))
+            name = path.name if len(boards) == 1 else f"{path.name} {board.label.partition(' ')[2]}"
+            for metric in metrics:
+                (each,) = make_leaderboards(Results((shown(board),)), metric)
+                print(line(each, name, before_tuning(board, metric)))
 
 
 def shown(board: ResultBoard) -> ResultBoard:
@@ -57,7 +57,20 @@ def shown(board: ResultBoard) -> ResultBoard:
     return replace(board, rows=tuple(rows))
 
 
-def line(board: Leaderboard, name: str) -> str:
+def before_tuning(board: ResultBoard, metric: str) -> dict[str, Row]:
+    """Of each field for which tuning chose other options than the spec's: the row with the spec's."""
+    (whole,) = make_leaderboards(Results((board,)), metric)
+    rows = {row.label: row for row in whole.rows}
+    published = {row.chosen.published: ids(row) for row in whole.rows if row.chosen is not None}
+    return {label: rows[label] for label, chosen in published.items() if label in rows and ids(rows[label]) != chosen}
+
+
+def ids(row: Row) -> set[str]:
+    """Of the row's runs."""
+    return {run.id for run in row.runs}
+
+
+def line(board: Leaderboard, name: str, before: Mapping[str, Row]) -> str:
     """The task's row for the metric that ranks."""
     metric = board.rank_by
     rows = {row.label: row for row in board.rows}
@@ -69,7 +82,7 @@ def line(board: Leaderboard, name: str) -> str:
     ]
     comparison = board.comparisons.get("these signals")
     cells = [
-        *(cell(rows.get(name), board, best) for name in COLUMNS),
+        *(cell(rows.get(label), board, best, before.get(label)) for label in COLUMNS),
         f"{best.values_per_parameter:.2g}" if best and not math.isnan(best.values_per_parameter) else "-",
         named([row for row in measures if not row.label.startswith(CODES)], board),
         named([row for row in measures if row.label.startswith(CODES)], board, all_of_them=True),
@@ -85,16 +98,19 @@ def named(measures: Sequence[Row], board: Leaderboard, *, all_of_them: bool = Fa
     return ", ".join(texts if all_of_them else texts[:1]) or "-"
 
 
-def cell(row: Row | None, board: Leaderboard, best: Row | None) -> str:
-    """A field's figure, or how its runs ended."""
+def cell(row: Row | None, board: Leaderboard, best: Row | None, before: Row | None) -> str:
+    """A field's figure and the one before tuning, or how its runs ended."""
     if row is None:
         return ""
-    text = format_summary(row.metrics[board.rank_by.name], board.rank_by.unit)
+    metric = board.rank_by
+    text = format_summary(row.metrics[metric.name], metric.unit)
     if not row.complete:
         text += " (" + ", ".join(f"{count} {status}" for status, count in row.statuses.items() if status != "ok") + ")"
     if row is best:
-        return f"**{text}**"
-    return f"{text} =" if "these signals" in row.standing and row.standing["these signals"].tied else text
+        text = f"**{text}**"
+    elif "these signals" in row.standing and row.standing["these signals"].tied:
+        text += " ="
+    return text if before is None else f"{text} [{format_number(before.metrics[metric.name].mean, metric.unit)}]"
 
 
 if __name__ == "__main__":
