@@ -25,7 +25,7 @@ class GaussianSpec(BellSpec):
     """Gaussian bell.
 
     A wide bell predicts better between training points: on plain coordinates a = 0.3 reaches 25.4 dB on pixels held out
-    and 0.1 13.4, behind rff a = 1 reaches 24.6 and 0.1 11.1 (camera and coffee, 128 x 128, 50,000 parameters, 500
+    and 0.1 13.5, behind rff a = 1 reaches 24.6 and 0.1 11.1 (camera and coffee, 128 x 128, 50,000 parameters, 500
     steps).
     """
 
@@ -45,7 +45,7 @@ class LaplacianSpec(BellSpec):
     """Two-sided exponential, with a kink at 0.
 
     Behind an encoding it wants a = 1: with rff it reaches 24.6 dB and 17.2 on pixels held out, at 0.1 14.0 and 11.4;
-    plain coordinates want ten times the usual rate, 1e-2: 22.5 dB held out, at 1e-3 15.7 (camera and coffee, 128 x 128,
+    plain coordinates want ten times the usual rate, 1e-2: 22.4 dB held out, at 1e-3 15.8 (camera and coffee, 128 x 128,
     50,000 parameters, 500 steps).
     """
 
@@ -66,7 +66,7 @@ class QuadraticSpec(BellSpec):
 class MultiQuadraticSpec(BellSpec):
     """Inverse multiquadric bell, of tails heavier still.
 
-    Behind an encoding it wants a wider bell: with rff, a = 1 reaches 25.7 dB on pixels held out, 3 13.7 (camera and
+    Behind an encoding it wants a wider bell: with rff, a = 1 reaches 25.7 dB on pixels held out, 3 13.5 (camera and
     coffee, 128 x 128, 50,000 parameters, 500 steps).
     """
 

@@ -12,7 +12,7 @@ class FcnSpec(BasisSpec):
     """A small network on every edge, which sees the input and octaves of its sine and cosine.
 
     With the defaults, those of X-KANeRF, an edge sees no faster function than sin x and spends six parameters on it:
-    22.0 dB, and 21.8 on pixels held out; four sinusoids reach 22.7, but 18.2 held out (camera and coffee, 128 x 128,
+    21.8 dB, and 21.6 on pixels held out; four sinusoids reach 22.7, but 18.2 held out (camera and coffee, 128 x 128,
     50,000 parameters, 500 steps).
     """
 

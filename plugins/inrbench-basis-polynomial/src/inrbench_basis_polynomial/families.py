@@ -92,8 +92,8 @@ class HermiteFunctions(RecurrenceBasis):
 class Laguerre(RecurrenceBasis):
     """Generalised Laguerre polynomials L_n^(alpha); with softplus, exp(-s/2) L_n^(alpha)(s), s = softplus(x).
 
-    The functions of the half line fit better: 23.6 dB, and 23.1 on pixels held out, where the polynomials reach 20.4
-    and 20.3 (camera and coffee, 128 x 128, 50,000 parameters, 500 steps).
+    The functions of the half line fit better: 23.6 dB, and 23.1 on pixels held out, where the polynomials reach 20.3
+    and 20.2 (camera and coffee, 128 x 128, 50,000 parameters, 500 steps).
     """
 
     def __init__(self, spec: LaguerreSpec) -> None:

@@ -62,7 +62,7 @@ class MeyerSpec(OscillatingSpec):
     here taken over u; its mean is not 0.
 
     Starts as published: from the unit start, its fields oscillate between training points, and reach 11.0 dB on pixels
-    held out in place of 25.0 (camera and coffee, 128 x 128, 50,000 parameters, 500 steps).
+    held out in place of 25.3 (camera and coffee, 128 x 128, 50,000 parameters, 500 steps).
     """
 
 
@@ -73,7 +73,7 @@ class ShannonSpec(OscillatingSpec):
     features, which leaves the first and the last of them 8 %.
 
     Starts as published: from the unit start, its fields oscillate between training points, and reach 10.8 dB on pixels
-    held out in place of 26.6 (camera and coffee, 128 x 128, 50,000 parameters, 500 steps).
+    held out in place of 26.8 (camera and coffee, 128 x 128, 50,000 parameters, 500 steps).
     """
 
 
