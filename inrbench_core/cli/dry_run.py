@@ -156,8 +156,10 @@ def _print_board(console: Console, label: str, rows: Sequence[Mapping[str, Any]]
         groups.setdefault((row["field"], row["baseline"]), []).append(row)
     texts = [_texts(field, members) for (field, _), members in groups.items() if not members[0]["skip"]]
     final = [row for row in rows if row["role"] == "final" and not row["skip"]]
-    counts = ((len({row[key] for row in final}), key) for key in ("signal", "seed"))
-    facts = [f"{count} {word}s" for count, word in counts if count > 1]
+    # A baseline's run may serve all seeds, and then has none of theirs.
+    seeded = [row for row in final if not row["baseline"]] or final
+    counts = {"signals": len({row["signal"] for row in final}), "seeds": len({row["seed"] for row in seeded})}
+    facts = [f"{count} {word}" for word, count in counts.items() if count > 1]
     shown = []
     for column in COLUMNS:
         found = {text[column.title] for text in texts} - {NOTHING}

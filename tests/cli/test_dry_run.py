@@ -88,6 +88,12 @@ def test_dry_run_for_people_names_rates_reasons_and_the_time(run_cli, write_spec
     assert re.search(r"16 runs: about .*; steps are measured without compilation, and start-up is left out", text)
 
 
+def test_the_seed_of_a_baseline_that_serves_all_seeds_is_not_counted(run_cli, write_spec, tmp_path, plugin):
+    spec = write_spec(SWEPT.replace("seeds: 2", "seeds: [5]"))
+    text = run_cli("eval", "--spec", spec, "--dry-run", *plugin, cwd=tmp_path).stdout
+    assert "line (steps 4, batch full)" in text
+
+
 def test_measuring_is_told_on_stderr_where_it_takes_long(monkeypatch, capsys):
     from inrbench_core.cli import dry_run
 
