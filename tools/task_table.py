@@ -38,12 +38,14 @@ def main() -> None:
     for path in sorted(path for path in folder.iterdir() if path.is_dir()):
         boards = load_results(path).boards
         for board in boards:
-            (ranked,) = make_leaderboards(Results((shown(board),)), "")
-            metrics = dict.fromkeys((ranked.rank_by.name, board.metrics[0].name))
+            fields, before = Results((shown(board),)), before_tuning(board)
+            primary = board.metrics[0].name
+            leaderboards = make_leaderboards(fields, "")
+            if leaderboards[0].rank_by.name != primary:
+                leaderboards += make_leaderboards(fields, primary)
             name = path.name if len(boards) == 1 else f"{path.name} {board.label.partition(' ')[2]}"
-            for metric in metrics:
-                (each,) = make_leaderboards(Results((shown(board),)), metric)
-                print(line(each, name, before_tuning(board, metric)))
+            for each in leaderboards:
+                print(line(each, name, before))
 
 
 def shown(board: ResultBoard) -> ResultBoard:
@@ -57,9 +59,9 @@ def shown(board: ResultBoard) -> ResultBoard:
     return replace(board, rows=tuple(rows))
 
 
-def before_tuning(board: ResultBoard, metric: str) -> dict[str, Row]:
+def before_tuning(board: ResultBoard) -> dict[str, Row]:
     """Of each field for which tuning chose other options than the spec's: the row with the spec's."""
-    (whole,) = make_leaderboards(Results((board,)), metric)
+    (whole,) = make_leaderboards(Results((board,)), "")
     rows = {row.label: row for row in whole.rows}
     published = {row.chosen.published: ids(row) for row in whole.rows if row.chosen is not None}
     return {label: rows[label] for label, chosen in published.items() if label in rows and ids(rows[label]) != chosen}
